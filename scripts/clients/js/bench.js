@@ -1,0 +1,72 @@
+// What a case works with: clients of one version on one transport, all closed when the case ends.
+"use strict";
+
+const { randomBytes } = require("node:crypto");
+const { Client } = require("./client.js");
+const { ServerProcess } = require("./server-process.js");
+
+class Bench {
+  #clients = [];
+  #servers = [];
+
+  constructor({ version, transport, url, serverCommand }) {
+    this.version = version.name;
+    this.transport = transport.name;
+    this.url = url;
+    this.io = version.io;
+    this.transports = transport.transports;
+    this.serverCommand = serverCommand;
+  }
+
+  // A name that no other case uses: the server is shared.
+  unique(prefix) {
+    return `${prefix}-${randomBytes(6).toString("hex")}`;
+  }
+
+  // A client that has not yet been waited for.
+  open({ namespace = "/", url = this.url, on = null, ...options } = {}) {
+    const socket = on
+      ? on.socket.io.socket(namespace, options)
+      : this.io(url + namespace, {
+          transports: this.transports,
+          forceNew: true,
+          reconnectionDelay: 50,
+          reconnectionDelayMax: 200,
+          ...options,
+        });
+    const client = new Client(socket);
+    this.#clients.push(client);
+    return client;
+  }
+
+  // A connected client; on the `upgrade` transport, one that has been upgraded.
+  async connect(options) {
+    const client = this.open(options);
+    await client.connected();
+    if (this.transport === "upgrade") await client.upgraded();
+    return client;
+  }
+
+  connectMany(count, options) {
+    return Promise.all(Array.from({ length: count }, () => this.connect(options)));
+  }
+
+  // A server of this case's own.
+  async startServer(...flags) {
+    const server = new ServerProcess(this.serverCommand, flags);
+    this.#servers.push(server);
+    await server.start();
+    return server;
+  }
+
+  waitingFor() {
+    return this.#clients.flatMap((client) => [...client.waits]).join(", ");
+  }
+
+  close() {
+    for (const client of this.#clients) client.close();
+    for (const server of this.#servers) server.kill();
+  }
+}
+
+module.exports = { Bench };
