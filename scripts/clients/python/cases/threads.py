@@ -1,0 +1,21 @@
+"""The threaded client. It handles each message in a thread of its own, so nothing about order here."""
+
+import asyncio
+
+import socketio
+
+
+async def the_threaded_client_connects_calls_and_disconnects(bench):
+    await asyncio.to_thread(connect_call_disconnect, bench)
+
+
+def connect_call_disconnect(bench):
+    with socketio.SimpleClient(handle_sigint=False) as client:
+        client.connect(bench.url, auth={"token": "1"}, transports=bench.transports, wait_timeout=20)
+        assert client.receive(timeout=20) == ["auth", {"token": "1"}]
+        client.emit("message", ("text", {"a": [1]}))
+        assert client.receive(timeout=20) == ["message-back", "text", {"a": [1]}]
+        assert client.call("message-with-ack", "x", timeout=20) == "x"
+
+
+CASES = [the_threaded_client_connects_calls_and_disconnects]
