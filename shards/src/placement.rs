@@ -1,0 +1,165 @@
+//! Where a shard runs and what its sockets are told: cores, listeners, TCP options.
+//!
+//! Answers: which core is shard n's, how many shards are there by default, and how is a socket set up. Must not
+//! know what a shard does, nor what is said on a socket.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::OnceLock;
+use std::thread;
+use std::time::Duration;
+
+use core_affinity::CoreId;
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+
+/// Most shards by default. More is allowed; but each holds a mailbox to every other, and a machine with
+/// more cores than this is rarely given to one server whole.
+pub const MAX_DEFAULT_SHARDS: usize = 64;
+
+/// Pins the calling thread to shard `shard`'s core, and returns the core's number. Only cores that the process
+/// was allowed at the first call are used (`taskset`, cpusets), in order; with more shards than those
+/// the count wraps round. `None` if the system refuses, or has no such thing: the thread then runs anywhere.
+#[must_use]
+pub fn pin(shard: usize) -> Option<usize> {
+    /// Asked once: a pinned thread, and any that it starts, sees but its own core.
+    static ALLOWED: OnceLock<Vec<CoreId>> = OnceLock::new();
+    let allowed = ALLOWED.get_or_init(|| core_affinity::get_core_ids().unwrap_or_default());
+    let core = allowed[shard.checked_rem(allowed.len())?];
+    core_affinity::set_for_current(core).then_some(core.id)
+}
+
+/// One shard for each core that this process may use (allowed cores and cgroup quota), at most
+/// [`MAX_DEFAULT_SHARDS`], at least one.
+#[must_use]
+pub fn default_shards() -> usize {
+    thread::available_parallelism().map_or(1, |cores| cores.get().min(MAX_DEFAULT_SHARDS))
+}
+
+/// A listening socket, non-blocking. With `reuse_port` several shards may listen on one address, and the kernel
+/// deals the connections among them. An IPv6 address also takes IPv4 connections, where it is the wildcard.
+///
+/// # Errors
+///
+/// The system's, from making, setting, binding or listening.
+pub fn listener(addr: SocketAddr, reuse_port: bool, backlog: i32) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    // A restarted server need not wait for its old connections to time out.
+    #[cfg(not(windows))]
+    socket.set_reuse_address(true)?; // On Windows this would let another process take the port.
+    #[cfg(unix)]
+    if reuse_port {
+        socket.set_reuse_port(true)?;
+    }
+    #[cfg(not(unix))]
+    if reuse_port {
+        return Err(io::ErrorKind::Unsupported.into());
+    }
+    if addr.is_ipv6() {
+        // Said, because the default is the system's (`net.ipv6.bindv6only`).
+        socket.set_only_v6(false)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&addr.into())?;
+    socket.listen(backlog)?;
+    Ok(socket.into())
+}
+
+/// Sets up an accepted connection: frames leave at once (no Nagle; a turn's frames are one write already), and
+/// with `user_timeout` the kernel gives up on a peer that acknowledges nothing for so long. Zero means
+/// the system's own timeout, and `None` leaves it as it is; only Linux has the option.
+///
+/// # Errors
+///
+/// The system's, as when the peer is gone already.
+pub fn tune<'s>(stream: impl Into<SockRef<'s>>, user_timeout: Option<Duration>) -> io::Result<()> {
+    let socket = stream.into();
+    socket.set_tcp_nodelay(true)?;
+    #[cfg(target_os = "linux")]
+    if user_timeout.is_some() {
+        socket.set_tcp_user_timeout(user_timeout)?;
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = user_timeout;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+    use std::net::{Ipv4Addr, Ipv6Addr, TcpStream};
+
+    use super::*;
+
+    const LOOPBACK: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
+
+    #[test]
+    fn shards_are_pinned_in_turn_and_wrap_round() {
+        let cores = |shards: usize| -> Vec<_> {
+            let pinned = |shard| thread::spawn(move || pin(shard)).join().unwrap();
+            (0..shards).map(pinned).collect()
+        };
+        let allowed = core_affinity::get_core_ids().unwrap_or_default();
+        let expected: Vec<_> = allowed.iter().map(|core| Some(core.id)).collect();
+        assert_eq!(cores(allowed.len()), expected);
+        if let Some(first) = expected.first() {
+            assert_eq!(cores(allowed.len() + 1).last(), Some(first));
+        }
+        // A pinned thread's children are not stuck on its core.
+        let inherited = thread::spawn(|| (pin(0), thread::spawn(|| pin(1)).join().unwrap()));
+        let (_, child) = inherited.join().unwrap();
+        assert_eq!(
+            Some(child),
+            expected.get(1 % expected.len().max(1)).copied()
+        );
+    }
+
+    #[test]
+    fn there_is_at_least_one_shard_and_a_cap() {
+        assert!((1..=MAX_DEFAULT_SHARDS).contains(&default_shards()));
+    }
+
+    #[test]
+    fn a_port_is_shared_only_when_asked() {
+        let first = listener(LOOPBACK.into(), true, 16).unwrap();
+        let address = first.local_addr().unwrap();
+        listener(address, true, 16).unwrap();
+        assert_eq!(
+            listener(address, false, 16).unwrap_err().kind(),
+            ErrorKind::AddrInUse
+        );
+    }
+
+    #[test]
+    fn accepting_does_not_block_and_connections_are_tuned() {
+        let listening = listener(LOOPBACK.into(), false, 16).unwrap();
+        assert_eq!(
+            listening.accept().unwrap_err().kind(),
+            ErrorKind::WouldBlock
+        );
+        let _client = TcpStream::connect(listening.local_addr().unwrap()).unwrap();
+        let (accepted, _) = loop {
+            match listening.accept() {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => thread::yield_now(),
+                accepted => break accepted.unwrap(),
+            }
+        };
+        let limit = Duration::from_secs(20);
+        tune(&accepted, Some(limit)).unwrap();
+        assert!(accepted.nodelay().unwrap());
+        #[cfg(target_os = "linux")]
+        assert_eq!(
+            SockRef::from(&accepted).tcp_user_timeout().unwrap(),
+            Some(limit)
+        );
+        tune(&accepted, None).unwrap();
+    }
+
+    #[test]
+    fn ipv6_is_not_alone() {
+        // The option, and not a wildcard listener: tests stay on the loopback.
+        let Ok(listening) = listener((Ipv6Addr::LOCALHOST, 0).into(), false, 16) else {
+            return; // No IPv6 here.
+        };
+        assert!(!SockRef::from(&listening).only_v6().unwrap());
+    }
+}
