@@ -1,0 +1,441 @@
+//! Answers: what may happen next on this session.
+//!
+//! ```text
+//!  handshake ─► Polling ──probe──► Upgrading ──`5`──► WebSocket ◄── handshake over WebSocket
+//!                 │  ▲                │                   │
+//!                 │  └─probe lost/late┘                   │
+//!               close                 close             close
+//!                 ▼                     ▼                 ▼
+//!            AwaitingPoll ──GET / 30 s──► gone ◄──sent── Draining
+//!            LastPoll (a GET is parked) ───┘
+//! ```
+//!
+//! Each method is an event; the state enum is private, so a combination that cannot be is never
+//! built. It must not know about Socket.IO, outboxes or IO.
+
+use crate::{
+    config::Config,
+    error::PeerError,
+    id::ConnId,
+    limits::POLLING_CLOSE_WAIT,
+    time::Tick,
+};
+
+use super::handshake::Transport;
+
+/// Whether a GET is waiting for something to carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Get {
+    None,
+    Parked,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Probe {
+    /// The WebSocket is open; nothing came over it yet.
+    AwaitPing,
+    /// `2probe` was answered: polls are let go so that the client can pause.
+    AwaitUpgrade,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum State {
+    Polling { get: Get },
+    Upgrading { get: Get, conn: ConnId, probe: Probe, until: Tick },
+    WebSocket { conn: ConnId },
+    /// A GET was parked when the session closed: it is answered at the end of this turn.
+    LastPoll { by_peer: bool },
+    AwaitingPoll { until: Tick },
+    Draining { conn: ConnId, until: Tick },
+}
+
+/// Bytes of a closed WebSocket session are given this long to leave.
+const DRAIN_WAIT: core::time::Duration = core::time::Duration::from_secs(10);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Heart {
+    /// The next ping is due.
+    Resting,
+    /// A ping is out. `grace` is left while nothing but the pong has prolonged the wait.
+    AwaitPong { grace: bool },
+}
+
+/// How a GET is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Poll {
+    /// Later: there is nothing to carry.
+    Park,
+    /// Now, with what is queued.
+    Answer,
+    /// Not at all: the session is on the other transport (code 3).
+    Mismatch,
+}
+
+/// What a packet on the probing WebSocket means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Probed {
+    /// Answer `3probe`, and let a parked GET go.
+    Pong,
+    /// The session is on this connection now.
+    Upgraded,
+    /// Not part of the exchange: close the connection, keep polling.
+    Abandon,
+}
+
+/// What the session's clock ran out on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expired {
+    /// Nothing yet.
+    No,
+    /// A ping is due.
+    SendPing,
+    /// The pong did not come.
+    PingTimeout,
+    /// The upgrade did not come to an end: close the probing connection.
+    UpgradeTimeout(ConnId),
+    /// The last words could not be delivered.
+    Gone,
+}
+
+/// Where a session's output can go at this moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outlet {
+    /// Over this connection.
+    WebSocket(ConnId),
+    /// Over the parked GET.
+    Poll,
+    /// Nowhere until the next GET.
+    None,
+}
+
+/// One Engine.IO session's protocol state.
+#[derive(Debug)]
+pub struct Session {
+    state: State,
+    heart: Heart,
+    /// A POST is being read.
+    posting: bool,
+    beat: Tick,
+}
+
+impl Session {
+    /// A session that begins now; `conn` if it begins over WebSocket.
+    #[must_use]
+    pub fn open(now: Tick, config: &Config, conn: Option<ConnId>) -> Self {
+        let state = match conn {
+            Some(conn) => State::WebSocket { conn },
+            None => State::Polling { get: Get::None },
+        };
+        let beat = now.after(config.ping_interval);
+        Self { state, heart: Heart::Resting, posting: false, beat }
+    }
+
+    /// The transport in use.
+    #[must_use]
+    pub const fn transport(&self) -> Transport {
+        match self.state {
+            State::Polling { .. }
+            | State::Upgrading { .. }
+            | State::LastPoll { .. }
+            | State::AwaitingPoll { .. } => Transport::Polling,
+            State::WebSocket { .. } | State::Draining { .. } => Transport::WebSocket,
+        }
+    }
+
+    /// Whether the session takes and gives messages.
+    #[inline]
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        match self.state {
+            State::Polling { .. } | State::Upgrading { .. } | State::WebSocket { .. } => true,
+            State::LastPoll { .. } | State::AwaitingPoll { .. } | State::Draining { .. } => false,
+        }
+    }
+
+    /// Where output can go.
+    #[inline]
+    #[must_use]
+    pub const fn outlet(&self) -> Outlet {
+        match self.state {
+            State::WebSocket { conn } | State::Draining { conn, .. } => Outlet::WebSocket(conn),
+            State::Polling { get: Get::Parked }
+            | State::Upgrading { get: Get::Parked, .. }
+            | State::LastPoll { .. } => Outlet::Poll,
+            State::Polling { get: Get::None }
+            | State::Upgrading { get: Get::None, .. }
+            | State::AwaitingPoll { .. } => Outlet::None,
+        }
+    }
+
+    /// A GET arrives; `queued` says whether there is something to carry.
+    ///
+    /// # Errors
+    /// [`PeerError::OverlappingPoll`] if one is parked already.
+    pub const fn recv_get(&mut self, queued: bool) -> Result<Poll, PeerError> {
+        match &mut self.state {
+            State::Polling { get: Get::Parked }
+            | State::Upgrading { get: Get::Parked, .. }
+            | State::LastPoll { .. } => Err(PeerError::OverlappingPoll),
+            State::Upgrading { get: Get::None, probe: Probe::AwaitUpgrade, .. }
+            | State::AwaitingPoll { .. } => Ok(Poll::Answer),
+            State::Polling { get } | State::Upgrading { get, probe: Probe::AwaitPing, .. } => {
+                if queued {
+                    return Ok(Poll::Answer);
+                }
+                *get = Get::Parked;
+                Ok(Poll::Park)
+            }
+            State::WebSocket { .. } | State::Draining { .. } => Ok(Poll::Mismatch),
+        }
+    }
+
+    /// The parked GET was answered.
+    pub const fn send_poll(&mut self) {
+        match &mut self.state {
+            State::Polling { get } | State::Upgrading { get, .. } => *get = Get::None,
+            State::WebSocket { .. }
+            | State::LastPoll { .. }
+            | State::AwaitingPoll { .. }
+            | State::Draining { .. } => {}
+        }
+    }
+
+    /// A POST begins. `Ok(false)` if the session is on the other transport (code 3).
+    ///
+    /// # Errors
+    /// [`PeerError::OverlappingPost`] if one is being read already.
+    pub const fn recv_post(&mut self) -> Result<bool, PeerError> {
+        match self.state {
+            State::WebSocket { .. } | State::Draining { .. } => return Ok(false),
+            State::Polling { .. }
+            | State::Upgrading { .. }
+            | State::LastPoll { .. }
+            | State::AwaitingPoll { .. } => {}
+        }
+        if self.posting {
+            return Err(PeerError::OverlappingPost);
+        }
+        self.posting = true;
+        Ok(true)
+    }
+
+    /// The POST's body has been handled.
+    pub const fn end_post(&mut self) {
+        self.posting = false;
+    }
+
+    /// A WebSocket with this session's sid opens. False if there is nothing to upgrade.
+    pub fn recv_probe_open(&mut self, now: Tick, config: &Config, conn: ConnId) -> bool {
+        let State::Polling { get } = self.state else { return false };
+        let until = now.after(config.upgrade_timeout);
+        self.state = State::Upgrading { get, conn, probe: Probe::AwaitPing, until };
+        true
+    }
+
+    /// The probing connection, if there is one.
+    #[must_use]
+    pub const fn probing(&self) -> Option<ConnId> {
+        match self.state {
+            State::Upgrading { conn, .. } => Some(conn),
+            State::Polling { .. }
+            | State::WebSocket { .. }
+            | State::LastPoll { .. }
+            | State::AwaitingPoll { .. }
+            | State::Draining { .. } => None,
+        }
+    }
+
+    /// A packet arrives on the probing connection. `5` counts without a probe too, as in the
+    /// official server (reliability 2.11, U04).
+    pub fn recv_probe(&mut self, now: Tick, config: &Config, ping: bool, upgrade: bool) -> Probed {
+        let State::Upgrading { get, conn, until, .. } = self.state else { return Probed::Abandon };
+        if upgrade {
+            self.state = State::WebSocket { conn };
+            // The pong of a ping that left by polling comes over the new transport, if at all.
+            self.heart = Heart::Resting;
+            self.beat = now.after(config.ping_interval);
+            return Probed::Upgraded;
+        }
+        if ping {
+            self.state = State::Upgrading { get, conn, probe: Probe::AwaitUpgrade, until };
+            return Probed::Pong;
+        }
+        self.abandon_probe();
+        Probed::Abandon
+    }
+
+    /// The probing connection is gone: polling goes on as if it had never been.
+    pub const fn abandon_probe(&mut self) {
+        if let State::Upgrading { get, .. } = self.state {
+            self.state = State::Polling { get };
+        }
+    }
+
+    /// Whether `2probe` was answered, so that polls must not be held.
+    #[must_use]
+    pub const fn is_pausing(&self) -> bool {
+        matches!(self.state, State::Upgrading { probe: Probe::AwaitUpgrade, .. })
+    }
+
+    /// A packet other than a pong arrives: a client busy sending is not dead, so it prolongs the
+    /// wait for a pong, once (`engine.io` 6.6.11).
+    #[inline]
+    pub fn recv_packet(&mut self, now: Tick, config: &Config) {
+        if self.heart == (Heart::AwaitPong { grace: true }) {
+            self.heart = Heart::AwaitPong { grace: false };
+            self.beat = now.after(config.ping_timeout);
+        }
+    }
+
+    /// A pong arrives. One that nobody asked for counts too, as in the official server.
+    pub fn recv_pong(&mut self, now: Tick, config: &Config) {
+        self.heart = Heart::Resting;
+        self.beat = now.after(config.ping_interval);
+    }
+
+    /// The next moment at which [`Session::expire`] has something to say.
+    #[must_use]
+    pub fn deadline(&self) -> Tick {
+        match self.state {
+            State::Polling { .. } | State::WebSocket { .. } => self.beat,
+            State::Upgrading { until, .. } => self.beat.min(until),
+            State::LastPoll { .. } => Tick::NEVER,
+            State::AwaitingPoll { until } | State::Draining { until, .. } => until,
+        }
+    }
+
+    /// Time passes. Call until it says [`Expired::No`].
+    pub fn expire(&mut self, now: Tick, config: &Config) -> Expired {
+        match self.state {
+            State::AwaitingPoll { until } | State::Draining { until, .. } => {
+                return if until <= now { Expired::Gone } else { Expired::No };
+            }
+            State::LastPoll { .. } => return Expired::No,
+            State::Upgrading { until, conn, .. } if until <= now => {
+                self.abandon_probe();
+                return Expired::UpgradeTimeout(conn);
+            }
+            State::Polling { .. } | State::Upgrading { .. } | State::WebSocket { .. } => {}
+        }
+        if self.beat > now {
+            return Expired::No;
+        }
+        match self.heart {
+            Heart::AwaitPong { .. } => Expired::PingTimeout,
+            Heart::Resting => {
+                self.heart = Heart::AwaitPong { grace: true };
+                self.beat = now.after(config.ping_timeout);
+                Expired::SendPing
+            }
+        }
+    }
+
+    /// The session closes. A polling client learns of it by the GET that is parked or comes next,
+    /// a WebSocket by a close frame once what is queued has left.
+    pub fn close(&mut self, now: Tick, by_peer: bool) {
+        self.state = match self.state {
+            State::Polling { get: Get::Parked } | State::Upgrading { get: Get::Parked, .. } => {
+                // A client that closed itself only needs its GET back.
+                State::LastPoll { by_peer }
+            }
+            State::Polling { get: Get::None } | State::Upgrading { get: Get::None, .. } => {
+                State::AwaitingPoll { until: now.after(POLLING_CLOSE_WAIT) }
+            }
+            State::WebSocket { conn } => State::Draining { conn, until: now.after(DRAIN_WAIT) },
+            closing @ (State::LastPoll { .. }
+            | State::AwaitingPoll { .. }
+            | State::Draining { .. }) => closing,
+        };
+    }
+
+    /// What a poll's body ends with, given whether it carries anything else. Nothing, unless the
+    /// poll would be empty or the session is closing (features 2.3).
+    #[must_use]
+    pub const fn last_words(&self, carries: bool) -> &'static [&'static str] {
+        match self.state {
+            State::LastPoll { by_peer: true } => &["6"],
+            State::LastPoll { by_peer: false } => &["1"],
+            State::AwaitingPoll { .. } if carries => &["1"],
+            State::AwaitingPoll { .. } => &["6", "1"],
+            _ if carries => &[],
+            _ => &["6"],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WS: ConnId = ConnId(7);
+
+    fn polling() -> (Session, Config) {
+        let config = Config::default();
+        (Session::open(Tick(0), &config, None), config)
+    }
+
+    #[test]
+    fn one_get_waits_and_a_second_is_an_overlap() {
+        let (mut session, _) = polling();
+        assert_eq!(session.recv_get(true), Ok(Poll::Answer));
+        assert_eq!(session.recv_get(false), Ok(Poll::Park));
+        assert_eq!(session.outlet(), Outlet::Poll);
+        assert_eq!(session.recv_get(true), Err(PeerError::OverlappingPoll));
+        session.send_poll();
+        assert_eq!(session.outlet(), Outlet::None);
+    }
+
+    #[test]
+    fn an_upgrade_lets_polls_go_and_ends_them() {
+        let (mut session, config) = polling();
+        assert!(session.recv_probe_open(Tick(1), &config, WS));
+        assert!(!session.recv_probe_open(Tick(1), &config, ConnId(8)), "one probe at a time");
+        assert_eq!(session.recv_get(false), Ok(Poll::Park), "before the probe's ping");
+        assert_eq!(session.recv_probe(Tick(2), &config, true, false), Probed::Pong);
+        session.send_poll();
+        assert_eq!(session.recv_get(false), Ok(Poll::Answer), "after it");
+        assert_eq!(session.recv_probe(Tick(3), &config, false, true), Probed::Upgraded);
+        assert_eq!(session.recv_get(false), Ok(Poll::Mismatch));
+        assert_eq!(session.recv_post(), Ok(false));
+        assert_eq!(session.outlet(), Outlet::WebSocket(WS));
+    }
+
+    #[test]
+    fn a_failed_or_late_probe_leaves_polling_alive() {
+        let (mut session, config) = polling();
+        session.recv_probe_open(Tick(0), &config, WS);
+        assert_eq!(session.recv_probe(Tick(1), &config, false, false), Probed::Abandon);
+        session.recv_probe_open(Tick(1), &config, WS);
+        assert_eq!(session.expire(Tick(10_001), &config), Expired::UpgradeTimeout(WS));
+        assert_eq!(session.expire(Tick(10_001), &config), Expired::No);
+        assert_eq!(session.recv_get(false), Ok(Poll::Park));
+    }
+
+    #[test]
+    fn the_heart_beats_and_stops() {
+        let (mut session, config) = polling();
+        assert_eq!(session.expire(Tick(24_999), &config), Expired::No);
+        assert_eq!(session.expire(Tick(25_000), &config), Expired::SendPing);
+        session.recv_pong(Tick(25_100), &config);
+        assert_eq!(session.expire(Tick(50_100), &config), Expired::SendPing);
+        session.recv_packet(Tick(60_000), &config);
+        session.recv_packet(Tick(79_000), &config); // prolongs no more
+        assert_eq!(session.expire(Tick(79_999), &config), Expired::No);
+        assert_eq!(session.expire(Tick(80_000), &config), Expired::PingTimeout);
+    }
+
+    #[test]
+    fn a_closed_polling_session_waits_for_its_get() {
+        let (mut session, config) = polling();
+        session.close(Tick(0), false);
+        assert!(!session.is_open());
+        assert_eq!(session.last_words(false), ["6", "1"]);
+        assert_eq!(session.recv_get(false), Ok(Poll::Answer));
+        assert_eq!(session.expire(Tick(29_999), &config), Expired::No);
+        assert_eq!(session.expire(Tick(30_000), &config), Expired::Gone);
+        let (mut session, _) = polling();
+        session.recv_get(false).unwrap();
+        session.close(Tick(0), false);
+        assert_eq!((session.outlet(), session.last_words(false)), (Outlet::Poll, &["1"][..]));
+    }
+}

@@ -1,0 +1,529 @@
+//! Answers: given this input, what must be sent, told, mailed, and when next.
+//!
+//! A [`Hub`] is one shard's whole brain: Engine.IO sessions ([`sessions`]), the Socket.IO sockets
+//! on them, rooms, acknowledgements. It must not know tokio, sockets, threads, clocks or user code.
+//!
+//! # The contract
+//!
+//! *Mutate, then drain.* After any call that takes `now` or changes something, before the turn
+//! ends, the shell takes all of: [`Hub::next_event`] (told to user code, whose own calls are
+//! mutations again), [`Hub::next_mail`], then [`Hub::flush`], then [`Hub::next_signal`], and asks
+//! [`Hub::deadline`]. `now` never decreases.
+
+mod ack;
+mod connect;
+mod directory;
+mod event;
+mod publish;
+mod receive;
+mod sessions;
+
+use alloc::{boxed::Box, collections::VecDeque, string::String, vec::Vec};
+use core::fmt;
+
+use hashbrown::HashMap;
+
+use ack::{Pending, Waits};
+pub use directory::{Alone, Directory, RoomHash, ShardSet};
+pub use event::{
+    AckNews, Action, Answer, Event, Incoming, Mail, Publication, Question, Received, Selection,
+};
+pub use publish::Emit;
+pub use sessions::{Ending, Entry, Io, Sessions, Signal};
+
+use crate::{
+    config::Config,
+    eio::handshake::Transport,
+    error::{CloseReason, PeerError},
+    frame::Kind,
+    id::{ConnId, NamespaceId, ShardId, Sid, SocketId},
+    out::Flushed,
+    room::{Member, Rooms},
+    sio::assembler::Partial,
+    slab::{Key, Slab},
+    time::Tick,
+};
+use sessions::Due;
+
+/// A session on this hub.
+pub type SessionKey = Key<Entry<Client>>;
+/// A socket on this hub.
+pub type SocketKey = Key<Socket>;
+
+const NONE: u32 = u32::MAX;
+
+/// What a session's row holds for Socket.IO.
+#[derive(Debug)]
+pub struct Client {
+    /// The slot of the first connected socket; `NONE` if there is none.
+    first: u32,
+    first_namespace: NamespaceId,
+    extra: Option<Box<Extra>>,
+}
+
+/// What few sessions need at any moment.
+#[derive(Debug, Default)]
+struct Extra {
+    /// Connected sockets after the first, and all that are connecting.
+    more: Vec<(NamespaceId, u32)>,
+    partial: Option<Partial>,
+}
+
+impl Client {
+    const fn new() -> Self {
+        Self { first: NONE, first_namespace: NamespaceId::ROOT, extra: None }
+    }
+
+    /// The socket in a namespace, connected or connecting.
+    #[inline]
+    fn socket(&self, namespace: NamespaceId) -> Option<u32> {
+        if self.first_namespace == namespace && self.first != NONE {
+            return Some(self.first);
+        }
+        let more = &self.extra.as_deref()?.more;
+        more.iter().find(|(ns, _)| *ns == namespace).map(|(_, slot)| *slot)
+    }
+
+    fn sockets(&self) -> Vec<u32> {
+        let first = (self.first != NONE).then_some(self.first);
+        let more = self.extra.iter().flat_map(|extra| &extra.more).map(|(_, slot)| *slot);
+        first.into_iter().chain(more).collect()
+    }
+
+    fn add(&mut self, namespace: NamespaceId, slot: u32) {
+        if self.first == NONE {
+            (self.first, self.first_namespace) = (slot, namespace);
+        } else {
+            self.extra.get_or_insert_default().more.push((namespace, slot));
+        }
+    }
+
+    fn remove(&mut self, slot: u32) {
+        if self.first == slot {
+            self.first = NONE;
+        }
+        if let Some(extra) = &mut self.extra {
+            extra.more.retain(|(_, s)| *s != slot);
+        }
+        self.tidy();
+    }
+
+    /// Gives the box back when nothing is in it.
+    fn tidy(&mut self) {
+        if self.extra.as_ref().is_some_and(|e| e.more.is_empty() && e.partial.is_none()) {
+            self.extra = None;
+        }
+    }
+}
+
+/// One session in one namespace.
+#[derive(Debug)]
+pub struct Socket {
+    random: [u8; 11],
+    connected: bool,
+    namespace: NamespaceId,
+    session: u32,
+    /// Where it stands in its namespace's list.
+    place: u32,
+    /// The last selection that visited it, so that each is visited once.
+    visited: u32,
+    acks: Option<Box<VecDeque<Pending>>>,
+}
+
+/// A namespace that clients may join.
+#[derive(Debug, Clone)]
+pub struct Namespace {
+    /// Its name, beginning with `/`.
+    pub name: Box<str>,
+    /// Whether user code decides who may join ([`Event::Connecting`]).
+    pub gated: bool,
+}
+
+#[derive(Debug)]
+struct NamespaceState {
+    name: Box<str>,
+    gated: bool,
+    everyone: Vec<Member>,
+    next_question: u64,
+}
+
+/// Which layers run.
+#[derive(Debug, Clone)]
+pub enum Mode {
+    /// Engine.IO alone: messages are the application's.
+    EngineIo,
+    /// Socket.IO with these namespaces. The first is `/`.
+    SocketIo(Vec<Namespace>),
+}
+
+/// What a hub is made of.
+pub struct Setup {
+    /// The options, the same for all hubs of a server.
+    pub config: Config,
+    /// This hub's shard.
+    pub shard: ShardId,
+    /// How many shards the server has.
+    pub shards: usize,
+    /// The layers.
+    pub mode: Mode,
+    /// The server's secret for hashes, the same for all hubs.
+    pub seed: u64,
+    /// This shard's view of who has members of which room.
+    pub directory: Box<dyn Directory>,
+    /// A cryptographic source of random bytes.
+    pub entropy: Box<dyn FnMut(&mut [u8])>,
+}
+
+impl fmt::Debug for Setup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Setup").field("shard", &self.shard).finish_non_exhaustive()
+    }
+}
+
+/// See the module's text.
+pub struct Hub {
+    sessions: Sessions<Client>,
+    sockets: Slab<Socket>,
+    namespaces: Vec<NamespaceState>,
+    by_name: HashMap<Box<str>, NamespaceId, foldhash::fast::FixedState>,
+    rooms: Rooms,
+    waits: Waits,
+    events: VecDeque<Event>,
+    mail: Vec<(ShardId, Mail)>,
+    shard: ShardId,
+    shards: usize,
+    engine_only: bool,
+    directory: Box<dyn Directory>,
+    entropy: Box<dyn FnMut(&mut [u8])>,
+    hash: RoomHash,
+    visit: u32,
+    /// Reused from publication to publication.
+    selected: Vec<Member>,
+    dues: Vec<Due<Client>>,
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub").field("shard", &self.shard).field("counts", &self.counts()).finish()
+    }
+}
+
+/// How much a hub holds: all zero when everybody is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Sessions, closing ones included.
+    pub sessions: usize,
+    /// Sockets, connecting ones included.
+    pub sockets: usize,
+    /// Rooms with a member.
+    pub rooms: usize,
+    /// Questions without all their answers.
+    pub questions: usize,
+    /// Timers set.
+    pub timers: usize,
+}
+
+impl Hub {
+    /// A hub without sessions.
+    ///
+    /// # Panics
+    /// If there are more shards than [`crate::limits::SHARDS_MAX`] or more than 2^16 namespaces.
+    #[must_use]
+    pub fn new(setup: Setup) -> Self {
+        let Setup { config, shard, shards, mode, seed, directory, mut entropy } = setup;
+        assert!(shards <= crate::limits::SHARDS_MAX, "too many shards for a set");
+        let (engine_only, names) = match mode {
+            Mode::EngineIo => (true, Vec::new()),
+            Mode::SocketIo(names) => (false, names),
+        };
+        let mut rooms_seed = [0; 8];
+        entropy(&mut rooms_seed);
+        let mut by_name = HashMap::with_hasher(foldhash::fast::FixedState::with_seed(seed));
+        let mut namespaces = Vec::new();
+        for Namespace { name, gated } in names {
+            let id = NamespaceId(u16::try_from(namespaces.len()).expect("fewer than 2^16"));
+            by_name.insert(name.clone(), id);
+            namespaces.push(NamespaceState { name, gated, everyone: Vec::new(), next_question: 0 });
+        }
+        Self {
+            sessions: Sessions::new(config, shard),
+            sockets: Slab::default(),
+            namespaces,
+            by_name,
+            rooms: Rooms::new(u64::from_le_bytes(rooms_seed)),
+            waits: Waits::default(),
+            events: VecDeque::new(),
+            mail: Vec::new(),
+            shard,
+            shards,
+            engine_only,
+            directory,
+            entropy,
+            hash: RoomHash::new(seed),
+            visit: 0,
+            selected: Vec::new(),
+            dues: Vec::new(),
+        }
+    }
+
+    /// The options.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        self.sessions.config()
+    }
+
+    /// This hub's shard.
+    #[must_use]
+    pub const fn shard(&self) -> ShardId {
+        self.shard
+    }
+
+    /// How much is held.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        Counts {
+            sessions: self.sessions.len(),
+            sockets: self.sockets.len(),
+            rooms: self.rooms.len(),
+            questions: self.waits.len(),
+            timers: self.sessions.timers() + self.waits.timers(),
+        }
+    }
+
+    // ---- what the shell takes ----
+
+    /// The next thing to tell user code.
+    pub fn next_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// The mail for other hubs, in the order it was written.
+    pub fn take_mail(&mut self) -> impl Iterator<Item = (ShardId, Mail)> {
+        self.mail.drain(..)
+    }
+
+    /// Whether there is mail for other hubs.
+    #[must_use]
+    pub fn has_mail(&self) -> bool {
+        !self.mail.is_empty()
+    }
+
+    /// What the shell must do to connections.
+    pub fn next_signal(&mut self) -> Option<Signal> {
+        self.sessions.next_signal()
+    }
+
+    /// Whether [`Hub::flush`] has something to do.
+    #[must_use]
+    pub fn is_dirty(&self) -> bool {
+        self.sessions.is_dirty()
+    }
+
+    /// Ends the turn: every session that was given something gets one write or its poll's answer.
+    /// Broken and slow connections are closed, which may bring new events.
+    pub fn flush(&mut self, now: Tick, io: &mut impl Io<Client>) {
+        let mut failed = Vec::new();
+        self.sessions.flush(io, &mut failed);
+        if failed.is_empty() {
+            return;
+        }
+        for (key, flushed) in failed {
+            let reason = match flushed {
+                Flushed::Failed => CloseReason::TransportError,
+                Flushed::Done | Flushed::Blocked => CloseReason::SlowConsumer,
+            };
+            // A slow consumer does not read, so it would not read a close frame either; 1013 is
+            // for the record of whoever watches the wire.
+            let code = (reason == CloseReason::SlowConsumer).then_some(1013);
+            self.close(now, key, reason, Ending::Abrupt(code));
+        }
+        let mut again = Vec::new();
+        self.sessions.flush(io, &mut again);
+        for (key, _) in again {
+            self.sessions.close(now, key, Ending::Abrupt(None));
+        }
+        self.sessions.end_turn();
+    }
+
+    /// The next moment at which [`Hub::advance`] has something to do.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Tick> {
+        match (self.sessions.deadline(), self.waits.deadline()) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    // ---- time ----
+
+    /// Moves time on: pings, and everything that took too long.
+    pub fn advance(&mut self, now: Tick) {
+        let mut dues = core::mem::take(&mut self.dues);
+        self.sessions.advance(now, &mut dues);
+        for due in dues.drain(..) {
+            match due {
+                Due::PingTimeout(key) => {
+                    self.close(now, key, CloseReason::PingTimeout, Ending::Abrupt(None));
+                }
+                Due::App(key) => self.app_deadline(now, key),
+            }
+        }
+        self.dues = dues;
+        self.expire_questions(now);
+    }
+
+    /// Either attachments did not come, or no namespace was joined: never both, because only a
+    /// joined namespace may begin a packet with attachments.
+    fn app_deadline(&mut self, now: Tick, key: SessionKey) {
+        let Some(client) = self.sessions.app(key) else { return };
+        let waiting = client.extra.as_ref().is_some_and(|extra| extra.partial.is_some());
+        if waiting {
+            self.fail(now, key, PeerError::AttachmentsLate);
+        } else if client.first == NONE {
+            self.fail(now, key, PeerError::ConnectLate);
+        }
+    }
+
+    // ---- sessions ----
+
+    /// Begins a session; its OPEN packet is queued. `conn` if it begins over WebSocket.
+    pub fn open(&mut self, now: Tick, conn: Option<ConnId>) -> SessionKey {
+        let mut random = [0; 14];
+        (self.entropy)(&mut random);
+        let key = self.sessions.open(now, conn, random, Client::new());
+        if !self.engine_only {
+            let until = now.after(self.config().connect_timeout);
+            self.sessions.set_app_deadline(key, until);
+        }
+        key
+    }
+
+    /// The session of this id.
+    #[must_use]
+    pub fn find(&self, sid: &Sid) -> Option<SessionKey> {
+        self.sessions.find(sid)
+    }
+
+    /// The session's transport; `None` if it is gone.
+    #[must_use]
+    pub fn transport(&self, key: SessionKey) -> Option<Transport> {
+        self.sessions.transport(key)
+    }
+
+    /// The session's secret id.
+    #[must_use]
+    pub fn sid(&self, key: SessionKey) -> Option<Sid> {
+        self.sessions.sid(key)
+    }
+
+    /// Whether the session takes and gives messages.
+    #[must_use]
+    pub fn is_open(&self, key: SessionKey) -> bool {
+        self.sessions.is_open(key)
+    }
+
+    /// The sessions' own layer: polls, posts, probes, writability.
+    pub const fn sessions(&mut self) -> &mut Sessions<Client> {
+        &mut self.sessions
+    }
+
+    /// Queues an Engine.IO message. False if the session is gone or closing.
+    pub fn send(&mut self, key: SessionKey, kind: Kind, data: &[u8]) -> bool {
+        self.sessions.send(key, kind, data)
+    }
+
+    /// Closes a session: its sockets are told, then the session ends as `ending` says.
+    pub fn close(&mut self, now: Tick, key: SessionKey, reason: CloseReason, ending: Ending) {
+        if !self.sessions.is_open(key) {
+            return;
+        }
+        let sockets = self.sessions.app(key).map(|client| client.sockets()).unwrap_or_default();
+        for slot in sockets {
+            self.drop_socket(self.sockets.key_at(slot), reason);
+        }
+        if let Some(client) = self.sessions.app(key) {
+            client.extra = None;
+        }
+        self.sessions.close(now, key, ending);
+        self.events.push_back(Event::Closed { session: key, reason });
+    }
+
+    /// Closes a session whose peer broke a rule.
+    pub fn fail(&mut self, now: Tick, key: SessionKey, error: PeerError) {
+        let reason = error.close_reason();
+        let ending = match reason {
+            // The official server closes these gracefully: what was queued still goes.
+            CloseReason::ForcedClose | CloseReason::ForcedServerClose => Ending::Polite,
+            _ => Ending::Abrupt(match error {
+                PeerError::TooLarge => Some(1009),
+                _ => None,
+            }),
+        };
+        self.close(now, key, reason, ending);
+    }
+
+    /// Closes everything: the server stops. Nothing but the transports' close is sent, so that
+    /// clients reconnect (features 1.14).
+    pub fn shut_down(&mut self, now: Tick) {
+        let keys: Vec<_> = self.sessions.keys().collect();
+        for key in keys {
+            self.close(now, key, CloseReason::ServerShuttingDown, Ending::Polite);
+        }
+    }
+
+    // ---- sockets ----
+
+    /// The namespace of this name.
+    #[must_use]
+    pub fn namespace(&self, name: &str) -> Option<NamespaceId> {
+        self.by_name.get(name).copied()
+    }
+
+    /// The name of a namespace.
+    #[must_use]
+    pub fn namespace_name(&self, id: NamespaceId) -> &str {
+        &self.namespaces[usize::from(id.0)].name
+    }
+
+    /// Sockets connected to a namespace on this shard.
+    #[must_use]
+    pub fn population(&self, namespace: NamespaceId) -> usize {
+        self.namespaces.get(usize::from(namespace.0)).map_or(0, |ns| ns.everyone.len())
+    }
+
+    /// The socket's public id; `None` if it is gone.
+    #[must_use]
+    pub fn socket_id(&self, key: SocketKey) -> Option<SocketId> {
+        let socket = self.sockets.get(key)?;
+        Some(SocketId::new(self.shard, key.index(), socket.random))
+    }
+
+    /// The connected socket of this public id.
+    #[must_use]
+    pub fn find_socket(&self, id: &SocketId) -> Option<SocketKey> {
+        let key = self.sockets.key_at(id.slot());
+        let connected = self.sockets.get(key)?.connected;
+        (connected && self.socket_id(key) == Some(*id)).then_some(key)
+    }
+
+    /// The session a socket is on.
+    #[must_use]
+    pub fn session_of(&self, key: SocketKey) -> Option<SessionKey> {
+        Some(self.sessions.key_at(self.sockets.get(key)?.session))
+    }
+
+    /// Whether the socket is connected.
+    #[must_use]
+    pub fn is_connected(&self, key: SocketKey) -> bool {
+        self.sockets.get(key).is_some_and(|socket| socket.connected)
+    }
+
+    /// The names of the rooms a socket is in, its own id not included.
+    #[must_use]
+    pub fn rooms_of(&self, key: SocketKey) -> Vec<String> {
+        if self.sockets.get(key).is_none() {
+            return Vec::new();
+        }
+        self.rooms.of(key.index()).map(String::from).collect()
+    }
+}

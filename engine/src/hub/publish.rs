@@ -1,0 +1,332 @@
+//! Answers: who gets this packet, here and on other shards.
+
+use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
+use core::time::Duration;
+
+use bytes::Bytes;
+
+use super::{
+    Action, Event, Hub, Mail, NONE, Publication, Question, Selection, ShardSet, SocketKey,
+};
+use crate::{
+    frame::Frame,
+    id::{ShardId, SocketId},
+    out::EntryId,
+    room::Member,
+    sio::encode::{Body, Outgoing},
+    time::Tick,
+};
+
+/// An event to be sent.
+#[derive(Debug, Clone, Copy)]
+pub struct Emit<'a> {
+    /// The event's name.
+    pub name: &'a str,
+    /// Its arguments in JSON with commas between them.
+    pub args: &'a str,
+    /// The binary parts that placeholders in `args` name.
+    pub attachments: &'a [Bytes],
+    /// Whether it may be lost.
+    pub volatile: bool,
+}
+
+impl<'a> Emit<'a> {
+    const fn body(&self) -> Body<'a> {
+        Body::Event { name: self.name, args: self.args }
+    }
+}
+
+impl Hub {
+    /// Sends an event to one socket. False if it is not connected, or the packet was volatile and
+    /// could not be taken.
+    #[inline]
+    pub fn emit(&mut self, key: SocketKey, emit: &Emit<'_>) -> bool {
+        self.emit_packet(key, emit, None)
+    }
+
+    fn emit_packet(&mut self, key: SocketKey, emit: &Emit<'_>, id: Option<u64>) -> bool {
+        let Some(socket) = self.sockets.get(key) else { return false };
+        if !socket.connected {
+            return false;
+        }
+        let session = socket.session;
+        let namespace = &self.namespaces[usize::from(socket.namespace.0)].name;
+        let packet =
+            Outgoing { namespace, id, body: emit.body(), attachments: emit.attachments };
+        let packet = self.sessions.palette.encode(|out| packet.write(out));
+        self.queue(session, packet, emit.volatile)
+    }
+
+    #[inline]
+    fn queue(&mut self, session: u32, packet: EntryId, volatile: bool) -> bool {
+        if volatile {
+            self.sessions.push_volatile(session, packet)
+        } else {
+            self.sessions.push(session, packet)
+        }
+    }
+
+    /// Sends an event to one socket and asks for an answer: [`Event::Ack`] with `token`. False if
+    /// nobody was asked, and then nothing follows.
+    pub fn ask_one(
+        &mut self,
+        now: Tick,
+        key: SocketKey,
+        emit: &Emit<'_>,
+        token: u64,
+        timeout: Duration,
+    ) -> bool {
+        let Some(socket) = self.sockets.get(key).filter(|s| s.connected) else { return false };
+        if !self.may_ask(key.index()) {
+            return false;
+        }
+        let id = self.next_question(socket.namespace);
+        // The question is on record before the packet can leave: an answer never comes too early.
+        if !self.emit_packet(key, emit, Some(id)) {
+            return false;
+        }
+        self.ask(now, Question { origin: self.shard, token, id, timeout }, [key].into());
+        true
+    }
+
+    /// Answers a client's question.
+    pub fn ack(&mut self, key: SocketKey, id: u64, args: &str, attachments: &[Bytes]) -> bool {
+        let Some(socket) = self.sockets.get(key).filter(|s| s.connected) else { return false };
+        let session = socket.session;
+        let namespace = &self.namespaces[usize::from(socket.namespace.0)].name;
+        let packet = Outgoing { namespace, id: Some(id), body: Body::Ack(args), attachments };
+        let packet = self.sessions.palette.encode(|out| packet.write(out));
+        self.sessions.push(session, packet)
+    }
+
+    // ---- many ----
+
+    /// Sends an event to everybody whom `to` means, on all shards. It is encoded once; other
+    /// shards get one mail each, and only those that have members.
+    pub fn publish(&mut self, now: Tick, to: Selection, emit: &Emit<'_>) {
+        self.publish_packet(now, to, emit, None);
+    }
+
+    /// The same, asking everybody for an answer. Returns how many shards were asked: so many
+    /// [`AckNews::Asked`] will come.
+    pub fn ask_many(
+        &mut self,
+        now: Tick,
+        to: Selection,
+        emit: &Emit<'_>,
+        token: u64,
+        timeout: Duration,
+    ) -> u32 {
+        let id = self.next_question(to.namespace);
+        let question = Question { origin: self.shard, token, id, timeout };
+        1 + self.publish_packet(now, to, emit, Some(question))
+    }
+
+    fn publish_packet(
+        &mut self,
+        now: Tick,
+        to: Selection,
+        emit: &Emit<'_>,
+        question: Option<Question>,
+    ) -> u32 {
+        let others = self.hash.shards(&to, &*self.directory) & !(1 << self.shard.0);
+        let namespace = &self.namespaces[usize::from(to.namespace.0)].name;
+        let packet = Outgoing {
+            namespace,
+            id: question.map(|question| question.id),
+            body: emit.body(),
+            attachments: emit.attachments,
+        };
+        let volatile = emit.volatile;
+        if others == 0 {
+            let packet = self.sessions.palette.encode(|out| packet.write(out));
+            self.deliver_to(now, &to, packet, volatile, question);
+            return 0;
+        }
+        let mut bytes = Vec::new();
+        packet.write(&mut bytes);
+        let frame = Frame(Bytes::from(bytes));
+        let publication = Arc::new(Publication { to, frame, volatile, question });
+        self.mail_to(others, &Mail::Publish(Arc::clone(&publication)));
+        self.publish_here(now, &publication);
+        others.count_ones()
+    }
+
+    fn mail_to(&mut self, shards: ShardSet, mail: &Mail) {
+        for shard in 0..self.shards as u8 {
+            if shards & 1 << shard != 0 {
+                self.mail.push((ShardId(shard), mail.clone()));
+            }
+        }
+    }
+
+    fn publish_here(&mut self, now: Tick, publication: &Publication) {
+        let Publication { to, frame, volatile, question } = publication;
+        let packet = self.sessions.share(frame.clone());
+        self.deliver_to(now, to, packet, *volatile, *question);
+    }
+
+    fn deliver_to(
+        &mut self,
+        now: Tick,
+        to: &Selection,
+        packet: EntryId,
+        volatile: bool,
+        question: Option<Question>,
+    ) {
+        let selected = self.select(to);
+        if let Some(question) = question {
+            let mut asked = Vec::new();
+            for member in &selected {
+                if self.may_ask(member.socket) && self.queue(member.session, packet, volatile) {
+                    asked.push(self.sockets.key_at(member.socket));
+                }
+            }
+            self.ask(now, question, asked);
+        } else {
+            for member in &selected {
+                self.queue(member.session, packet, volatile);
+            }
+        }
+        self.selected = selected;
+    }
+
+    /// The sockets on this shard that a selection means, each once.
+    fn select(&mut self, to: &Selection) -> Vec<Member> {
+        let mut selected = core::mem::take(&mut self.selected);
+        selected.clear();
+        let not = to.not.and_then(|id| self.find_socket(&id)).map_or(NONE, |key| key.index());
+        match (&*to.rooms, &*to.except) {
+            // One list, nobody twice: no need to look at the sockets.
+            ([], []) => {
+                selected.extend_from_slice(&self.namespaces[usize::from(to.namespace.0)].everyone);
+            }
+            ([room], []) if SocketId::parse(room).is_none() => {
+                selected.extend_from_slice(self.rooms.members(to.namespace, room));
+            }
+            (rooms, except) => {
+                self.visit = self.visit.wrapping_add(1);
+                for room in except {
+                    self.visit_room(to, room, None);
+                }
+                if rooms.is_empty() {
+                    let everyone = &self.namespaces[usize::from(to.namespace.0)].everyone;
+                    let (sockets, visit) = (&self.sockets, self.visit);
+                    let fresh = |m: &&Member| sockets.at(m.socket).is_some_and(|s| s.visited != visit);
+                    selected.extend(everyone.iter().filter(fresh));
+                }
+                for room in rooms {
+                    self.visit_room(to, room, Some(&mut selected));
+                }
+            }
+        }
+        if not != NONE {
+            selected.retain(|member| member.socket != not);
+        }
+        selected
+    }
+
+    /// Marks a room's members as visited and adds those who were not.
+    fn visit_room(&mut self, to: &Selection, room: &str, mut into: Option<&mut Vec<Member>>) {
+        let visit = self.visit;
+        let mut see = |socket: &mut super::Socket, member: Member| {
+            if core::mem::replace(&mut socket.visited, visit) != visit {
+                if let Some(into) = &mut into {
+                    into.push(member);
+                }
+            }
+        };
+        for member in self.rooms.members(to.namespace, room) {
+            if let Some(socket) = self.sockets.at_mut(member.socket) {
+                see(socket, *member);
+            }
+        }
+        let own = SocketId::parse(room).and_then(|id| self.find_socket(&id));
+        if let Some(socket) = own.and_then(|key| self.sockets.get_mut(key)) {
+            if socket.namespace == to.namespace {
+                let slot = own.map_or(NONE, |key| key.index());
+                let member = Member { socket: slot, session: socket.session };
+                see(socket, member);
+            }
+        }
+    }
+
+    /// Does something with everybody whom a selection means, on all shards.
+    pub fn act(&mut self, now: Tick, to: Selection, action: Action) {
+        let others = self.hash.shards(&to, &*self.directory) & !(1 << self.shard.0);
+        let order = Arc::new((to, action));
+        self.mail_to(others, &Mail::Act(Arc::clone(&order)));
+        self.act_here(now, &order.0, &order.1);
+    }
+
+    fn act_here(&mut self, now: Tick, to: &Selection, action: &Action) {
+        let selected = self.select(to);
+        for member in &selected {
+            let key = self.sockets.key_at(member.socket);
+            match action {
+                Action::Join(rooms) => rooms.iter().for_each(|room| {
+                    self.join(key, room);
+                }),
+                Action::Leave(rooms) => rooms.iter().for_each(|room| {
+                    self.leave(key, room);
+                }),
+                Action::Disconnect { close } => {
+                    self.disconnect(now, key, *close);
+                }
+            }
+        }
+        self.selected = selected;
+    }
+
+    /// Mail from another hub arrives.
+    pub fn receive_mail(&mut self, now: Tick, mail: Mail) {
+        match mail {
+            Mail::Publish(publication) => self.publish_here(now, &publication),
+            Mail::Act(order) => self.act_here(now, &order.0, &order.1),
+            Mail::Ack { token, news } => self.events.push_back(Event::Ack { token, news }),
+        }
+    }
+
+    /// Encodes an event for [`Mail::Publish`] outside any hub: how other threads broadcast.
+    #[must_use]
+    pub fn encode_event(namespace: &str, emit: &Emit<'_>) -> Frame {
+        let packet = Outgoing {
+            namespace,
+            id: None,
+            body: emit.body(),
+            attachments: emit.attachments,
+        };
+        let mut bytes = Vec::new();
+        packet.write(&mut bytes);
+        Frame(Bytes::from(bytes))
+    }
+
+    /// The ids of the sockets on this shard that a selection means.
+    pub fn sockets(&mut self, to: &Selection) -> Vec<SocketId> {
+        let selected = self.select(to);
+        let ids = selected
+            .iter()
+            .filter_map(|member| self.socket_id(self.sockets.key_at(member.socket)))
+            .collect();
+        self.selected = selected;
+        ids
+    }
+}
+
+/// Names for a [`Selection`].
+impl Selection {
+    /// Adds a room.
+    #[must_use]
+    pub fn to(mut self, room: impl Into<String>) -> Self {
+        self.rooms.push(Box::from(room.into()));
+        self
+    }
+
+    /// Leaves a room's members out.
+    #[must_use]
+    pub fn except(mut self, room: impl Into<String>) -> Self {
+        self.except.push(Box::from(room.into()));
+        self
+    }
+}
+

@@ -1,0 +1,587 @@
+//! Answers: which Engine.IO sessions this shard has, and what they are to be sent.
+//!
+//! The composition of the session's state machine, its outbox and the timer wheel: Engine.IO,
+//! whole, without Socket.IO. What sits on top keeps its own state per session in `A`.
+//! It must not know what a message means.
+
+use alloc::{collections::VecDeque, vec::Vec};
+
+use hashbrown::HashTable;
+
+use crate::{
+    config::Config,
+    eio::{
+        handshake::{Transport, open_packet},
+        payload,
+        session::{Expired, Outlet, Poll, Probed, Session},
+    },
+    error::PeerError,
+    frame::{Frame, Kind},
+    id::{ConnId, ShardId, Sid},
+    out::{EntryId, Flushed, Outbox, Palette, Sink, Written},
+    slab::{Key, Slab},
+    time::Tick,
+    wheel::Wheel,
+};
+
+/// One session's row.
+#[derive(Debug)]
+pub struct Entry<A> {
+    outbox: Outbox,
+    session: Session,
+    /// What the layer above keeps about the session.
+    pub app: A,
+    /// When the layer above wants to be told, see [`Due::App`].
+    app_due: Tick,
+    /// The moment something was last queued: a volatile packet is not sent twice in one.
+    moment: u32,
+    sid: Sid,
+    /// On the dirty list.
+    dirty: bool,
+    /// The kernel took less than it was given; nothing is tried until it says that it has room.
+    blocked: bool,
+}
+
+/// What [`Sessions::advance`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due<A> {
+    /// The pong did not come.
+    PingTimeout(Key<Entry<A>>),
+    /// The moment given to [`Sessions::set_app_deadline`] has come.
+    App(Key<Entry<A>>),
+}
+
+/// What the shell must do to connections, in this order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Signal {
+    /// Send this text as one frame on a connection that probes.
+    Text(ConnId, &'static str),
+    /// The connection is now its session's transport.
+    Adopt(ConnId),
+    /// Close the connection, with this status code if there is one.
+    Close(ConnId, Option<u16>),
+}
+
+/// How a session ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// What is queued still goes, then the close.
+    Polite,
+    /// What is queued is dropped; the WebSocket closes with this code.
+    Abrupt(Option<u16>),
+    /// The peer closed or its connection is gone: nothing can be sent but the noop that lets a
+    /// parked GET go.
+    ByPeer,
+}
+
+/// How [`Sessions::flush`] reaches the peers.
+pub trait Io<A> {
+    /// One non-blocking vectored write to a connection.
+    fn write(&mut self, conn: ConnId, slices: &[&[u8]]) -> Written;
+    /// Answers the session's parked GET.
+    fn answer(&mut self, session: Key<Entry<A>>, body: Vec<u8>);
+}
+
+struct ConnSink<'a, I, A> {
+    io: &'a mut I,
+    conn: ConnId,
+    _of: core::marker::PhantomData<A>,
+}
+
+impl<A, I: Io<A>> Sink for ConnSink<'_, I, A> {
+    #[inline]
+    fn write(&mut self, slices: &[&[u8]]) -> Written {
+        self.io.write(self.conn, slices)
+    }
+}
+
+/// See the module's text.
+#[derive(Debug)]
+pub struct Sessions<A> {
+    config: Config,
+    shard: ShardId,
+    slab: Slab<Entry<A>>,
+    /// Slots by sid. Sids are ours and random, so eight of their bytes are the hash.
+    by_sid: HashTable<u32>,
+    wheel: Wheel,
+    /// Packets of this turn.
+    pub palette: Palette,
+    dirty: Vec<u32>,
+    signals: VecDeque<Signal>,
+    moment: u32,
+    due: Vec<u32>,
+}
+
+impl<A> Sessions<A> {
+    /// An empty table.
+    #[must_use]
+    pub fn new(config: Config, shard: ShardId) -> Self {
+        Self {
+            config,
+            shard,
+            slab: Slab::default(),
+            by_sid: HashTable::new(),
+            wheel: Wheel::default(),
+            palette: Palette::default(),
+            dirty: Vec::new(),
+            signals: VecDeque::new(),
+            moment: 0,
+            due: Vec::new(),
+        }
+    }
+
+    /// The options.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Sessions held, closing ones included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.slab.len()
+    }
+
+    /// Whether there is no session.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.slab.is_empty()
+    }
+
+    /// Timers set; one for each session.
+    #[must_use]
+    pub const fn timers(&self) -> usize {
+        self.wheel.len()
+    }
+
+    /// All sessions, closing ones included.
+    pub fn keys(&self) -> impl Iterator<Item = Key<Entry<A>>> {
+        self.slab.iter().map(|(key, _)| key)
+    }
+
+    /// Begins a session and queues its OPEN packet. `conn` if it begins over WebSocket; `random`
+    /// must come from a cryptographic source.
+    pub fn open(&mut self, now: Tick, conn: Option<ConnId>, random: [u8; 14], app: A) -> Key<Entry<A>> {
+        let sid = Sid::new(self.shard, random);
+        let key = self.slab.insert(Entry {
+            outbox: Outbox::default(),
+            session: Session::open(now, &self.config, conn),
+            app,
+            app_due: Tick::NEVER,
+            moment: self.moment,
+            sid,
+            dirty: false,
+            blocked: false,
+        });
+        let slab = &self.slab;
+        let hash = |slot: &u32| slab.at(*slot).map_or(0, |entry| entry.sid.hash64());
+        self.by_sid.insert_unique(sid.hash64(), key.index(), hash);
+        let transport = if conn.is_some() { Transport::WebSocket } else { Transport::Polling };
+        let open = self.palette.text(open_packet(&sid, transport, &self.config).as_bytes());
+        self.push(key.index(), open);
+        self.arm(key);
+        key
+    }
+
+    /// The session of this id.
+    #[must_use]
+    pub fn find(&self, sid: &Sid) -> Option<Key<Entry<A>>> {
+        let is_it = |slot: &u32| self.slab.at(*slot).is_some_and(|entry| entry.sid == *sid);
+        let slot = self.by_sid.find(sid.hash64(), is_it)?;
+        Some(self.slab.key_at(*slot))
+    }
+
+    /// The session's transport and whether it is open; `None` if it is gone.
+    #[must_use]
+    pub fn transport(&self, key: Key<Entry<A>>) -> Option<Transport> {
+        self.slab.get(key).map(|entry| entry.session.transport())
+    }
+
+    /// The session's secret id.
+    #[must_use]
+    pub fn sid(&self, key: Key<Entry<A>>) -> Option<Sid> {
+        self.slab.get(key).map(|entry| entry.sid)
+    }
+
+    /// Whether the session takes and gives messages.
+    #[must_use]
+    pub fn is_open(&self, key: Key<Entry<A>>) -> bool {
+        self.slab.get(key).is_some_and(|entry| entry.session.is_open())
+    }
+
+    /// What the layer above keeps about the session, open or closing.
+    #[inline]
+    pub fn app(&mut self, key: Key<Entry<A>>) -> Option<&mut A> {
+        self.slab.get_mut(key).map(|entry| &mut entry.app)
+    }
+
+    /// The same by slot, for a caller that knows that the slot is taken.
+    #[inline]
+    pub fn app_at(&mut self, slot: u32) -> Option<&mut A> {
+        self.slab.at_mut(slot).map(|entry| &mut entry.app)
+    }
+
+    /// The key of a taken slot.
+    #[must_use]
+    pub fn key_at(&self, slot: u32) -> Key<Entry<A>> {
+        self.slab.key_at(slot)
+    }
+
+    /// A packet other than a pong arrived.
+    #[inline]
+    pub fn recv_packet(&mut self, now: Tick, key: Key<Entry<A>>) -> bool {
+        self.moment = self.moment.wrapping_add(1);
+        let Some(entry) = self.slab.get_mut(key) else { return false };
+        if !entry.session.is_open() {
+            return false;
+        }
+        entry.session.recv_packet(now, &self.config);
+        true
+    }
+
+    /// A pong arrived: the next ping is an interval away. One store; the wheel is not touched.
+    pub fn recv_pong(&mut self, now: Tick, key: Key<Entry<A>>) {
+        if let Some(entry) = self.slab.get_mut(key) {
+            entry.session.recv_pong(now, &self.config);
+        }
+    }
+
+    // ---- queueing ----
+
+    /// Queues a packet of this turn. False if the session is gone or closing.
+    #[inline]
+    pub fn push(&mut self, slot: u32, packet: EntryId) -> bool {
+        let moment = self.moment;
+        let Some(entry) = self.slab.at_mut(slot) else { return false };
+        if !entry.session.is_open() {
+            return false;
+        }
+        entry.outbox.push(packet);
+        entry.moment = moment;
+        if !core::mem::replace(&mut entry.dirty, true) {
+            self.dirty.push(slot);
+        }
+        true
+    }
+
+    /// Queues a packet that may be lost: it is dropped if the transport cannot take it now, or if
+    /// something was queued in the same moment already (features 1.10).
+    pub fn push_volatile(&mut self, slot: u32, packet: EntryId) -> bool {
+        let Some(entry) = self.slab.at(slot) else { return false };
+        let busy = entry.moment == self.moment || entry.outbox.backlog_bytes() > 0;
+        if busy || entry.blocked || entry.session.outlet() == Outlet::None {
+            return false;
+        }
+        self.push(slot, packet)
+    }
+
+    /// Encodes and queues an Engine.IO message.
+    pub fn send(&mut self, key: Key<Entry<A>>, kind: Kind, data: &[u8]) -> bool {
+        if !self.is_open(key) {
+            return false;
+        }
+        let text = usize::from(kind == Kind::Text);
+        let packet = self.palette.encode(|out| {
+            crate::frame::write_head(out, kind, data.len() + text);
+            out.extend_from_slice(&b"4"[..text]);
+            out.extend_from_slice(data);
+        });
+        self.push(key.index(), packet)
+    }
+
+    /// Adds a frame that came from, or goes to, other shards.
+    pub fn share(&mut self, frame: Frame) -> EntryId {
+        self.palette.share(frame)
+    }
+
+    fn mark_dirty(&mut self, key: Key<Entry<A>>) {
+        if let Some(entry) = self.slab.get_mut(key) {
+            if !core::mem::replace(&mut entry.dirty, true) {
+                self.dirty.push(key.index());
+            }
+        }
+    }
+
+    // ---- polling ----
+
+    /// A GET arrives. [`Poll::Answer`] means: call [`Sessions::take_poll`] now.
+    ///
+    /// # Errors
+    /// [`PeerError::OverlappingPoll`]: the caller closes the session.
+    pub fn recv_get(&mut self, key: Key<Entry<A>>) -> Option<Result<Poll, PeerError>> {
+        let entry = self.slab.get_mut(key)?;
+        Some(entry.session.recv_get(!entry.outbox.is_empty()))
+    }
+
+    /// The body that answers a GET: all that is queued, and the close if the session is closing,
+    /// after which it is gone.
+    pub fn take_poll(&mut self, key: Key<Entry<A>>) -> Vec<u8> {
+        let Some(entry) = self.slab.get_mut(key) else { return Vec::new() };
+        let mut body = Vec::new();
+        entry.outbox.drain(&self.palette, |kind, data| payload::push(&mut body, kind, data));
+        entry.session.send_poll();
+        for word in entry.session.last_words(!body.is_empty()) {
+            payload::push(&mut body, Kind::Text, word.as_bytes());
+        }
+        if !entry.session.is_open() {
+            self.remove(key);
+        }
+        body
+    }
+
+    /// A POST begins. `Some(Ok(false))` if the session is on the other transport.
+    ///
+    /// # Errors
+    /// [`PeerError::OverlappingPost`]: the caller closes the session.
+    pub fn recv_post(&mut self, key: Key<Entry<A>>) -> Option<Result<bool, PeerError>> {
+        Some(self.slab.get_mut(key)?.session.recv_post())
+    }
+
+    /// The POST was handled.
+    pub fn end_post(&mut self, key: Key<Entry<A>>) {
+        if let Some(entry) = self.slab.get_mut(key) {
+            entry.session.end_post();
+        }
+    }
+
+    // ---- upgrade ----
+
+    /// A WebSocket with this session's sid opens. False if there is nothing to upgrade.
+    pub fn recv_probe_open(&mut self, now: Tick, key: Key<Entry<A>>, conn: ConnId) -> bool {
+        let Some(entry) = self.slab.get_mut(key) else { return false };
+        let open = self.config.allow_upgrades
+            && entry.session.recv_probe_open(now, &self.config, conn);
+        if open {
+            self.arm(key);
+        }
+        open
+    }
+
+    /// Text arrives on the probing connection.
+    pub fn recv_probe(&mut self, now: Tick, key: Key<Entry<A>>, conn: ConnId, text: &str) {
+        let Some(entry) = self.slab.get_mut(key) else {
+            self.signals.push_back(Signal::Close(conn, None));
+            return;
+        };
+        let (ping, upgrade) = (text == "2probe", text == "5");
+        match entry.session.recv_probe(now, &self.config, ping, upgrade) {
+            Probed::Pong => {
+                self.signals.push_back(Signal::Text(conn, "3probe"));
+                self.release_poll(key);
+            }
+            Probed::Upgraded => {
+                self.signals.push_back(Signal::Adopt(conn));
+                self.mark_dirty(key);
+            }
+            Probed::Abandon => self.signals.push_back(Signal::Close(conn, None)),
+        }
+    }
+
+    /// Lets a parked GET go with a noop, so that the client can pause polling.
+    fn release_poll(&mut self, key: Key<Entry<A>>) {
+        let noop = self.palette.text(b"6");
+        if let Some(entry) = self.slab.get_mut(key) {
+            if entry.session.outlet() == Outlet::Poll && entry.outbox.is_empty() {
+                self.push(key.index(), noop);
+            }
+        }
+    }
+
+    /// The probing connection is gone; polling goes on.
+    pub fn abandon_probe(&mut self, key: Key<Entry<A>>, conn: ConnId) {
+        if let Some(entry) = self.slab.get_mut(key) {
+            if entry.session.probing() == Some(conn) {
+                entry.session.abandon_probe();
+            }
+        }
+    }
+
+    // ---- time ----
+
+    /// Wants [`Due::App`] at `at`; [`Tick::NEVER`] to forget it.
+    pub fn set_app_deadline(&mut self, key: Key<Entry<A>>, at: Tick) {
+        if let Some(entry) = self.slab.get_mut(key) {
+            entry.app_due = at;
+            self.arm(key);
+        }
+    }
+
+    fn arm(&mut self, key: Key<Entry<A>>) {
+        if let Some(entry) = self.slab.get(key) {
+            self.wheel.set(key.index(), entry.session.deadline().min(entry.app_due));
+        }
+    }
+
+    /// The next moment at which [`Sessions::advance`] has something to do.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Tick> {
+        self.wheel.next()
+    }
+
+    /// Moves time on: pings are queued, the rest is reported.
+    pub fn advance(&mut self, now: Tick, report: &mut Vec<Due<A>>) {
+        let mut due = core::mem::take(&mut self.due);
+        self.wheel.advance(now, &mut due);
+        for slot in due.drain(..) {
+            self.expire(now, self.slab.key_at(slot), report);
+        }
+        self.due = due;
+    }
+
+    fn expire(&mut self, now: Tick, key: Key<Entry<A>>, report: &mut Vec<Due<A>>) {
+        loop {
+            let Some(entry) = self.slab.get_mut(key) else { return };
+            if entry.app_due <= now {
+                entry.app_due = Tick::NEVER;
+                report.push(Due::App(key));
+            }
+            match entry.session.expire(now, &self.config) {
+                Expired::No => break,
+                Expired::SendPing => {
+                    let ping = self.palette.ping();
+                    self.push(key.index(), ping);
+                }
+                Expired::PingTimeout => {
+                    report.push(Due::PingTimeout(key));
+                    return; // the caller closes the session, which sets its timer
+                }
+                Expired::UpgradeTimeout(conn) => self.signals.push_back(Signal::Close(conn, None)),
+                Expired::Gone => {
+                    if let Outlet::WebSocket(conn) = entry.session.outlet() {
+                        self.signals.push_back(Signal::Close(conn, None));
+                    }
+                    self.remove(key);
+                    return;
+                }
+            }
+        }
+        self.arm(key);
+    }
+
+    // ---- closing ----
+
+    /// Closes an open session. The layer above has been told already.
+    pub fn close(&mut self, now: Tick, key: Key<Entry<A>>, ending: Ending) {
+        let Some(entry) = self.slab.get_mut(key) else { return };
+        if !entry.session.is_open() {
+            return;
+        }
+        if let Some(probing) = entry.session.probing() {
+            self.signals.push_back(Signal::Close(probing, None));
+        }
+        if ending != Ending::Polite {
+            entry.outbox.discard();
+        }
+        entry.app_due = Tick::NEVER;
+        let code = match ending {
+            Ending::Abrupt(code) => code,
+            Ending::Polite | Ending::ByPeer => None,
+        };
+        match (ending, entry.session.outlet()) {
+            (Ending::Polite, _) | (_, Outlet::Poll) => {
+                entry.session.close(now, ending == Ending::ByPeer);
+                if entry.session.outlet() == Outlet::Poll {
+                    self.unlist(key); // the parked GET takes the close: no other will find it
+                }
+                self.arm(key);
+                self.mark_dirty(key);
+            }
+            (Ending::Abrupt(_) | Ending::ByPeer, Outlet::WebSocket(conn)) => {
+                self.signals.push_back(Signal::Close(conn, code));
+                self.remove(key);
+            }
+            (Ending::Abrupt(_) | Ending::ByPeer, Outlet::None) => self.remove(key),
+        }
+    }
+
+    fn unlist(&mut self, key: Key<Entry<A>>) {
+        let Some(sid) = self.sid(key) else { return };
+        if let Ok(slot) = self.by_sid.find_entry(sid.hash64(), |slot| *slot == key.index()) {
+            slot.remove();
+        }
+    }
+
+    fn remove(&mut self, key: Key<Entry<A>>) {
+        self.unlist(key);
+        self.wheel.cancel(key.index());
+        self.slab.remove(key);
+    }
+
+    // ---- output ----
+
+    /// The connection can take more.
+    pub fn writable(&mut self, key: Key<Entry<A>>) {
+        if let Some(entry) = self.slab.get_mut(key) {
+            if core::mem::replace(&mut entry.blocked, false) {
+                self.mark_dirty(key);
+            }
+        }
+    }
+
+    /// What the shell must do to connections.
+    pub fn next_signal(&mut self) -> Option<Signal> {
+        self.signals.pop_front()
+    }
+
+    /// Whether anything waits for [`Sessions::flush`].
+    #[must_use]
+    pub fn is_dirty(&self) -> bool {
+        !self.dirty.is_empty()
+    }
+
+    /// Ends the turn: every session that was given something gets one write, or its parked GET an
+    /// answer. Sessions whose connection failed or who hold more than the bound are reported.
+    pub fn flush(&mut self, io: &mut impl Io<A>, failed: &mut Vec<(Key<Entry<A>>, Flushed)>) {
+        let mut dirty = core::mem::take(&mut self.dirty);
+        for slot in dirty.drain(..) {
+            let key = self.slab.key_at(slot);
+            let Some(entry) = self.slab.at_mut(slot) else { continue };
+            if !core::mem::replace(&mut entry.dirty, false) {
+                continue; // the slot changed hands and its new session is not dirty
+            }
+            match entry.session.outlet() {
+                Outlet::WebSocket(conn) => {
+                    let open = entry.session.is_open();
+                    let flushed = if entry.blocked {
+                        entry.outbox.stash(&self.palette);
+                        Flushed::Blocked
+                    } else {
+                        let mut sink = ConnSink { io, conn, _of: core::marker::PhantomData };
+                        entry.outbox.flush(&self.palette, &mut sink)
+                    };
+                    entry.blocked = flushed == Flushed::Blocked;
+                    if flushed == Flushed::Failed
+                        || entry.outbox.backlog_bytes() > self.config.limits.outbox_bytes
+                    {
+                        failed.push((key, flushed));
+                    } else if !open && flushed == Flushed::Done {
+                        self.signals.push_back(Signal::Close(conn, None));
+                        self.remove(key);
+                    }
+                }
+                Outlet::Poll => {
+                    let body = self.take_poll(key);
+                    io.answer(key, body);
+                }
+                Outlet::None => {
+                    entry.outbox.stash(&self.palette);
+                    if entry.outbox.backlog_bytes() > self.config.limits.outbox_bytes {
+                        failed.push((key, Flushed::Blocked));
+                    }
+                }
+            }
+        }
+        self.dirty = dirty;
+        // Closing what failed may queue more; the palette lives until that has left too.
+        if failed.is_empty() {
+            self.end_turn();
+        }
+    }
+
+    /// Nothing queued refers to this turn's packets any more.
+    pub fn end_turn(&mut self) {
+        debug_assert!(self.dirty.is_empty(), "a dirty session was not flushed");
+        self.palette.clear();
+        self.moment = self.moment.wrapping_add(1);
+    }
+}

@@ -1,0 +1,63 @@
+//! Answers: how much, at most, why, and what happens there.
+//!
+//! Every bound of the core is here. Those an operator may move are fields of [`Limits`] with the
+//! default named beside them; those that only guard the implementation are constants.
+
+use core::time::Duration;
+
+/// Shards in one process: a room's shards are one 64-bit set in the directory.
+pub const SHARDS_MAX: usize = 64;
+
+/// Bytes of a room's or namespace's name. A longer one is refused: names are kept once per shard
+/// and echoed to peers, so they are not a place to store data.
+pub const NAME_BYTES_MAX: usize = 1024;
+
+/// Digits of an acknowledgement id. 2^64 has 20; an id that does not fit is a protocol violation,
+/// because an answer to a rounded id would settle somebody else's question.
+pub const ACK_DIGITS_MAX: usize = 20;
+
+/// Nesting of the JSON in one packet. Deeper input closes the connection before anything recurses
+/// over it (the official server dies of it, reliability report 1.1).
+pub const JSON_DEPTH_MAX: usize = 128;
+
+/// Slices handed to one vectored write; the kernel's `IOV_MAX` is 1,024, more than 64 gains nothing.
+pub const SLICES_MAX: usize = 64;
+
+/// How long a closed polling session waits for the GET that carries its close packet; the official
+/// server's value (`engine.io` `transports/polling.ts`, `closeTimeout`).
+pub const POLLING_CLOSE_WAIT: Duration = Duration::from_secs(30);
+
+/// Per-session and per-socket bounds that a server may set for itself.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Bytes of one message or one POST body, inclusive (`maxHttpBufferSize`). Default 1,000,000.
+    /// Above it: HTTP 413, WebSocket close 1009; the session closes with `transport error`.
+    pub payload_bytes: usize,
+    /// Bytes queued for one session that the kernel or the poller did not take. Default 1 MiB.
+    /// Above it the session is closed as a slow consumer; `volatile` packets are dropped before.
+    pub outbox_bytes: usize,
+    /// Attachments of one packet (`maxAttachments`). Default 10. Above it: close.
+    pub attachments: usize,
+    /// How long a packet may wait for its attachments. Default 30 s. Then: close.
+    pub attachments_wait: Duration,
+    /// Namespaces one session may join. Default 64. Above it: connect error.
+    pub namespaces_per_session: usize,
+    /// Rooms one socket may be in besides its own. Default 1,024. Above it: `join` says so.
+    pub rooms_per_socket: usize,
+    /// Unanswered acknowledgements per socket. Default 1,024. Above it: the emit is refused.
+    pub acks_per_socket: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            payload_bytes: 1_000_000,
+            outbox_bytes: 1 << 20,
+            attachments: 10,
+            attachments_wait: Duration::from_secs(30),
+            namespaces_per_session: 64,
+            rooms_per_socket: 1024,
+            acks_per_socket: 1024,
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Answers: which packets were encoded in this turn.
+//!
+//! A packet for one session is encoded into the turn's arena; a packet for many is a shared
+//! [`Frame`]. Outboxes hold entry numbers, so a broadcast costs its recipients an integer each:
+//! no copy, no allocation, no reference count. The palette empties when the turn ends.
+
+use alloc::vec::Vec;
+
+use crate::frame::{Frame, Kind, write_head};
+
+/// A packet of this turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EntryId(pub(super) u32);
+
+#[derive(Debug)]
+pub(super) enum Entry {
+    /// A range of the arena.
+    Own { start: usize, end: usize },
+    Shared(Frame),
+}
+
+/// Arena bytes kept from turn to turn; more is given back after a burst.
+const ARENA_KEPT: usize = 256 * 1024;
+
+/// See the module's text.
+#[derive(Debug, Default)]
+pub struct Palette {
+    arena: Vec<u8>,
+    entries: Vec<Entry>,
+    /// The ping of this turn: many heartbeats fall into one turn and share it.
+    ping: Option<EntryId>,
+}
+
+impl Palette {
+    fn add(&mut self, entry: Entry) -> EntryId {
+        let id = EntryId(u32::try_from(self.entries.len()).expect("fewer than 2^32 packets a turn"));
+        self.entries.push(entry);
+        id
+    }
+
+    /// Adds the packet that `write` appends: whole WebSocket frames.
+    #[inline]
+    pub fn encode(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> EntryId {
+        let start = self.arena.len();
+        write(&mut self.arena);
+        let end = self.arena.len();
+        self.add(Entry::Own { start, end })
+    }
+
+    /// Adds a text packet given whole.
+    pub fn text(&mut self, text: &[u8]) -> EntryId {
+        self.encode(|out| {
+            write_head(out, Kind::Text, text.len());
+            out.extend_from_slice(text);
+        })
+    }
+
+    /// Adds a frame that other shards, or sessions that are slow to take it, share.
+    pub fn share(&mut self, frame: Frame) -> EntryId {
+        self.add(Entry::Shared(frame))
+    }
+
+    /// The turn's one ping packet.
+    pub fn ping(&mut self) -> EntryId {
+        if let Some(ping) = self.ping {
+            return ping;
+        }
+        let ping = self.text(b"2");
+        self.ping = Some(ping);
+        ping
+    }
+
+    pub(super) fn entry(&self, id: u32) -> &Entry {
+        &self.entries[id as usize]
+    }
+
+    /// The encoded bytes of a packet.
+    #[inline]
+    #[must_use]
+    pub fn bytes(&self, id: EntryId) -> &[u8] {
+        match self.entry(id.0) {
+            Entry::Own { start, end } => &self.arena[*start..*end],
+            Entry::Shared(frame) => &frame.0,
+        }
+    }
+
+    /// The bytes of `count` entries from `first`, if they lie side by side in the arena: packets
+    /// queued for one session in a row leave as one slice.
+    #[inline]
+    pub(super) fn run(&self, first: u32, count: u32) -> Option<&[u8]> {
+        let run = &self.entries[first as usize..(first + count) as usize];
+        if let [Entry::Shared(frame)] = run {
+            return Some(&frame.0);
+        }
+        let Entry::Own { start, .. } = run.first()? else { return None };
+        let Entry::Own { end, .. } = run.last()? else { return None };
+        // Only `encode` grows the arena, so own entries without a shared one between are adjacent.
+        let inner = run.get(1..run.len() - 1).unwrap_or_default();
+        inner.iter().all(|e| matches!(e, Entry::Own { .. })).then(|| &self.arena[*start..*end])
+    }
+
+    /// Ends the turn. Every outbox must have been flushed or stashed before.
+    pub fn clear(&mut self) {
+        self.arena.clear();
+        self.arena.shrink_to(ARENA_KEPT);
+        self.entries.clear();
+        self.entries.shrink_to(ARENA_KEPT / size_of::<Entry>());
+        self.ping = None;
+    }
+
+    /// Whether nothing was encoded in this turn.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}

@@ -1,0 +1,262 @@
+//! Answers: who is in this room, and which rooms is this socket in.
+//!
+//! It must not know about frames, sessions' state or IO: members are numbers. Both directions are
+//! kept in step: a membership knows its place in the room's list, so that leaving is O(1) in the
+//! room's size.
+
+use alloc::{boxed::Box, vec::Vec};
+use core::hash::BuildHasher;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+
+use crate::{id::NamespaceId, slab::Slab};
+
+/// A socket in a room. The session's slot stands beside the socket's, because a broadcast needs
+/// only the session: one cache miss per recipient less.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Member {
+    /// The socket's slot.
+    pub socket: u32,
+    /// Its session's slot.
+    pub session: u32,
+}
+
+#[derive(Debug)]
+struct Room {
+    namespace: NamespaceId,
+    name: Box<str>,
+    members: Vec<Member>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Membership {
+    room: u32,
+    /// Where the socket stands in the room's list.
+    place: u32,
+}
+
+/// What a join or a leave changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// Nothing: it was so already.
+    None,
+    /// The socket is in, or out.
+    Member,
+    /// The same, and the room is new, or empty and gone.
+    Room,
+    /// The socket is in as many rooms as it may be.
+    Full,
+}
+
+/// All rooms of one hub.
+#[derive(Debug)]
+pub struct Rooms {
+    rooms: Slab<Room>,
+    index: HashTable<u32>,
+    /// Peers choose room names, so the hash is seeded.
+    hasher: FixedState,
+    /// By socket slot. Most sockets are in no room and cost a null pointer.
+    of: Vec<Option<Box<Vec<Membership>>>>,
+}
+
+impl Rooms {
+    /// No rooms. `seed` must be unpredictable to peers.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self {
+            rooms: Slab::default(),
+            index: HashTable::new(),
+            hasher: FixedState::with_seed(seed),
+            of: Vec::new(),
+        }
+    }
+
+    /// Rooms that have a member.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rooms.len()
+    }
+
+    /// Whether no socket is in any room.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rooms.is_empty()
+    }
+
+    fn find(&self, namespace: NamespaceId, name: &str) -> Option<u32> {
+        let hash = self.hasher.hash_one((namespace, name));
+        let is_it = |slot: &u32| {
+            self.rooms.at(*slot).is_some_and(|r| r.namespace == namespace && *r.name == *name)
+        };
+        self.index.find(hash, is_it).copied()
+    }
+
+    fn create(&mut self, namespace: NamespaceId, name: &str) -> u32 {
+        let room = Room { namespace, name: name.into(), members: Vec::new() };
+        let slot = self.rooms.insert(room).index();
+        let (rooms, hasher) = (&self.rooms, &self.hasher);
+        let hash_of = |slot: &u32| {
+            rooms.at(*slot).map_or(0, |r| hasher.hash_one((r.namespace, &*r.name)))
+        };
+        self.index.insert_unique(hash_of(&slot), slot, hash_of);
+        slot
+    }
+
+    /// The members of a room; empty if there is no such room.
+    #[must_use]
+    pub fn members(&self, namespace: NamespaceId, name: &str) -> &[Member] {
+        let room = self.find(namespace, name).and_then(|slot| self.rooms.at(slot));
+        room.map_or(&[], |room| &room.members)
+    }
+
+    /// Puts a socket into a room unless it is in `max` others already.
+    pub fn join(&mut self, namespace: NamespaceId, name: &str, member: Member, max: usize) -> Change {
+        let known = self.find(namespace, name);
+        let slot = member.socket as usize;
+        if slot >= self.of.len() {
+            self.of.resize_with(slot + 1, || None);
+        }
+        let joined = self.of[slot].as_deref().map_or(&[][..], Vec::as_slice);
+        if known.is_some_and(|room| joined.iter().any(|m| m.room == room)) {
+            return Change::None;
+        }
+        if joined.len() >= max {
+            return Change::Full;
+        }
+        let room = known.unwrap_or_else(|| self.create(namespace, name));
+        let members = &mut self.rooms.at_mut(room).expect("found or just made").members;
+        let place = members.len() as u32;
+        members.push(member);
+        self.of[slot].get_or_insert_default().push(Membership { room, place });
+        if known.is_some() { Change::Member } else { Change::Room }
+    }
+
+    /// Takes a socket out of a room.
+    pub fn leave(&mut self, namespace: NamespaceId, name: &str, socket: u32) -> Change {
+        let Some(room) = self.find(namespace, name) else { return Change::None };
+        let Some(Some(joined)) = self.of.get_mut(socket as usize) else { return Change::None };
+        let Some(at) = joined.iter().position(|m| m.room == room) else { return Change::None };
+        let membership = joined.swap_remove(at);
+        if joined.is_empty() {
+            self.of[socket as usize] = None;
+        }
+        if self.unseat(membership) { Change::Room } else { Change::Member }
+    }
+
+    /// Takes a socket out of all its rooms and returns their names, with whether each is gone.
+    pub fn leave_all(&mut self, socket: u32) -> Vec<(Box<str>, bool)> {
+        let joined = self.of.get_mut(socket as usize).and_then(Option::take);
+        let mut left = Vec::new();
+        for membership in joined.map(|j| *j).unwrap_or_default() {
+            let room = self.rooms.at(membership.room).expect("a membership's room exists");
+            let name = room.name.clone();
+            let gone = self.unseat(membership);
+            left.push((name, gone));
+        }
+        left
+    }
+
+    /// Removes one member from its room; true if the room is empty and gone.
+    fn unseat(&mut self, Membership { room: slot, place }: Membership) -> bool {
+        let room = self.rooms.at_mut(slot).expect("a membership's room exists");
+        room.members.swap_remove(place as usize);
+        if let Some(moved) = room.members.get(place as usize) {
+            let joined = self.of[moved.socket as usize].as_mut().expect("a member has memberships");
+            let membership = joined.iter_mut().find(|m| m.room == slot);
+            membership.expect("both directions agree").place = place;
+            return false;
+        }
+        if !room.members.is_empty() {
+            return false;
+        }
+        let hash = self.hasher.hash_one((room.namespace, &*room.name));
+        self.index.find_entry(hash, |s| *s == slot).expect("a room is listed").remove();
+        self.rooms.remove(self.rooms.key_at(slot));
+        true
+    }
+
+    /// The names of a socket's rooms.
+    pub fn of(&self, socket: u32) -> impl Iterator<Item = &str> {
+        let joined = self.of.get(socket as usize).and_then(|j| j.as_deref());
+        joined.into_iter().flatten().filter_map(|m| Some(&*self.rooms.at(m.room)?.name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::{
+        collections::{BTreeMap, BTreeSet},
+        format,
+        string::String,
+        vec::Vec,
+    };
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NS: NamespaceId = NamespaceId(1);
+
+    fn member(socket: u32) -> Member {
+        Member { socket, session: socket + 100 }
+    }
+
+    #[test]
+    fn rooms_come_and_go() {
+        let mut rooms = Rooms::new(1);
+        assert_eq!(rooms.join(NS, "a", member(1), 2), Change::Room);
+        assert_eq!(rooms.join(NS, "a", member(2), 2), Change::Member);
+        assert_eq!(rooms.join(NS, "a", member(2), 2), Change::None);
+        assert_eq!(rooms.join(NamespaceId(2), "a", member(3), 2), Change::Room);
+        rooms.join(NS, "b", member(1), 2);
+        assert_eq!(rooms.join(NS, "c", member(1), 2), Change::Full);
+        assert_eq!(rooms.join(NS, "a", member(1), 2), Change::None, "a re-join is not counted");
+        assert_eq!(rooms.leave(NS, "a", 1), Change::Member);
+        assert_eq!(rooms.leave(NS, "a", 1), Change::None);
+        assert_eq!(rooms.members(NS, "a"), [member(2)]);
+        assert_eq!(rooms.leave(NS, "a", 2), Change::Room);
+        assert_eq!(rooms.members(NS, "a"), []);
+        assert_eq!(rooms.leave_all(1), [("b".into(), true)]);
+        assert_eq!(rooms.len(), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_maps(ops in prop::collection::vec((0u8..3, 0u32..6, 0u8..4), 0..80)) {
+            let mut rooms = Rooms::new(9);
+            let mut model: BTreeMap<String, BTreeSet<u32>> = BTreeMap::new();
+            for (op, socket, room) in ops {
+                let name = format!("r{room}");
+                match op {
+                    0 => {
+                        rooms.join(NS, &name, member(socket), 99);
+                        model.entry(name).or_default().insert(socket);
+                    }
+                    1 => {
+                        rooms.leave(NS, &name, socket);
+                        model.entry(name).or_default().remove(&socket);
+                    }
+                    _ => {
+                        rooms.leave_all(socket);
+                        model.values_mut().for_each(|members| { members.remove(&socket); });
+                    }
+                }
+                model.retain(|_, members| !members.is_empty());
+                prop_assert_eq!(rooms.len(), model.len());
+                for (name, members) in &model {
+                    let seen: BTreeSet<u32> =
+                        rooms.members(NS, name).iter().map(|m| m.socket).collect();
+                    prop_assert_eq!(&seen, members);
+                }
+                for socket in 0..6 {
+                    let mut seen: Vec<_> = rooms.of(socket).map(String::from).collect();
+                    seen.sort();
+                    let expected: Vec<_> = model.iter()
+                        .filter(|(_, m)| m.contains(&socket)).map(|(n, _)| n.clone()).collect();
+                    prop_assert_eq!(seen, expected);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Answers: is this binary packet whole yet.
+//!
+//! A packet with attachments waits here for them, bounded in number, bytes and time. Nothing of
+//! the same connection may come in between (features 2.8).
+
+use alloc::{boxed::Box, vec::Vec};
+
+use bytes::Bytes;
+
+use super::packet::Packet;
+use crate::time::Tick;
+
+/// A packet that waits for its attachments.
+#[derive(Debug)]
+pub struct Partial {
+    text: Box<str>,
+    packet: Packet,
+    attachments: Vec<Bytes>,
+    /// When waiting ends.
+    pub until: Tick,
+}
+
+/// A packet and all its attachments.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Whole {
+    /// The text the packet's ranges point into.
+    pub text: Box<str>,
+    /// The packet.
+    pub packet: Packet,
+    /// In the order of their numbers.
+    pub attachments: Vec<Bytes>,
+}
+
+impl Partial {
+    /// Begins to wait for `packet.attachments` attachments; there must be at least one.
+    #[must_use]
+    pub fn new(text: &str, packet: Packet, until: Tick) -> Self {
+        assert!(packet.attachments > 0, "a packet without attachments is whole");
+        Self { text: text.into(), packet, attachments: Vec::new(), until }
+    }
+
+    /// Adds the next attachment; gives the packet back once it is whole.
+    ///
+    /// # Errors
+    /// Itself, while more are due.
+    pub fn push(mut self, attachment: &[u8]) -> Result<Whole, Self> {
+        self.attachments.push(Bytes::copy_from_slice(attachment));
+        if self.attachments.len() < self.packet.attachments {
+            return Err(self);
+        }
+        Ok(Whole { text: self.text, packet: self.packet, attachments: self.attachments })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sio::packet::decode;
+
+    #[test]
+    fn is_whole_after_its_last_attachment() {
+        let text = r#"52-["a",{"_placeholder":true,"num":1}]"#;
+        let partial = Partial::new(text, decode(text, 10).unwrap(), Tick(9));
+        let partial = partial.push(b"one").expect_err("one of two");
+        let whole = partial.push(b"two").expect("two of two");
+        assert_eq!(whole.attachments, [&b"one"[..], b"two"]);
+        assert_eq!(&*whole.text, text);
+    }
+}

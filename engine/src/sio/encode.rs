@@ -1,0 +1,140 @@
+//! Answers: which bytes is this Socket.IO packet, inside which WebSocket frames.
+//!
+//! The header goes around JSON that the caller made. The leading `4` that makes it an Engine.IO
+//! message is written here too, so that a packet is encoded in one pass and never copied again.
+
+use alloc::{borrow::Cow, string::String, vec::Vec};
+
+use bytes::Bytes;
+
+use super::json;
+use crate::frame::{Kind, write_head};
+
+/// What is sent.
+#[derive(Debug, Clone, Copy)]
+pub enum Body<'a> {
+    /// CONNECT: the object in JSON.
+    Connect(&'a str),
+    /// DISCONNECT.
+    Disconnect,
+    /// EVENT, or BINARY_EVENT if there are attachments.
+    Event {
+        /// The event's name, unescaped.
+        name: &'a str,
+        /// Its arguments in JSON with commas between them.
+        args: &'a str,
+    },
+    /// ACK, or BINARY_ACK if there are attachments.
+    Ack(&'a str),
+    /// CONNECT_ERROR: the object in JSON.
+    ConnectError(&'a str),
+}
+
+/// A packet to be encoded.
+#[derive(Debug, Clone, Copy)]
+pub struct Outgoing<'a> {
+    /// The namespace's name.
+    pub namespace: &'a str,
+    /// The acknowledgement id.
+    pub id: Option<u64>,
+    /// What is sent.
+    pub body: Body<'a>,
+    /// The binary parts that the body's placeholders name.
+    pub attachments: &'a [Bytes],
+}
+
+fn quoted(name: &str) -> Cow<'_, str> {
+    if name.bytes().all(|b| b >= 0x20 && b != b'"' && b != b'\\') {
+        return Cow::Borrowed(name);
+    }
+    let mut json = String::new();
+    json::write_string(&mut json, name);
+    json.pop();
+    json.remove(0);
+    Cow::Owned(json)
+}
+
+impl Outgoing<'_> {
+    /// Appends the packet as one text frame and, for each attachment, one binary frame.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        let binary = !self.attachments.is_empty();
+        let (kind, open, name, args, close) = match self.body {
+            Body::Connect(json) => ("40", "", Cow::Borrowed(""), json, ""),
+            Body::Disconnect => ("41", "", Cow::Borrowed(""), "", ""),
+            Body::Event { name, args } => {
+                let kind = if binary { "45" } else { "42" };
+                let close = if args.is_empty() { "\"]" } else { "]" };
+                (kind, "[\"", quoted(name), args, close)
+            }
+            Body::Ack(args) => (if binary { "46" } else { "43" }, "[", Cow::Borrowed(""), args, "]"),
+            Body::ConnectError(json) => ("44", "", Cow::Borrowed(""), json, ""),
+        };
+        let comma = if open == "[\"" && !args.is_empty() { "\"," } else { "" };
+        let (mut count, mut id) = (itoa::Buffer::new(), itoa::Buffer::new());
+        let (count, dash) = match self.attachments.len() {
+            0 => ("", ""),
+            n => (count.format(n), "-"),
+        };
+        let (namespace, end) = match self.namespace {
+            "/" => ("", ""),
+            name => (name, ","),
+        };
+        let id = self.id.map_or("", |n| id.format(n));
+        let parts = [kind, count, dash, namespace, end, id, open, &name, comma, args, close];
+        let len = parts.iter().map(|part| part.len()).sum();
+        out.reserve(crate::frame::HEAD_MAX + len);
+        write_head(out, Kind::Text, len);
+        for part in parts {
+            out.extend_from_slice(part.as_bytes());
+        }
+        for attachment in self.attachments {
+            write_head(out, Kind::Binary, attachment.len());
+            out.extend_from_slice(attachment);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::{string::String, vec, vec::Vec};
+
+    use super::*;
+    use crate::frame::Frames;
+
+    fn text(packet: Outgoing<'_>) -> String {
+        let mut out = vec![];
+        packet.write(&mut out);
+        let (kind, payload) = Frames(&out).next().unwrap();
+        assert_eq!(kind, Kind::Text);
+        String::from_utf8(payload.to_vec()).unwrap()
+    }
+
+    fn packet(body: Body<'_>) -> Outgoing<'_> {
+        Outgoing { namespace: "/", id: None, body, attachments: &[] }
+    }
+
+    #[test]
+    fn writes_the_examples_of_the_specification() {
+        let event = |name, args| packet(Body::Event { name, args });
+        assert_eq!(text(event("a", "")), r#"42["a"]"#);
+        assert_eq!(text(event("a", "1,2")), r#"42["a",1,2]"#);
+        assert_eq!(text(event("q\"\n", "")), r#"42["q\"\n"]"#);
+        let namespaced = Outgoing { namespace: "/admin", id: Some(13), ..event("a", "{}") };
+        assert_eq!(text(namespaced), r#"42/admin,13["a",{}]"#);
+        assert_eq!(text(Outgoing { id: Some(0), ..packet(Body::Ack("")) }), "430[]");
+        assert_eq!(text(packet(Body::Connect("{\"sid\":\"x\"}"))), "40{\"sid\":\"x\"}");
+        assert_eq!(text(Outgoing { namespace: "/b", ..packet(Body::Disconnect) }), "41/b,");
+        assert_eq!(text(packet(Body::ConnectError("{}"))), "44{}");
+    }
+
+    #[test]
+    fn attachments_follow_their_packet() {
+        let attachments = [Bytes::from_static(b"xy"), Bytes::new()];
+        let body = Body::Event { name: "a", args: r#"{"_placeholder":true,"num":0}"# };
+        let mut out = vec![];
+        Outgoing { attachments: &attachments, ..packet(body) }.write(&mut out);
+        let frames: Vec<_> = Frames(&out).collect();
+        assert_eq!(frames[0].1, br#"452-["a",{"_placeholder":true,"num":0}]"#);
+        assert_eq!(frames[1..], [(Kind::Binary, &b"xy"[..]), (Kind::Binary, &b""[..])]);
+    }
+}

@@ -1,0 +1,9 @@
+//! Answers: what Socket.IO v5 says, packet by packet.
+//!
+//! It must not know about Engine.IO, sessions, rooms or IO. Section numbers are those of
+//! `reference/features.md`, which follows the official parser.
+
+pub mod assembler;
+pub mod encode;
+pub mod json;
+pub mod packet;
