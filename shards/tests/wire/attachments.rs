@@ -1,0 +1,368 @@
+//! Binary events and acks (features.md 2.8.1, 2.8.2; reliability.md B01 to B16).
+
+use std::thread;
+
+use crate::support::server::each_alone;
+use crate::support::ws::{FIN, PING, TEXT};
+use crate::support::{Differs, Event, Polling, Profile, Server, Ws, each, masked, ours_only};
+
+const ONE: &str = r#"451-["echo",{"_placeholder":true,"num":0}]"#;
+
+/// features.md 2.8.1: a binary event comes back byte for byte, at every size.
+#[test]
+fn attachments_of_every_size() {
+    each(Profile::Calm, |server| {
+        let mut ws = Ws::joined(server);
+        for size in [0, 1, 125, 126, 65_535, 65_536, 500_000] {
+            let bytes: Vec<u8> = (0..size).map(|n| (n * 7 % 256) as u8).collect();
+            ws.send_text(ONE);
+            ws.send_binary(&bytes);
+            ws.expect_text(ONE);
+            ws.expect_binary(&bytes);
+        }
+    });
+}
+
+/// features.md 2.8.3: ten attachments, nested, come back in the order of their numbers.
+#[test]
+fn ten_attachments() {
+    each(Profile::Calm, |server| {
+        let mut ws = Ws::joined(server);
+        let part = |n: u8| format!(r#"{{"_placeholder":true,"num":{n}}}"#);
+        let list: Vec<String> = (1..9).map(part).collect();
+        let arguments = format!(
+            r#"{},[{}],{{"a":{{"b":{}}}}}"#,
+            part(0),
+            list.join(","),
+            part(9)
+        );
+        ws.send_text(&format!(r#"4510-["message",{arguments}]"#));
+        for n in 0..10 {
+            ws.send_binary(&[n; 3]);
+        }
+        ws.expect_text(&format!(r#"4510-["message-back",{arguments}]"#));
+        for n in 0..10 {
+            ws.expect_binary(&[n; 3]);
+        }
+    });
+}
+
+/// features.md 2.8.2 (9): placeholders go by their number, not by their place.
+#[test]
+fn placeholders_out_of_order() {
+    each(Profile::Calm, |server| {
+        let mut ws = Ws::joined(server);
+        ws.send_text(
+            r#"452-["message",{"_placeholder":true,"num":1},{"num":0,"_placeholder":true}]"#,
+        );
+        ws.send_binary(b"zero");
+        ws.send_binary(b"one");
+        ws.expect_text(
+            r#"452-["message-back",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]"#,
+        );
+        ws.expect_binary(b"one");
+        ws.expect_binary(b"zero");
+    });
+}
+
+/// features.md 2.8.4: acks with binary, to and fro, in a namespace as well.
+#[test]
+fn binary_acks() {
+    each(Profile::Calm, |server| {
+        let mut ws = Ws::joined(server);
+        ws.join("40/custom,");
+        ws.expect_text(r#"42/custom,["auth",{}]"#);
+        for namespace in ["", "/custom,"] {
+            let placeholder = r#"{"_placeholder":true,"num":0}"#;
+            ws.send_text(&format!(
+                r#"451-{namespace}13["message-with-ack",1,{placeholder}]"#
+            ));
+            ws.send_binary(&[1, 2, 255]);
+            ws.expect_text(&format!("461-{namespace}13[1,{placeholder}]"));
+            ws.expect_binary(&[1, 2, 255]);
+        }
+    });
+}
+
+/// features.md 2.8.4: the client's ack may carry attachments.
+#[test]
+fn a_binary_ack_from_the_client() {
+    each(Profile::Calm, |server| {
+        let mut ws = Ws::joined(server);
+        ws.send_text(r#"42["ask",20000]"#);
+        ws.expect_text(r#"420["question"]"#);
+        ws.send_text(r#"461-0["x",{"_placeholder":true,"num":0}]"#);
+        ws.send_binary(&[7, 7]);
+        ws.expect_text(r#"451-["asked",null,"x",{"_placeholder":true,"num":0}]"#);
+        ws.expect_binary(&[7, 7]);
+    });
+}
+
+/// features.md 2.8.2 (1): pings and pongs of either layer may come between the parts.
+#[test]
+fn heartbeats_between_the_parts() {
+    each(Profile::Calm, |server| {
+        let mut ws = Ws::joined(server);
+        ws.send_text(ONE);
+        ws.send_text("3");
+        ws.raw(masked(FIN | PING, b"?"));
+        assert_eq!(ws.event(), Event::Pong(b"?".to_vec()));
+        ws.send_binary(&[1]);
+        ws.expect_text(ONE);
+        ws.expect_binary(&[1]);
+    });
+}
+
+/// features.md 2.8.2 (9): in a text event a placeholder is an object like any other.
+#[test]
+fn a_placeholder_in_a_text_event() {
+    each(Profile::Calm, |server| {
+        let mut ws = Ws::joined(server);
+        let event = r#"42["echo",{"_placeholder":true,"num":0}]"#;
+        ws.send_text(event);
+        ws.expect_text(event);
+    });
+}
+
+/// features.md 2.8.2 (1): text while attachments are awaited closes, whatever the text.
+#[test]
+fn text_while_waiting() {
+    each(Profile::Calm, |server| {
+        for text in [r#"42["echo",1]"#, "40/custom,", "41", "430[]", ONE] {
+            let mut ws = Ws::joined(server);
+            ws.send_text(ONE);
+            ws.send_text(text);
+            assert_eq!(ws.event(), Event::Close(1005), "{text}");
+        }
+    });
+}
+
+/// features.md 2.8.2 (8): binary without a packet that awaits it.
+#[test]
+fn binary_without_header() {
+    each(Profile::Calm, |server| {
+        for bytes in [&[][..], &[1], b"42[\"echo\",1]"] {
+            let mut ws = Ws::joined(server);
+            ws.send_binary(bytes);
+            ws.closes(&[1005]);
+        }
+        let (mut ws, _) = Ws::open(server);
+        ws.send_binary(&[1]);
+        ws.closes(&[1005]);
+    });
+}
+
+/// features.md 2.8.2 (8): one attachment more than announced.
+#[test]
+fn one_attachment_too_many() {
+    each(Profile::Calm, |server| {
+        let mut ws = Ws::joined(server);
+        ws.send_text(ONE);
+        ws.send_binary(&[1]);
+        ws.send_binary(&[2]);
+        ws.expect_text(ONE);
+        ws.expect_binary(&[1]);
+        ws.closes(&[1005]);
+    });
+}
+
+macro_rules! refused {
+    ($($(#[$doc:meta])+ $name:ident: [$($packet:expr),+ $(,)?];)+) => {$(
+        $(#[$doc])+
+        #[test]
+        fn $name() {
+            each(Profile::Calm, |server| {
+                for packet in [$($packet),+] {
+                    let mut ws = Ws::joined(server);
+                    ws.send_text(packet);
+                    assert_eq!(ws.event(), Event::Close(1005), "{packet}");
+                }
+            });
+        }
+    )+};
+}
+
+refused! {
+    /// CVE-2026-69185: a count of 0 is no count, for events and acks.
+    a_count_of_zero: [r#"450-["x"]"#, r#"460-1["x"]"#, r#"4500-["x"]"#];
+    /// features.md 2.8.2 (3): a count that is none.
+    illegal_counts: [
+        r#"45["x"]"#, r#"45-["x"]"#, r#"45x-["x"]"#, r#"45-1-["x"]"#, r#"451.5-["x"]"#, "45", "451",
+        "45-", r#"451["x"]"#, r#"46["x"]"#, r#"461["x"]"#, r#"451_0-["x"]"#, r#"45１-["x"]"#,
+    ];
+    /// CVE-2026-33151: eleven attachments are too many, and so is any other number above ten.
+    too_many_attachments: [
+        r#"4511-["x"]"#, r#"4699-1["x"]"#, r#"45599999-["x"]"#,
+        r#"4599999999999999999999999-["x"]"#,
+    ];
+    /// features.md 2.8.2 (6): the JSON is judged before any attachment comes.
+    a_bad_payload_with_attachments: [
+        r#"451-["connect",{"_placeholder":true,"num":0}]"#, "451-[]", "451-{}", r#"451-["x"#,
+        "461-0{}", r#"451-["x",{"_placeholder":true,"num":0}]]"#,
+    ];
+}
+
+/// reliability.md 2.11 B05: `1e1` is not ten and a space is not nothing; Node reads JS numbers.
+#[test]
+fn counts_that_only_javascript_reads() {
+    ours_only(Differs::NoCoercion, Profile::Calm, |server| {
+        for count in ["1e1", "0x2", " 1", "1 ", "+1", "1.0", "0b1", "0o1"] {
+            let mut ws = Ws::joined(server);
+            ws.send_text(&format!(
+                r#"45{count}-["echo",{{"_placeholder":true,"num":0}}]"#
+            ));
+            assert_eq!(ws.event(), Event::Close(1005), "{count:?}");
+        }
+    });
+}
+
+/// CVE-2022-2421: a placeholder's number is an integer of the attachments there are.
+#[test]
+fn illegal_placeholders() {
+    each(Profile::Calm, |server| {
+        let numbers = [
+            "1",
+            "10",
+            "-1",
+            "0.5",
+            "\"0\"",
+            "\"splice\"",
+            "null",
+            "true",
+            "{}",
+            "1e300",
+        ];
+        for num in numbers {
+            let mut ws = Ws::joined(server);
+            ws.send_text(&format!(
+                r#"451-["echo",{{"_placeholder":true,"num":{num}}}]"#
+            ));
+            ws.send_binary(&[1]);
+            assert_eq!(ws.event(), Event::Close(1005), "{num}");
+        }
+        let mut ws = Ws::joined(server);
+        ws.send_text(r#"451-["echo",{"_placeholder":true}]"#);
+        ws.send_binary(&[1]);
+        ws.closes(&[1005]);
+    });
+}
+
+/// CVE-2022-2421, the same deep inside, and with good placeholders around.
+#[test]
+fn an_illegal_placeholder_among_good_ones() {
+    each(Profile::Calm, |server| {
+        let mut ws = Ws::joined(server);
+        let good = r#"{"_placeholder":true,"num":0}"#;
+        let bad = r#"{"_placeholder":true,"num":2}"#;
+        ws.send_text(&format!(r#"452-["echo",[{good},{{"a":[{bad}]}}]]"#));
+        ws.send_binary(&[1]);
+        ws.send_binary(&[2]);
+        ws.closes(&[1005]);
+    });
+}
+
+/// CVE-2026-48804: a client that never sends its attachments leaves nothing that hinders others.
+#[test]
+fn attachments_that_never_come() {
+    each(Profile::Calm, |server| {
+        let mut all: Vec<Ws> = (0..20).map(|_| Ws::joined(server)).collect();
+        for ws in &mut all {
+            ws.send_text(ONE);
+        }
+        server.alive();
+        for ws in &mut all {
+            ws.http.finish();
+            assert!(ws.ends().is_empty());
+        }
+    });
+}
+
+/// features.md 2.8.1 "contiguous": what comes after an attachment is a header, always.
+#[test]
+fn large_attachments_one_after_another() {
+    each(Profile::Calm, |server| {
+        let mut ws = Ws::joined(server);
+        let two = r#"452-["echo",[{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]]"#;
+        for n in 0..20 {
+            ws.send_text(two);
+            ws.send_binary(&[n; 20_000]);
+            ws.send_binary(&[n; 3]);
+            ws.send_text(r#"42["echo","text"]"#);
+        }
+        for n in 0..20 {
+            ws.expect_text(two);
+            ws.expect_binary(&[n; 20_000]);
+            ws.expect_binary(&[n; 3]);
+            ws.expect_text(r#"42["echo","text"]"#);
+        }
+    });
+}
+
+/// Broadcasts with two attachments and without, as fast as it goes; echoes to keep in step.
+fn broadcaster(server: &Server, name: u8) {
+    let mut ws = Ws::joined(server);
+    for n in 0..20_u8 {
+        let parts = r#"[{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]"#;
+        ws.raw(masked(
+            FIN | TEXT,
+            format!(r#"452-["broadcast-others",{parts}]"#).as_bytes(),
+        ));
+        ws.send_binary(&[name, n]);
+        ws.send_binary(&[name, n, 255]);
+        ws.send_text(&format!(r#"42["broadcast-others",{n}]"#));
+    }
+    ws.send_text(r#"42["echo","done"]"#);
+    while ws.event() != Event::Text(r#"42["echo","done"]"#.to_owned()) {}
+}
+
+/// issue 2: a broadcast with attachments is never interleaved, whoever sends at the same time.
+#[test]
+fn broadcasts_are_not_interleaved() {
+    each_alone(|server| {
+        let mut receivers: Vec<Ws> = (0..4).map(|_| Ws::joined(server)).collect();
+        let parts = r#"[{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]"#;
+        thread::scope(|scope| {
+            for name in 0..4 {
+                scope.spawn(move || broadcaster(server, name));
+            }
+            for ws in &mut receivers {
+                scope.spawn(move || {
+                    let (mut binary, mut text) = (0, 0);
+                    while binary + text < 4 * 20 * 2 {
+                        if ws.text() != format!(r#"452-["broadcast",{parts}]"#) {
+                            text += 1;
+                            continue;
+                        }
+                        let Event::Binary(first) = ws.event() else {
+                            panic!("not contiguous")
+                        };
+                        ws.expect_binary(&[&first[..], &[255]].concat());
+                        binary += 1;
+                    }
+                    assert_eq!((binary, text), (80, 80));
+                });
+            }
+        });
+    });
+}
+
+/// features.md 2.3, 2.8.1: the same on polling, in one payload and in order.
+#[test]
+fn attachments_on_polling() {
+    each(Profile::Calm, |server| {
+        let mut session = Polling::joined(server);
+        let back =
+            r#"452-["message-back",[{"_placeholder":true,"num":0}],{"_placeholder":true,"num":1}]"#;
+        let there = back.replace("message-back", "message");
+        session
+            .post(&format!(
+                "{there}\u{1e}bAAEC\u{1e}b/w==\u{1e}42[\"echo\",1]"
+            ))
+            .is_ok("ok");
+        for packet in [back, "bAAEC", "b/w==", r#"42["echo",1]"#] {
+            session.expect(packet);
+        }
+        session.post(&format!("{ONE}\u{1e}42[\"echo\",1]"));
+        session.goes_away();
+    });
+}

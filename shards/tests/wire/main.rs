@@ -1,0 +1,30 @@
+//! The wire, byte by byte: raw sockets against a server process, with 1, 2 and 4 shards.
+//!
+//! The specification is features.md 2.1 to 2.4, 2.8, 2.10, 2.11 and reliability.md 1 and 2;
+//! every test names the line it stands for. Nothing here parses HTTP, WebSocket or JSON with a
+//! library, so that no client's habits hide a server's.
+//!
+//! The server is `stentor contract-server` (scripts/clients/CONTRACT.md). To run the same tests
+//! against the official Node server: `shards/tests/wire/prove_on_node.sh`.
+
+mod attachments;
+mod bounds;
+mod frames;
+mod handshake;
+mod heartbeat;
+mod hostile;
+mod leaks;
+mod namespaces;
+mod order;
+mod packets;
+mod polling;
+mod polling_bad;
+mod reasons;
+mod sids;
+mod slow_reader;
+mod support;
+mod upgrade;
+mod upgrade_bad;
+mod verify;
+mod websocket;
+mod ws_handshake;

@@ -1,0 +1,380 @@
+//! Socket.IO packets, the default parser (features.md 2.8.1 to 2.8.4).
+
+use crate::support::{Differs, Event, Profile, Ws, each, ours_only};
+
+/// features.md 2.8.4: each form of CONNECT, and the payload that comes back as `auth`.
+#[test]
+fn connect_variants() {
+    each(Profile::Calm, |server| {
+        let cases = [
+            ("40", r#"42["auth",{}]"#),
+            ("40{}", r#"42["auth",{}]"#),
+            (r#"40{"token":"x"}"#, r#"42["auth",{"token":"x"}]"#),
+            (
+                r#"40 {"a":[1,{"b":null}]} "#,
+                r#"42["auth",{"a":[1,{"b":null}]}]"#,
+            ),
+            ("40/custom", r#"42/custom,["auth",{}]"#),
+            ("40/custom,", r#"42/custom,["auth",{}]"#),
+            ("40/custom,{}", r#"42/custom,["auth",{}]"#),
+            (
+                r#"40/custom,{"token":"x,y"}"#,
+                r#"42/custom,["auth",{"token":"x,y"}]"#,
+            ),
+        ];
+        for (connect, auth) in cases {
+            let (mut ws, _) = Ws::open(server);
+            ws.send_text(connect);
+            let answer = ws.text();
+            let start = if connect.contains("/custom") {
+                r#"40/custom,{"sid":""#
+            } else {
+                r#"40{"sid":""#
+            };
+            assert!(
+                answer.starts_with(start),
+                "{connect:?} was answered {answer:?}"
+            );
+            assert_eq!(answer.len(), start.len() + 20 + r#""}"#.len(), "{answer}");
+            ws.expect_text(auth);
+        }
+    });
+}
+
+/// features.md 2.8.1: the namespace `/` may be written out.
+#[test]
+fn the_root_namespace_by_name() {
+    each(Profile::Calm, |server| {
+        let (mut ws, _) = Ws::open(server);
+        ws.send_text("40/,");
+        assert!(ws.text().starts_with(r#"40{"sid":""#));
+        ws.expect_text(r#"42["auth",{}]"#);
+        ws.send_text(r#"42/,7["message-with-ack",1]"#);
+        ws.expect_text("437[1]");
+    });
+}
+
+/// features.md 2.8.4: any JSON goes there and back, in any number of arguments.
+#[test]
+fn arguments_of_every_kind() {
+    each(Profile::Calm, |server| {
+        let mut ws = Ws::joined(server);
+        let arguments = [
+            "",
+            ",null",
+            ",true,false",
+            ",0,-1,1.5,1e+21,9007199254740991",
+            r#","","a\"b\\c\n\t""#,
+            ",[],{}",
+            r#",[[1,[2]],{"a":{"b":[]}}]"#,
+            r#",{"_placeholder":true}"#,
+            r#",{"":0}"#,
+        ];
+        for arguments in arguments {
+            ws.send_text(&format!(r#"42["message"{arguments}]"#));
+            ws.expect_text(&format!(r#"42["message-back"{arguments}]"#));
+        }
+    });
+}
+
+/// features.md 2.8.2 (6): it is JSON, so white space and escapes are what they are in JSON.
+#[test]
+fn white_space_and_escapes() {
+    each(Profile::Calm, |server| {
+        let mut ws = Ws::joined(server);
+        let events = [
+            "42[ \"echo\" , 1 ]",
+            "42[\"echo\",1]\n",
+            "42[\r\n\t\"echo\",1]",
+            r#"42["\u0065cho",1]"#,
+            r#"42["ech\u006F",1]"#,
+        ];
+        for event in events {
+            ws.send_text(event);
+            let echo: String = ws.text().split_whitespace().collect();
+            assert_eq!(echo, r#"42["echo",1]"#, "{event:?}");
+        }
+    });
+}
+
+/// features.md 2.8.4: `42…13[…]` is answered `43…13[…]`, whatever the number.
+#[test]
+fn acknowledgements() {
+    each(Profile::Calm, |server| {
+        let mut ws = Ws::joined(server);
+        for id in ["0", "1", "13", "4294967296", "9007199254740991"] {
+            ws.send_text(&format!(r#"42{id}["message-with-ack",1,"two",[3]]"#));
+            ws.expect_text(&format!(r#"43{id}[1,"two",[3]]"#));
+            ws.send_text(&format!(r#"42{id}["message-with-ack"]"#));
+            ws.expect_text(&format!("43{id}[]"));
+        }
+    });
+}
+
+/// features.md 2.8.4: an id may be used again, and answers come to the id that asked.
+#[test]
+fn the_same_ack_id_again() {
+    each(Profile::Calm, |server| {
+        let mut ws = Ws::joined(server);
+        ws.send_text(r#"427["late-ack",50,"late"]"#);
+        ws.send_text(r#"428["echo_ack","soon"]"#);
+        ws.send_text(r#"427["echo_ack","again"]"#);
+        ws.expect_text(r#"438["soon"]"#);
+        ws.expect_text(r#"437["again"]"#);
+        ws.expect_text(r#"437["late"]"#);
+    });
+}
+
+/// features.md 2.8.4: a handler that never acks sends nothing; events without an id get no ack.
+#[test]
+fn no_acknowledgement() {
+    each(Profile::Calm, |server| {
+        let mut ws = Ws::joined(server);
+        for event in [
+            r#"423["never-ack",1]"#,
+            r#"424["nobody-listens"]"#,
+            r#"42["echo_ack",1]"#,
+        ] {
+            ws.send_text(event);
+        }
+        ws.echoes("only this");
+    });
+}
+
+/// features.md 2.8.4 "ACK for unknown id ⇒ ignored", also where no id is given.
+#[test]
+fn acks_nobody_waits_for() {
+    each(Profile::Calm, |server| {
+        let mut ws = Ws::joined(server);
+        for ack in ["430[]", "4399[1]", "439007199254740993[]", r#"43["x"]"#] {
+            ws.send_text(ack);
+        }
+        ws.echoes("still here");
+    });
+}
+
+/// features.md 2.8.4: the server's ids count from 0, and an ack settles its own, once.
+#[test]
+fn the_server_asks() {
+    each(Profile::Calm, |server| {
+        let mut ws = Ws::joined(server);
+        ws.send_text(r#"42["ask",20000,"a"]"#);
+        ws.send_text(r#"42["ask",20000,"b"]"#);
+        ws.expect_text(r#"420["question","a"]"#);
+        ws.expect_text(r#"421["question","b"]"#);
+        ws.send_text(r#"431["to b",2]"#);
+        ws.send_text(r#"431["twice"]"#);
+        ws.send_text(r#"430[]"#);
+        ws.expect_text(r#"42["asked",null,"to b",2]"#);
+        ws.expect_text(r#"42["asked",null]"#);
+        ws.echoes("and no more");
+    });
+}
+
+/// features.md 2.8.4: an ack that comes after the timeout is ignored.
+#[test]
+fn an_ack_that_is_too_late() {
+    each(Profile::Calm, |server| {
+        let mut ws = Ws::joined(server);
+        ws.send_text(r#"42["ask",20]"#);
+        ws.expect_text(r#"420["question"]"#);
+        ws.expect_text(r#"42["asked","operation has timed out"]"#);
+        ws.send_text(r#"430["late"]"#);
+        ws.echoes("nothing came of it");
+    });
+}
+
+/// features.md 2.8.2 (6): an event's name may be a number, or any string not reserved.
+#[test]
+fn names_nobody_listens_to() {
+    each(Profile::Calm, |server| {
+        let mut ws = Ws::joined(server);
+        let names = [
+            "1",
+            "1.5",
+            "-0",
+            "\"\"",
+            "\"error\"",
+            "\"connection\"",
+            "\"__proto__\"",
+        ];
+        for name in names
+            .into_iter()
+            .chain(["\"toString\"", "\"Connect\"", "\"disconnect \""])
+        {
+            ws.send_text(&format!("42[{name},1]"));
+            ws.echoes("still here");
+        }
+    });
+}
+
+/// CVE-2024-38355: `error` is an event like others, and a handler that fails harms only it.
+#[test]
+fn the_error_event() {
+    each(Profile::Calm, |server| {
+        let mut ws = Ws::joined(server);
+        ws.send_text(r#"42["error"]"#);
+        ws.send_text(r#"421["error",{"message":"x"}]"#);
+        ws.echoes("still here");
+    });
+}
+
+/// features.md 2.8.4: `41` leaves the namespace, not the connection; it may be joined again.
+#[test]
+fn a_disconnect_keeps_the_connection() {
+    each(Profile::Calm, |server| {
+        let (mut ws, _) = Ws::open(server);
+        let first = ws.join("40");
+        ws.expect_text(r#"42["auth",{}]"#);
+        ws.send_text("41");
+        let second = ws.join("40");
+        assert_ne!(first, second, "a new socket has a new id");
+        ws.expect_text(r#"42["auth",{}]"#);
+        ws.echoes("joined again");
+    });
+}
+
+/// The connection is closed, with no code and no other word.
+#[track_caller]
+fn is_closed_by(ws: &mut Ws, packet: &str) {
+    ws.send_text(packet);
+    match ws.event() {
+        Event::Close(1005) => {}
+        other => panic!("{packet:?}: {other:?} instead of a close without code"),
+    }
+}
+
+macro_rules! refused {
+    ($($(#[$doc:meta])+ $name:ident: [$($packet:expr),+ $(,)?];)+) => {$(
+        $(#[$doc])+
+        #[test]
+        fn $name() {
+            each(Profile::Calm, |server| {
+                for packet in [$($packet),+] {
+                    is_closed_by(&mut Ws::joined(server), packet);
+                }
+            });
+        }
+    )+};
+}
+
+refused! {
+    /// features.md 2.8.2 (2): a type that is none.
+    unknown_types: ["47", "48", "49", r#"47["a"]"#, "4x", "4-1", "4/", "4[", "4\u{0}", "4é"];
+    /// features.md 2.8.2 (6): JSON that is none.
+    invalid_json: [
+        r#"42["echo""#, r#"42["echo",]"#, "42[echo]", "42['echo']", "42[", "42{", r#"42["echo",01]"#,
+        r#"42["echo",NaN]"#, r#"42["echo",undefined]"#, r#"42["echo",1 2]"#, r#"42["\x"]"#,
+        "42[\"echo\",\"\u{1}\"]", r#"42["echo",.5]"#, r#"42["echo",+1]"#, r#"42["echo","\u12"]"#,
+    ];
+    /// reliability.md 2.12 S26: text behind the JSON.
+    trailing_garbage: [
+        r#"42["echo",1]x"#, r#"42["echo",1]]"#, r#"42["echo",1]{}"#, r#"42["echo",1],"#,
+        r#"42["echo",1]["echo",2]"#, "42[\"echo\",1]\u{0}", r#"420["echo_ack",1]0"#,
+    ];
+    /// features.md 2.8.2 (6): an event's payload is an array with a name in front.
+    events_without_name: [
+        "42[]", "42{}", r#"42"echo""#, "42null", "42true", "42[null]", "42[true]", r#"42[["echo"]]"#,
+        "42[{}]", r#"421[]"#, r#"42{"0":"echo"}"#,
+    ];
+    /// CVE-2023-32695: an event whose name is an object with a toString of its own.
+    an_object_for_a_name: [r#"42[{"toString":"foo"}]"#, r#"42[{"toString":"foo"},1]"#];
+    /// features.md 2.8.2 (6), reliability.md 2.12 S18: names that are reserved.
+    reserved_names: [
+        r#"42["connect"]"#, r#"42["connect_error",{}]"#, r#"42["disconnect","x"]"#,
+        r#"42["disconnecting"]"#, r#"42["newListener"]"#, r#"42["removeListener",1]"#,
+        r#"421["connect"]"#, r#"42["\u0063onnect"]"#,
+    ];
+    /// features.md 2.8.2 (6): DISCONNECT has no payload.
+    disconnects_with_payload: ["41{}", "41[]", r#"41"x""#, "41null", "41x"];
+    /// features.md 2.8.2 (6): an ACK's payload is an array.
+    acks_that_are_no_arrays: ["430{}", r#"430"x""#, "430null", "430[", "430[1", "430x"];
+    /// features.md 2.10: a CONNECT_ERROR is not a client's to send.
+    connect_errors: ["44", r#"44{"message":"x"}"#, r#"44"x""#, "44[]", "44/custom,{}"];
+}
+
+/// features.md 2.8.2 (6), reliability.md 2.12 S04: CONNECT's payload is an object or nothing.
+#[test]
+fn connect_with_another_payload() {
+    each(Profile::Calm, |server| {
+        let payloads = [
+            "[]", "[1]", r#""x""#, "null", "1", "true", "{", "{}x", "{a:1}", "x", "{}{}",
+        ];
+        for payload in payloads {
+            for connect in ["40", "40/custom,"] {
+                let (mut ws, _) = Ws::open(server);
+                if payload == "1" {
+                    continue; // the digits of an ack id
+                }
+                is_closed_by(&mut ws, &format!("{connect}{payload}"));
+            }
+        }
+    });
+}
+
+/// reliability.md 2.11 S15: an event without its array closes, where Node emits `undefined`.
+#[test]
+fn an_event_without_payload() {
+    ours_only(Differs::BareEvent, Profile::Calm, |server| {
+        for packet in ["42", "42/", "4212"] {
+            is_closed_by(&mut Ws::joined(server), packet);
+        }
+    });
+}
+
+/// reliability.md 2.11 S24: a space is no digit, so there is no ack 0.
+#[test]
+fn a_space_is_no_ack_id() {
+    ours_only(Differs::NoCoercion, Profile::Calm, |server| {
+        for packet in [
+            r#"42 ["echo_ack",1]"#,
+            "42\t[\"echo_ack\",1]",
+            r#"42 1["echo_ack",1]"#,
+        ] {
+            let mut ws = Ws::joined(server);
+            ws.send_text(packet);
+            ws.send_text(r#"42["echo","next"]"#);
+            match ws.event() {
+                Event::Text(text) => assert_eq!(text, r#"42["echo","next"]"#, "{packet:?}"),
+                other => assert_eq!(other, Event::Close(1005), "{packet:?}"),
+            }
+        }
+    });
+}
+
+/// reliability.md 2.11 S25: an id of 20 digits and more is answered exactly, or refused.
+#[test]
+fn huge_ack_ids() {
+    ours_only(Differs::NoCoercion, Profile::Calm, |server| {
+        for id in [
+            "9007199254740993",
+            "18446744073709551615",
+            "99999999999999999999",
+        ] {
+            answered_exactly_or_closed(server, id);
+        }
+        for length in [21, 25, 100, 10_000] {
+            answered_exactly_or_closed(server, &"7".repeat(length));
+        }
+    });
+}
+
+fn answered_exactly_or_closed(server: &crate::support::Server, id: &str) {
+    let mut ws = Ws::joined(server);
+    ws.send_text(&format!(r#"42{id}["message-with-ack"]"#));
+    match ws.event() {
+        Event::Text(text) => assert_eq!(text, format!("43{id}[]")),
+        other => assert_eq!(other, Event::Close(1005), "{id}"),
+    }
+}
+
+/// features.md 2.8.2: two broken packets at once are one close.
+#[test]
+fn the_end_comes_once() {
+    each(Profile::Calm, |server| {
+        let mut ws = Ws::joined(server);
+        let bad = crate::support::masked(0x81, b"49");
+        ws.raw([bad.clone(), bad.clone(), bad].concat());
+        ws.closes(&[1005]);
+    });
+}

@@ -1,0 +1,332 @@
+//! Long-polling that goes wrong (features.md 2.3, reliability.md 2.11 P01 to P28).
+
+use crate::support::http::{End, request};
+use crate::support::show;
+use crate::support::{Differs, Http, Polling, Profile, RS, Response, Server, each, ours_only};
+
+/// features.md 2.3 "a GET is already parked": new one 400, parked one `1`, session removed.
+#[test]
+fn a_second_get() {
+    each(Profile::Calm, |server| {
+        let session = Polling::joined(server);
+        let mut parked = session.park();
+        session.get().is_empty(400);
+        parked.response().is_ok("1");
+        session.is_gone();
+    });
+}
+
+/// A POST of which the server has read the head and half the body.
+fn half_a_post(server: &Server, session: &Polling<'_>) -> Http {
+    let bytes = request("POST", &session.target(), r#"42["echo","never"]"#);
+    let mut http = Http::connect(server);
+    http.send(&bytes[..bytes.len() - 5]);
+    server.settle(http.port());
+    http
+}
+
+/// features.md 2.3 "a POST is already in progress": 400 empty, and the session is removed.
+#[test]
+fn a_second_post() {
+    each(Profile::Calm, |server| {
+        let session = Polling::joined(server);
+        let mut first = half_a_post(server, &session);
+        session.post("3").is_empty(400);
+        session.is_gone();
+        first.send("ver\"]");
+        match first.try_response() {
+            Ok(response) => assert_eq!(response.status, 400, "{response:?}"),
+            Err(End::Eof | End::Reset) => {}
+        }
+    });
+}
+
+/// features.md 2.3 "a POST is already in progress": the parked GET hears of it.
+#[test]
+fn a_second_post_answers_the_parked_get() {
+    each(Profile::Calm, |server| {
+        let session = Polling::joined(server);
+        let mut parked = session.park();
+        let _first = half_a_post(server, &session);
+        session.post("3").is_empty(400);
+        parked.response().is_ok("1");
+    });
+}
+
+/// features.md 2.3 "client aborts the parked GET": the session closes.
+#[test]
+fn an_aborted_get() {
+    each(Profile::Calm, |server| {
+        let session = Polling::joined(server);
+        drop(session.park());
+        session.goes_away();
+    });
+}
+
+/// features.md 2.3 "abort mid-body": the session closes.
+#[test]
+fn an_aborted_post() {
+    each(Profile::Calm, |server| {
+        let session = Polling::joined(server);
+        drop(half_a_post(server, &session));
+        session.goes_away();
+    });
+}
+
+/// features.md 2.3 "abort mid-body", chunked: the session closes.
+#[test]
+fn an_aborted_chunked_post() {
+    each(Profile::Calm, |server| {
+        let session = Polling::joined(server);
+        let head = "HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let mut http = Http::connect(server);
+        http.send(format!("POST {} {head}5\r\n42[\"e\r\n", session.target()));
+        server.settle(http.port());
+        drop(http);
+        session.goes_away();
+    });
+}
+
+/// CVE-2026-59725: an octet-stream POST is 400, the connection is answered, the session closed.
+#[test]
+fn an_octet_stream_post() {
+    each(Profile::Calm, |server| {
+        let session = Polling::joined(server);
+        let mut parked = session.park();
+        let mut http = Http::connect(server);
+        let headers = "Content-Type: application/octet-stream\r\nContent-Length: 3";
+        let target = session.target();
+        http.send(format!(
+            "POST {target} HTTP/1.1\r\nHost: a\r\n{headers}\r\n\r\n\x04ab"
+        ));
+        http.response().is_empty(400);
+        parked.response().is_ok("1");
+        session.is_gone();
+    });
+}
+
+/// What a POST that kills the session is answered.
+#[track_caller]
+fn is_deadly(server: &Server, session: &Polling<'_>, body: &str) {
+    let mut http = Http::connect(server);
+    http.send(request("POST", &session.target(), body));
+    if server.node_differs(Differs::DeadlyPost) {
+        // 200 "ok", or the connection is destroyed: features.md 2.3 has both.
+        if let Ok(response) = http.try_response() {
+            response.is_ok("ok");
+        }
+    } else {
+        assert_eq!(http.response().status, 400, "{body:?}");
+    }
+}
+
+macro_rules! deadly_posts {
+    ($($(#[$doc:meta])+ $name:ident: $body:expr;)+) => {$(
+        $(#[$doc])+
+        #[test]
+        fn $name() {
+            each(Profile::Calm, |server| {
+                let session = Polling::joined(server);
+                is_deadly(server, &session, &$body);
+                session.is_gone();
+                let session = Polling::joined(server);
+                let mut parked = session.park();
+                is_deadly(server, &session, &$body);
+                parked.response().is_ok("1");
+                session.is_gone();
+            });
+        }
+    )+};
+}
+
+deadly_posts! {
+    /// features.md 2.1: an unknown packet type is a parse error.
+    a_post_of_an_unknown_type: "abc";
+    /// features.md 2.1: digits above 6 are unknown packet types.
+    a_post_of_type_7: "7";
+    /// features.md 2.1 (P03): the empty string is an error packet.
+    an_empty_post: "";
+    /// features.md 2.1 (P02): an empty packet after a good one is an error packet.
+    a_post_that_ends_with_a_separator: format!("3{RS}");
+    /// features.md 2.1 (P34): a separator alone is two empty packets.
+    a_post_of_a_separator: RS.to_string();
+    /// features.md 2.4, 1.4 (P15): a ping from an EIO4 client is a transport error.
+    a_ping_by_post: "2";
+    /// features.md 2.11: a probe belongs on the new transport, not on polling.
+    a_probe_by_post: "2probe";
+    /// features.md 2.3: decoding stops at the first bad packet, which kills the session.
+    a_bad_packet_among_good_ones: format!("3{RS}x{RS}3");
+}
+
+/// features.md 2.3 "Decoding stops at the first bad packet": what came before it counts.
+#[test]
+fn packets_before_a_bad_one_count() {
+    each(Profile::Calm, |server| {
+        let mut witness = crate::reasons::witness(server, "before-bad");
+        let mut session = Polling::joined(server);
+        session.post(r#"420["watch","before-bad"]"#).is_ok("ok");
+        session.expect("430[]");
+        is_deadly(server, &session, &format!("3{RS}x{RS}1"));
+        witness.expect_text(r#"42["gone","before-bad","parse error"]"#);
+    });
+}
+
+/// A Socket.IO violation by POST: `ok` or 400, and the session is closed.
+#[track_caller]
+fn violates(session: &Polling<'_>, body: &str) -> Response {
+    let response = session.post(body);
+    match response.status {
+        200 => response.is_ok("ok"),
+        status => assert_eq!(status, 400, "{body:?}: {response:?}"),
+    }
+    response
+}
+
+/// features.md 2.3 "Server-side close": a parked GET is answered `1`.
+#[test]
+fn a_violation_answers_the_parked_get() {
+    each(Profile::Calm, |server| {
+        for body in [r#"42["echo",1]"#, "4x", "4", "bAAAA", "44"] {
+            let session = Polling::open(server);
+            let mut parked = session.park();
+            violates(&session, body);
+            parked.response().is_ok("1");
+            session.is_gone();
+        }
+    });
+}
+
+/// features.md 2.3 "Server-side close", nothing parked: the next GET is `6` and `1`, then code 1.
+#[test]
+fn a_violation_is_told_to_the_next_get() {
+    each(Profile::Calm, |server| {
+        for body in [r#"42["echo",1]"#, "4x", "44"] {
+            let session = Polling::open(server);
+            if violates(&session, body).status == 200 {
+                session.get().is_ok(&format!("6{RS}1"));
+            }
+            session.is_gone();
+        }
+    });
+}
+
+/// features.md 2.3 "bytes > maxHttpBufferSize": the limit itself is allowed.
+#[test]
+fn a_body_as_large_as_allowed() {
+    each(Profile::Small, |server| {
+        let mut session = Polling::joined(server);
+        let event = |n| format!(r#"42["echo","{}"]"#, "x".repeat(n));
+        let body = event(10_000 - event(0).len());
+        assert_eq!(body.len(), 10_000);
+        session.post(&body).is_ok("ok");
+        session.expect(&body);
+    });
+}
+
+/// features.md 2.3 "bytes > maxHttpBufferSize": one byte more is 413.
+#[test]
+fn a_body_one_byte_too_large() {
+    each(Profile::Small, |server| {
+        let mut session = Polling::joined(server);
+        let response = session.post(&"4".repeat(10_001));
+        response.is_empty(413);
+        if server.node_differs(Differs::TooLarge) {
+            session.echoes("Node keeps it");
+        } else {
+            session.is_gone();
+        }
+    });
+}
+
+/// features.md 2.3 "bytes > maxHttpBufferSize": it is bytes that count, not characters.
+#[test]
+fn a_body_of_too_many_bytes_but_few_characters() {
+    each(Profile::Small, |server| {
+        let session = Polling::joined(server);
+        let body = format!(r#"42["echo","{}"]"#, "€".repeat(4_000));
+        session.post(&body).is_empty(413);
+    });
+}
+
+/// reliability.md 2.11 P05: the Content-Length is enough, no body need come.
+#[test]
+fn a_content_length_that_is_too_large() {
+    ours_only(Differs::TooLarge, Profile::Small, |server| {
+        for length in ["10001", "4294967296", "9223372036854775807"] {
+            let session = Polling::joined(server);
+            let mut parked = session.park();
+            let mut http = Http::connect(server);
+            let target = session.target();
+            let head = format!("HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
+            http.send(format!("POST {target} {head}"));
+            http.response().is_empty(413);
+            parked.response().is_ok("1");
+            session.is_gone();
+        }
+    });
+}
+
+/// features.md 2.3 "chunked", CVE-2020-36048: the limit holds without a Content-Length.
+#[test]
+fn a_chunked_body_that_is_too_large() {
+    each(Profile::Small, |server| {
+        let session = Polling::joined(server);
+        let target = session.target();
+        let mut http = Http::connect(server);
+        let head = "HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+        http.send(format!("POST {target} {head}"));
+        for _ in 0..11 {
+            http.send(format!("3e8\r\n{}\r\n", "4".repeat(1000)));
+        }
+        http.response().is_empty(413);
+        if !server.node_differs(Differs::TooLarge) {
+            session.is_gone();
+        }
+    });
+}
+
+/// reliability.md 1.1 (P05-P07): nothing after a 413 is taken for a request.
+#[test]
+fn a_body_after_413_is_no_request() {
+    ours_only(Differs::TooLarge, Profile::Small, |server| {
+        let session = Polling::joined(server);
+        let target = session.target();
+        let mut http = Http::connect(server);
+        let smuggled = request("GET", "/elsewhere", "");
+        let head = "HTTP/1.1\r\nHost: a\r\nContent-Length: 20000\r\n\r\n";
+        http.send(format!("POST {target} {head}{smuggled}"));
+        http.response().is_empty(413);
+        http.finish();
+        let (rest, _) = http.rest();
+        assert!(rest.is_empty(), "{}", show(&rest));
+    });
+}
+
+/// features.md 2.3: garbage after a closed session changes nothing for a new one.
+#[test]
+fn a_closed_session_stays_closed() {
+    each(Profile::Calm, |server| {
+        let session = Polling::joined(server);
+        session.post("1").is_ok("ok");
+        for body in ["1", "40", "abc", ""] {
+            session.post(body).is_error(1);
+        }
+        session.is_gone();
+    });
+}
+
+/// features.md 2.3: a client that is gone while its GET is parked and its POST is halfway.
+#[test]
+fn everything_aborted_at_once() {
+    each(Profile::Calm, |server| {
+        let sessions: Vec<_> = (0..10).map(|_| Polling::joined(server)).collect();
+        for session in &sessions {
+            let parked = session.park();
+            let half = half_a_post(server, session);
+            drop((parked, half));
+        }
+        for session in &sessions {
+            session.goes_away();
+        }
+    });
+}

@@ -1,0 +1,178 @@
+//! The official strings of why a socket is gone (features.md 1.12), seen by another client.
+
+use crate::support::ws::{CLOSE, FIN, PING, TEXT};
+use crate::support::{Differs, Event, POLL, Polling, Profile, Server, Ws, each, masked, ours_only};
+
+/// A client in the room that is told when the socket that `watch`es `tag` is gone.
+pub(crate) fn witness(server: &Server, tag: &str) -> Ws {
+    let mut ws = Ws::joined(server);
+    ws.send_text(&format!(r#"420["join","gone:{tag}"]"#));
+    ws.expect_text("430[]");
+    ws
+}
+
+/// A joined client whose end will be told, and the witness.
+fn pair(server: &Server, tag: &str) -> (Ws, Ws) {
+    let witness = witness(server, tag);
+    let mut ws = Ws::joined(server);
+    ws.send_text(&format!(r#"420["watch","{tag}"]"#));
+    ws.expect_text("430[]");
+    (ws, witness)
+}
+
+#[track_caller]
+fn tells(witness: &mut Ws, tag: &str, reason: &str) {
+    witness.expect_text(&format!(r#"42["gone","{tag}","{reason}"]"#));
+}
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])+ $name:ident: $reason:literal, |$ws:ident| $act:expr;)+) => {$(
+        $(#[$doc])+
+        #[test]
+        fn $name() {
+            each(Profile::Calm, |server| {
+                let tag = stringify!($name);
+                let (mut $ws, mut witness) = pair(server, tag);
+                $act;
+                tells(&mut witness, tag, $reason);
+            });
+        }
+    )+};
+}
+
+reasons! {
+    /// features.md 1.12: a DISCONNECT from the client.
+    a_disconnect: "client namespace disconnect", |ws| ws.send_text("41");
+    /// features.md 1.12: a WebSocket close frame.
+    a_close_frame: "transport close", |ws| ws.raw(masked(FIN | CLOSE, &[3, 232]));
+    /// features.md 2.4: the end of the TCP connection.
+    a_fin: "transport close", |ws| ws.http.finish();
+    /// features.md 1.12: an Engine.IO packet that cannot be decoded.
+    an_unknown_engine_packet: "parse error", |ws| ws.send_text("x");
+    /// features.md 2.10: a Socket.IO packet that cannot be decoded.
+    an_unknown_packet: "forced close", |ws| ws.send_text("49");
+    /// features.md 2.10: a binary message out of place.
+    an_attachment_out_of_place: "forced close", |ws| ws.send_binary(&[1]);
+    /// features.md 2.10: a second CONNECT for the same namespace.
+    a_double_connect: "forced server close", |ws| ws.send_text("40");
+    /// features.md 2.10: an event for a namespace that was not joined.
+    an_event_elsewhere: "forced server close", |ws| ws.send_text(r#"42/custom,["echo",1]"#);
+    /// features.md 2.10: a CONNECT_ERROR from a client.
+    a_connect_error: "forced server close", |ws| ws.send_text(r#"44{"message":"x"}"#);
+    /// features.md 1.4: a ping from an EIO4 client.
+    an_invalid_heartbeat: "transport error", |ws| ws.send_text("2");
+    /// features.md 1.12: a WebSocket protocol error.
+    a_reserved_bit: "transport error", |ws| ws.raw(masked(FIN | 0x40 | TEXT, b"3"));
+    /// features.md 2.4: a message over the limit.
+    a_message_too_large: "transport error", |ws| ws.raw(crate::frames::oversized());
+    /// features.md 1.12: the server disconnects this socket.
+    a_kick: "server namespace disconnect", |ws| {
+        ws.send_text(r#"42["kick",false]"#);
+        ws.expect_text("41");
+    };
+    /// features.md 1.12: the server disconnects the connection.
+    a_kick_with_close: "server namespace disconnect", |ws| ws.send_text(r#"42["kick",true]"#);
+}
+
+/// reliability.md 2.11 E03: `1` on a WebSocket is a close.
+#[test]
+fn a_close_packet() {
+    ours_only(Differs::CloseOnWebSocket, Profile::Calm, |server| {
+        let (mut ws, mut witness) = pair(server, "close-packet");
+        ws.send_text("1");
+        tells(&mut witness, "close-packet", "transport close");
+        ws.ends();
+    });
+}
+
+/// features.md 1.12: no pong.
+#[test]
+fn no_pong() {
+    each(Profile::Beats, |server| {
+        let mut witness = witness(server, "no-pong");
+        let mut ws = Ws::joined(server);
+        ws.send_text(r#"420["watch","no-pong"]"#);
+        let told = loop {
+            match witness.text().as_str() {
+                "2" => witness.send_text("3"),
+                other => break other.to_owned(),
+            }
+        };
+        assert_eq!(told, r#"42["gone","no-pong","ping timeout"]"#);
+    });
+}
+
+/// features.md 1.12: on polling the reasons are the same strings.
+#[test]
+fn reasons_on_polling() {
+    each(Profile::Calm, |server| {
+        let cases = [
+            ("1", "transport close"),
+            ("x", "parse error"),
+            ("2", "transport error"),
+            ("49", "forced close"),
+            ("40", "forced server close"),
+            ("41", "client namespace disconnect"),
+        ];
+        for (n, (packet, reason)) in cases.into_iter().enumerate() {
+            let tag = format!("polling-{n}");
+            let mut witness = witness(server, &tag);
+            let mut session = Polling::joined(server);
+            session
+                .post(&format!(r#"420["watch","{tag}"]"#))
+                .is_ok("ok");
+            session.expect("430[]");
+            session.post(packet);
+            tells(&mut witness, &tag, reason);
+        }
+    });
+}
+
+/// features.md 1.12: an aborted GET is a transport error.
+#[test]
+fn an_aborted_poll() {
+    each(Profile::Calm, |server| {
+        let mut witness = witness(server, "aborted-poll");
+        let mut session = Polling::joined(server);
+        session.post(r#"420["watch","aborted-poll"]"#).is_ok("ok");
+        session.expect("430[]");
+        drop(session.park());
+        tells(&mut witness, "aborted-poll", "transport error");
+    });
+}
+
+/// features.md 1.12, 2.8.4: each namespace's socket is told its own reason.
+#[test]
+fn each_namespace_has_its_own_end() {
+    each(Profile::Calm, |server| {
+        let (mut ws, mut witness) = pair(server, "two-ends");
+        ws.join("40/custom,");
+        ws.expect_text(r#"42/custom,["auth",{}]"#);
+        ws.send_text(r#"42/custom,1["watch","two-ends"]"#);
+        ws.expect_text("43/custom,1[]");
+        ws.send_text("41/custom,");
+        tells(&mut witness, "two-ends", "client namespace disconnect");
+        ws.echoes("the other one lives");
+        ws.raw(masked(FIN | PING, b""));
+        assert_eq!(ws.event(), Event::Pong(Vec::new()));
+        ws.http.finish();
+        tells(&mut witness, "two-ends", "transport close");
+    });
+}
+
+/// features.md 1.12: a session that upgraded ends like a WebSocket.
+#[test]
+fn the_end_of_an_upgraded_session() {
+    each(Profile::Calm, |server| {
+        let mut witness = witness(server, "upgraded-end");
+        let mut session = Polling::joined(server);
+        session.post(r#"420["watch","upgraded-end"]"#).is_ok("ok");
+        session.expect("430[]");
+        let mut ws = crate::upgrade::finish(server, &session);
+        ws.echoes("upgraded");
+        ws.http.finish();
+        tells(&mut witness, "upgraded-end", "transport close");
+        let target = format!("{POLL}&sid={}", session.sid);
+        crate::support::http::once(server, "GET", &target, "").is_error(1);
+    });
+}

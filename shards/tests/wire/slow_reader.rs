@@ -1,0 +1,184 @@
+//! Clients that do not read (reliability.md 1.5 "Slow reader", "Ping flood"; design.md 7).
+
+use std::io::{ErrorKind, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use crate::support::http::End;
+use crate::support::proc::memory_kib;
+use crate::support::server::{each_alone, skipped};
+use crate::support::ws::{FIN, PING};
+use crate::support::{Differs, Event, Polling, Server, Ws, masked};
+
+/// What the kernel may hold for one connection, both directions, and the server's own bound.
+const HELD_AT_MOST: usize = 24 << 20;
+
+/// Echoes on another connection as long as `slow` takes, so that a stall of the server shows.
+fn while_another_echoes(server: &Server, slow: impl FnOnce() + Send) {
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let work = scope.spawn(|| {
+            slow();
+            done.store(true, Ordering::Release);
+        });
+        let mut ws = Ws::joined(server);
+        let mut n = 0;
+        while !done.load(Ordering::Acquire) && !work.is_finished() {
+            ws.send_text(&format!(r#"42["echo",{n}]"#));
+            while ws.text() != format!(r#"42["echo",{n}]"#) {}
+            n += 1;
+        }
+        work.join().expect("the slow client's assertions hold");
+    });
+}
+
+/// Has the server send 64 MB in pieces of 16 KB to the room; returns when all are sent.
+fn talk(server: &Server, room: &str) {
+    let mut talker = Ws::joined(server);
+    talker.send_text(&format!(r#"420["join","{room}"]"#));
+    talker.expect_text("430[]");
+    let piece = "x".repeat(16 << 10);
+    for _ in 0..4096 {
+        talker.send_text(&format!(r#"42["room","{room}","{piece}"]"#));
+        talker.text();
+    }
+}
+
+/// Everything that was kept for a client that did not read, until its connection ends.
+fn drain(ws: &mut Ws) -> usize {
+    let mut bytes = 0;
+    loop {
+        match ws.event() {
+            Event::Text(text) => bytes += text.len(),
+            Event::End(End::Eof | End::Reset) => return bytes,
+            Event::Close(_) | Event::Binary(_) | Event::Ping(_) | Event::Pong(_) => {}
+        }
+    }
+}
+
+/// issue 2 "Slow readers", F35: closed at its bound, the memory bounded, nobody else notices.
+#[test]
+fn a_websocket_that_does_not_read() {
+    if skipped(Differs::SlowReader) {
+        return;
+    }
+    each_alone(|server| {
+        let mut slow = Ws::joined(server);
+        slow.send_text(r#"420["join","slow"]"#);
+        slow.expect_text("430[]");
+        let before = memory_kib(server.pid, "VmRSS");
+        while_another_echoes(server, || talk(server, "slow"));
+        let peak = memory_kib(server.pid, "VmHWM");
+        assert!(
+            peak < before + (32 << 10),
+            "{before} KiB before, {peak} KiB at the peak"
+        );
+        let kept = drain(&mut slow);
+        assert!(
+            kept < HELD_AT_MOST,
+            "{kept} bytes were kept for a client that did not read"
+        );
+    });
+}
+
+/// F35: a client that asks for much and reads nothing is stopped or closed as well.
+#[test]
+fn a_client_that_asks_and_does_not_read() {
+    if skipped(Differs::SlowReader) {
+        return;
+    }
+    each_alone(|server| {
+        let before = memory_kib(server.pid, "VmRSS");
+        while_another_echoes(server, || {
+            let mut slow = Ws::joined(server);
+            let event = format!(r#"42["flood",64,"{}"]"#, "x".repeat(16 << 10));
+            push(&mut slow, &masked(0x81, event.as_bytes()), 64);
+            let kept = drain(&mut slow);
+            assert!(kept < HELD_AT_MOST, "{kept} bytes were kept");
+        });
+        let peak = memory_kib(server.pid, "VmHWM");
+        assert!(
+            peak < before + (32 << 10),
+            "{before} KiB before, {peak} KiB at the peak"
+        );
+    });
+}
+
+/// Writes `bytes` up to `times` times, until the server hangs up or takes no more.
+fn push(ws: &mut Ws, bytes: &[u8], times: usize) -> usize {
+    let stream = &mut ws.http.stream;
+    stream
+        .set_write_timeout(Some(Duration::from_secs(2)))
+        .expect("a write deadline");
+    for sent in 0..times {
+        if let Err(error) = stream.write_all(bytes) {
+            let kinds = [
+                ErrorKind::BrokenPipe,
+                ErrorKind::ConnectionReset,
+                ErrorKind::WouldBlock,
+            ];
+            assert!(kinds.contains(&error.kind()), "{error}");
+            return sent;
+        }
+    }
+    times
+}
+
+/// F23: 50 MB of pings whose pongs nobody reads cost bounded memory, and nobody else a moment.
+#[test]
+fn a_flood_of_pings() {
+    if skipped(Differs::Pongs) {
+        return;
+    }
+    each_alone(|server| {
+        let before = memory_kib(server.pid, "VmRSS");
+        while_another_echoes(server, || {
+            let mut ws = Ws::joined(server);
+            let pings = masked(FIN | PING, &[b'p'; 125]).repeat(1000);
+            push(&mut ws, &pings, 400);
+        });
+        let peak = memory_kib(server.pid, "VmHWM");
+        assert!(
+            peak < before + (32 << 10),
+            "{before} KiB before, {peak} KiB at the peak"
+        );
+    });
+}
+
+/// design.md 7: a polling session that does not fetch is closed at its bound.
+#[test]
+fn a_polling_session_that_does_not_poll() {
+    if skipped(Differs::SlowReader) {
+        return;
+    }
+    each_alone(|server| {
+        let mut slow = Polling::joined(server);
+        slow.post(r#"420["join","slow"]"#).is_ok("ok");
+        slow.expect("430[]");
+        let before = memory_kib(server.pid, "VmRSS");
+        while_another_echoes(server, || talk(server, "slow"));
+        let peak = memory_kib(server.pid, "VmHWM");
+        assert!(
+            peak < before + (32 << 10),
+            "{before} KiB before, {peak} KiB at the peak"
+        );
+        slow.goes_away();
+    });
+}
+
+/// reliability.md 1.5: a reader that is slow but reads loses nothing below the bound.
+#[test]
+fn a_reader_that_catches_up() {
+    each_alone(|server| {
+        let mut ws = Ws::joined(server);
+        let piece = "x".repeat(10_000);
+        ws.send_text(&format!(r#"421["flood",50,"{piece}"]"#));
+        server.settle(ws.http.port());
+        for n in 0..50 {
+            ws.expect_text(&format!(r#"42["flood",{n},"{piece}"]"#));
+        }
+        ws.expect_text("431[]");
+        ws.echoes("caught up");
+    });
+}

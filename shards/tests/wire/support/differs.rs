@@ -1,0 +1,40 @@
+//! The one list of places where Stentor answers otherwise than the official Node server on
+//! purpose. Each is named by the tests that stand for it; a run against Node skips those, or
+//! expects Node's answer where they say so.
+
+/// A deliberate difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Differs {
+    DeadlyPost,
+    TooLarge,
+    Method,
+    ForeignUpgrade,
+    RefusedBefore101,
+    SameSegment,
+    CloseOnWebSocket,
+    NoCoercion,
+    BareEvent,
+    Depth,
+    SlowReader,
+    Pongs,
+}
+
+impl Differs {
+    /// The case numbers are those of reliability.md 2.11.
+    pub(crate) fn reason(self) -> &'static str {
+        match self {
+            Self::DeadlyPost => "P01-P03, P15, P22: a POST that kills the session is 400, not 200",
+            Self::TooLarge => "P05-P07: 413 on the header already, and the session is closed",
+            Self::Method => "P12: 405 for a method no session has, not 500",
+            Self::ForeignUpgrade => "W10: an upgrade on a foreign path is 404, not silence",
+            Self::RefusedBefore101 => "W13, U09, W14: 400 instead of 101; Node says it after 101",
+            Self::SameSegment => "W17: Node loses frames that come with the upgrade request",
+            Self::CloseOnWebSocket => "E03: `1` closes at once; Node waits for the ping timeout",
+            Self::NoCoercion => "P20, B05, S24, S25: `1e1` is no count, a space is no ack id",
+            Self::BareEvent => "S15: `42` without an array closes, as the specification says",
+            Self::Depth => "S28, S29: 5,000 levels end Node's process when they are sent back",
+            Self::SlowReader => "F35: Node keeps whatever a slow reader does not read",
+            Self::Pongs => "F23: ws 8.21 keeps every pong a client does not read",
+        }
+    }
+}
