@@ -56,7 +56,11 @@ impl<'a> Iterator for Frames<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let (&[opcode, short], rest) = self.0.split_first_chunk::<2>()?;
-        let kind = if opcode & 0x0f == 1 { Kind::Text } else { Kind::Binary };
+        let kind = if opcode & 0x0f == 1 {
+            Kind::Text
+        } else {
+            Kind::Binary
+        };
         let (len, rest) = match short {
             126 => {
                 let (len, rest) = rest.split_first_chunk::<2>()?;

@@ -19,7 +19,9 @@ pub struct ShardId(pub u8);
 
 fn encode(bytes: [u8; ID_BYTES]) -> [u8; ID_CHARS] {
     let mut text = [0; ID_CHARS];
-    URL_SAFE_NO_PAD.encode_slice(bytes, &mut text).expect("15 bytes are 20 characters");
+    URL_SAFE_NO_PAD
+        .encode_slice(bytes, &mut text)
+        .expect("15 bytes are 20 characters");
     text
 }
 
@@ -88,7 +90,9 @@ impl SocketId {
     #[must_use]
     pub fn new(shard: ShardId, slot: u32, random: [u8; 11]) -> Self {
         let slot = slot.to_be_bytes();
-        let mut bytes = [shard.0, slot[1], slot[2], slot[3], 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        let mut bytes = [
+            shard.0, slot[1], slot[2], slot[3], 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        ];
         bytes[4..].copy_from_slice(&random);
         Self(bytes)
     }
@@ -152,16 +156,29 @@ mod tests {
         let sid = Sid::new(ShardId(7), [0xfb; 14]);
         assert_eq!(Sid::parse(&sid.text()), Some(sid));
         assert_eq!(sid.shard(), ShardId(7));
-        assert!(sid.text().iter().all(|c| c.is_ascii_alphanumeric() || b"_-".contains(c)));
+        assert!(
+            sid.text()
+                .iter()
+                .all(|c| c.is_ascii_alphanumeric() || b"_-".contains(c))
+        );
 
         let id = SocketId::new(ShardId(3), 0x0012_3456, [9; 11]);
-        assert_eq!(SocketId::parse(core::str::from_utf8(&id.text()).unwrap()), Some(id));
+        assert_eq!(
+            SocketId::parse(core::str::from_utf8(&id.text()).unwrap()),
+            Some(id)
+        );
         assert_eq!((id.shard(), id.slot()), (ShardId(3), 0x0012_3456));
     }
 
     #[test]
     fn what_is_no_id_is_refused() {
-        for text in ["", "short", "____________________=", "19 characters only!", "twenty chars with sp"] {
+        for text in [
+            "",
+            "short",
+            "____________________=",
+            "19 characters only!",
+            "twenty chars with sp",
+        ] {
             assert_eq!(SocketId::parse(text), None, "{text}");
         }
     }

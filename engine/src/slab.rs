@@ -30,7 +30,11 @@ impl<T> Key<T> {
     /// The inverse of [`Key::to_bits`]. A number that was never a key is merely a stale key.
     #[must_use]
     pub const fn from_bits(bits: u64) -> Self {
-        Self { index: bits as u32, generation: (bits >> 32) as u32, _of: PhantomData }
+        Self {
+            index: bits as u32,
+            generation: (bits >> 32) as u32,
+            _of: PhantomData,
+        }
     }
 }
 
@@ -73,7 +77,10 @@ pub struct Slab<T> {
 
 impl<T> Default for Slab<T> {
     fn default() -> Self {
-        Self { slots: Vec::new(), free: Vec::new() }
+        Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+        }
     }
 }
 
@@ -103,8 +110,14 @@ impl<T> Slab<T> {
         if self.free.pop().is_some() {
             self.slots[key.index as usize].value = Some(value);
         } else {
-            assert!(self.slots.len() < u32::MAX as usize, "more than 2^32 slots in one slab");
-            self.slots.push(Slot { generation: 0, value: Some(value) });
+            assert!(
+                self.slots.len() < u32::MAX as usize,
+                "more than 2^32 slots in one slab"
+            );
+            self.slots.push(Slot {
+                generation: 0,
+                value: Some(value),
+            });
         }
         key
     }
@@ -126,14 +139,22 @@ impl<T> Slab<T> {
     #[must_use]
     pub fn get(&self, key: Key<T>) -> Option<&T> {
         let slot = self.slots.get(key.index as usize)?;
-        if slot.generation == key.generation { slot.value.as_ref() } else { None }
+        if slot.generation == key.generation {
+            slot.value.as_ref()
+        } else {
+            None
+        }
     }
 
     /// The value under `key`, unless it is gone.
     #[inline]
     pub fn get_mut(&mut self, key: Key<T>) -> Option<&mut T> {
         let slot = self.slots.get_mut(key.index as usize)?;
-        if slot.generation == key.generation { slot.value.as_mut() } else { None }
+        if slot.generation == key.generation {
+            slot.value.as_mut()
+        } else {
+            None
+        }
     }
 
     /// The value in slot `index`, whatever its generation.
@@ -154,14 +175,25 @@ impl<T> Slab<T> {
     #[must_use]
     pub fn key_at(&self, index: u32) -> Key<T> {
         let generation = self.slots.get(index as usize).map_or(0, |s| s.generation);
-        Key { index, generation, _of: PhantomData }
+        Key {
+            index,
+            generation,
+            _of: PhantomData,
+        }
     }
 
     /// All keys and values.
     pub fn iter(&self) -> impl Iterator<Item = (Key<T>, &T)> {
         self.slots.iter().enumerate().filter_map(|(i, slot)| {
             let value = slot.value.as_ref()?;
-            Some((Key { index: i as u32, generation: slot.generation, _of: PhantomData }, value))
+            Some((
+                Key {
+                    index: i as u32,
+                    generation: slot.generation,
+                    _of: PhantomData,
+                },
+                value,
+            ))
         })
     }
 }

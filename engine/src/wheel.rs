@@ -27,7 +27,12 @@ struct Node {
     filed: u16,
 }
 
-const IDLE: Node = Node { next: NONE, prev: NONE, when: u64::MAX, filed: UNFILED };
+const IDLE: Node = Node {
+    next: NONE,
+    prev: NONE,
+    when: u64::MAX,
+    filed: UNFILED,
+};
 
 /// See the module's text.
 #[derive(Debug)]
@@ -91,7 +96,9 @@ impl Wheel {
 
     /// Forgets `id`. Does nothing if it is not set.
     pub fn cancel(&mut self, id: u32) {
-        let Some(node) = self.nodes.get(id as usize) else { return };
+        let Some(node) = self.nodes.get(id as usize) else {
+            return;
+        };
         if node.filed != UNFILED {
             self.unlink(id);
             self.armed -= 1;
@@ -166,7 +173,7 @@ impl Wheel {
     fn link(&mut self, id: u32) {
         let when = self.nodes[id as usize].when;
         let away = (when ^ self.now) | 1;
-        let level = ((63 - away.leading_zeros()) / 6).min(LEVELS as u32 - 1) as usize;
+        let level = (away.ilog2() / 6).min(LEVELS as u32 - 1) as usize;
         let slot = if level == LEVELS - 1 && when - self.now >= 1 << (6 * LEVELS) {
             // Farther than the wheel reaches (99 days): park it in the last slot to come up.
             ((self.now >> (6 * level)) as usize).wrapping_sub(1) & (SLOTS - 1)
@@ -186,17 +193,19 @@ impl Wheel {
     }
 
     fn unlink(&mut self, id: u32) {
-        let Node { next, prev, filed, .. } = self.nodes[id as usize];
+        let Node {
+            next, prev, filed, ..
+        } = self.nodes[id as usize];
         if next != NONE {
             self.nodes[next as usize].prev = prev;
         }
-        if prev != NONE {
-            self.nodes[prev as usize].next = next;
-        } else {
+        if prev == NONE {
             self.heads[filed as usize] = next;
             if next == NONE {
                 self.occupied[filed as usize / SLOTS] &= !(1 << (filed as usize % SLOTS));
             }
+        } else {
+            self.nodes[prev as usize].next = next;
         }
         self.nodes[id as usize].filed = UNFILED;
     }
@@ -252,7 +261,12 @@ mod tests {
     }
 
     fn ops() -> impl Strategy<Value = Vec<Op>> {
-        let wait = prop_oneof![0u64..600, 0u64..40_000, 0u64..9_000_000, 0u64..40_000_000_000];
+        let wait = prop_oneof![
+            0u64..600,
+            0u64..40_000,
+            0u64..9_000_000,
+            0u64..40_000_000_000
+        ];
         let op = prop_oneof![
             (0u32..12, wait.clone()).prop_map(|(id, wait)| Op::Set(id, wait)),
             (0u32..12).prop_map(Op::Cancel),

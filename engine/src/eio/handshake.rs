@@ -77,8 +77,13 @@ impl Refusal {
     #[must_use]
     pub fn body(self) -> String {
         let mut body = String::new();
-        write!(body, r#"{{"code":{},"message":"{}"}}"#, self.code(), self.message())
-            .expect("writing to a string");
+        write!(
+            body,
+            r#"{{"code":{},"message":"{}"}}"#,
+            self.code(),
+            self.message()
+        )
+        .expect("writing to a string");
         body
     }
 }
@@ -104,7 +109,10 @@ fn unescape(value: &str) -> Cow<'_, str> {
             b'+' => b' ',
             b'%' => {
                 let rest = bytes.as_slice();
-                match rest.split_first_chunk::<2>().map(|([a, b], _)| (hex(*a), hex(*b))) {
+                match rest
+                    .split_first_chunk::<2>()
+                    .map(|([a, b], _)| (hex(*a), hex(*b)))
+                {
                     Some((Some(high), Some(low))) => {
                         bytes.nth(1);
                         (high * 16 + low) as u8
@@ -159,7 +167,9 @@ impl<'a> Request<'a> {
     pub fn sid(&self) -> Result<Option<Sid>, Refusal> {
         match self.sid.as_deref() {
             None | Some("") => Ok(None),
-            Some(text) => Sid::parse(text.as_bytes()).map(Some).ok_or(Refusal::SessionUnknown),
+            Some(text) => Sid::parse(text.as_bytes())
+                .map(Some)
+                .ok_or(Refusal::SessionUnknown),
         }
     }
 
@@ -216,7 +226,10 @@ mod tests {
     #[test]
     fn the_last_duplicate_counts_and_escapes_are_read() {
         let request = Request::parse("EIO=3&transport=x&EIO=4&t=abc&transport=poll%69ng");
-        assert_eq!(request.check(&Config::default(), None), Ok(Transport::Polling));
+        assert_eq!(
+            request.check(&Config::default(), None),
+            Ok(Transport::Polling)
+        );
         assert!(request.is_version_4());
         assert_eq!(unescape("a%zz+%41%"), "a%zz A%");
     }
@@ -233,13 +246,34 @@ mod tests {
             request.check_new(transport, get, upgrade)
         };
         let ok = b"http://a";
-        assert_eq!(check("transport=constructor", b"\x01", false, true), Err(Refusal::TransportUnknown));
-        assert_eq!(check("transport=polling", b"\x01", false, false), Err(Refusal::BadRequest));
-        assert_eq!(check("transport=polling&sid=x", ok, false, false), Err(Refusal::SessionUnknown));
-        assert_eq!(check("transport=polling", ok, false, false), Err(Refusal::BadMethod));
-        assert_eq!(check("transport=websocket", ok, true, false), Err(Refusal::BadRequest));
-        assert_eq!(check("transport=polling&EIO=3", ok, true, false), Err(Refusal::UnsupportedVersion));
-        assert_eq!(check("transport=polling&EIO=4&sid=", ok, true, false), Ok(()));
+        assert_eq!(
+            check("transport=constructor", b"\x01", false, true),
+            Err(Refusal::TransportUnknown)
+        );
+        assert_eq!(
+            check("transport=polling", b"\x01", false, false),
+            Err(Refusal::BadRequest)
+        );
+        assert_eq!(
+            check("transport=polling&sid=x", ok, false, false),
+            Err(Refusal::SessionUnknown)
+        );
+        assert_eq!(
+            check("transport=polling", ok, false, false),
+            Err(Refusal::BadMethod)
+        );
+        assert_eq!(
+            check("transport=websocket", ok, true, false),
+            Err(Refusal::BadRequest)
+        );
+        assert_eq!(
+            check("transport=polling&EIO=3", ok, true, false),
+            Err(Refusal::UnsupportedVersion)
+        );
+        assert_eq!(
+            check("transport=polling&EIO=4&sid=", ok, true, false),
+            Ok(())
+        );
         assert_eq!(check("transport=websocket&EIO=4", ok, true, true), Ok(()));
     }
 
@@ -250,7 +284,13 @@ mod tests {
             open_packet(&sid, Transport::Polling, &Config::default()),
             r#"0{"sid":"AAAAAAAAAAAAAAAAAAAA","upgrades":["websocket"],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}"#
         );
-        assert!(open_packet(&sid, Transport::WebSocket, &Config::default()).contains(r#""upgrades":[]"#));
-        assert_eq!(Refusal::SessionUnknown.body(), r#"{"code":1,"message":"Session ID unknown"}"#);
+        assert!(
+            open_packet(&sid, Transport::WebSocket, &Config::default())
+                .contains(r#""upgrades":[]"#)
+        );
+        assert_eq!(
+            Refusal::SessionUnknown.body(),
+            r#"{"code":1,"message":"Session ID unknown"}"#
+        );
     }
 }

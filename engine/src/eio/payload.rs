@@ -5,8 +5,7 @@
 use alloc::{string::String, vec::Vec};
 
 use base64::{
-    Engine as _,
-    alphabet,
+    Engine as _, alphabet,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose::STANDARD},
 };
 
@@ -49,7 +48,10 @@ pub fn binary(base64: &str) -> Result<Vec<u8>, PeerError> {
         .with_decode_allow_trailing_bits(true);
     const PLAIN: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
     const URL: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
-    PLAIN.decode(base64).or_else(|_| URL.decode(base64)).map_err(|_| PeerError::Base64)
+    PLAIN
+        .decode(base64)
+        .or_else(|_| URL.decode(base64))
+        .map_err(|_| PeerError::Base64)
 }
 
 /// A body of text packets as a string, for tests and logs.

@@ -13,13 +13,7 @@
 //! Each method is an event; the state enum is private, so a combination that cannot be is never
 //! built. It must not know about Socket.IO, outboxes or IO.
 
-use crate::{
-    config::Config,
-    error::PeerError,
-    id::ConnId,
-    limits::POLLING_CLOSE_WAIT,
-    time::Tick,
-};
+use crate::{config::Config, error::PeerError, id::ConnId, limits::POLLING_CLOSE_WAIT, time::Tick};
 
 use super::handshake::Transport;
 
@@ -40,13 +34,29 @@ enum Probe {
 
 #[derive(Debug, Clone, Copy)]
 enum State {
-    Polling { get: Get },
-    Upgrading { get: Get, conn: ConnId, probe: Probe, until: Tick },
-    WebSocket { conn: ConnId },
+    Polling {
+        get: Get,
+    },
+    Upgrading {
+        get: Get,
+        conn: ConnId,
+        probe: Probe,
+        until: Tick,
+    },
+    WebSocket {
+        conn: ConnId,
+    },
     /// A GET was parked when the session closed: it is answered at the end of this turn.
-    LastPoll { by_peer: bool },
-    AwaitingPoll { until: Tick },
-    Draining { conn: ConnId, until: Tick },
+    LastPoll {
+        by_peer: bool,
+    },
+    AwaitingPoll {
+        until: Tick,
+    },
+    Draining {
+        conn: ConnId,
+        until: Tick,
+    },
 }
 
 /// Bytes of a closed WebSocket session are given this long to leave.
@@ -127,7 +137,12 @@ impl Session {
             None => State::Polling { get: Get::None },
         };
         let beat = now.after(config.ping_interval);
-        Self { state, heart: Heart::Resting, posting: false, beat }
+        Self {
+            state,
+            heart: Heart::Resting,
+            posting: false,
+            beat,
+        }
     }
 
     /// The transport in use.
@@ -159,7 +174,9 @@ impl Session {
         match self.state {
             State::WebSocket { conn } | State::Draining { conn, .. } => Outlet::WebSocket(conn),
             State::Polling { get: Get::Parked }
-            | State::Upgrading { get: Get::Parked, .. }
+            | State::Upgrading {
+                get: Get::Parked, ..
+            }
             | State::LastPoll { .. } => Outlet::Poll,
             State::Polling { get: Get::None }
             | State::Upgrading { get: Get::None, .. }
@@ -174,11 +191,22 @@ impl Session {
     pub const fn recv_get(&mut self, queued: bool) -> Result<Poll, PeerError> {
         match &mut self.state {
             State::Polling { get: Get::Parked }
-            | State::Upgrading { get: Get::Parked, .. }
+            | State::Upgrading {
+                get: Get::Parked, ..
+            }
             | State::LastPoll { .. } => Err(PeerError::OverlappingPoll),
-            State::Upgrading { get: Get::None, probe: Probe::AwaitUpgrade, .. }
+            State::Upgrading {
+                get: Get::None,
+                probe: Probe::AwaitUpgrade,
+                ..
+            }
             | State::AwaitingPoll { .. } => Ok(Poll::Answer),
-            State::Polling { get } | State::Upgrading { get, probe: Probe::AwaitPing, .. } => {
+            State::Polling { get }
+            | State::Upgrading {
+                get,
+                probe: Probe::AwaitPing,
+                ..
+            } => {
                 if queued {
                     return Ok(Poll::Answer);
                 }
@@ -226,9 +254,16 @@ impl Session {
 
     /// A WebSocket with this session's sid opens. False if there is nothing to upgrade.
     pub fn recv_probe_open(&mut self, now: Tick, config: &Config, conn: ConnId) -> bool {
-        let State::Polling { get } = self.state else { return false };
+        let State::Polling { get } = self.state else {
+            return false;
+        };
         let until = now.after(config.upgrade_timeout);
-        self.state = State::Upgrading { get, conn, probe: Probe::AwaitPing, until };
+        self.state = State::Upgrading {
+            get,
+            conn,
+            probe: Probe::AwaitPing,
+            until,
+        };
         true
     }
 
@@ -248,7 +283,12 @@ impl Session {
     /// A packet arrives on the probing connection. `5` counts without a probe too, as in the
     /// official server (reliability 2.11, U04).
     pub fn recv_probe(&mut self, now: Tick, config: &Config, ping: bool, upgrade: bool) -> Probed {
-        let State::Upgrading { get, conn, until, .. } = self.state else { return Probed::Abandon };
+        let State::Upgrading {
+            get, conn, until, ..
+        } = self.state
+        else {
+            return Probed::Abandon;
+        };
         if upgrade {
             self.state = State::WebSocket { conn };
             // The pong of a ping that left by polling comes over the new transport, if at all.
@@ -257,7 +297,12 @@ impl Session {
             return Probed::Upgraded;
         }
         if ping {
-            self.state = State::Upgrading { get, conn, probe: Probe::AwaitUpgrade, until };
+            self.state = State::Upgrading {
+                get,
+                conn,
+                probe: Probe::AwaitUpgrade,
+                until,
+            };
             return Probed::Pong;
         }
         self.abandon_probe();
@@ -274,7 +319,13 @@ impl Session {
     /// Whether `2probe` was answered, so that polls must not be held.
     #[must_use]
     pub const fn is_pausing(&self) -> bool {
-        matches!(self.state, State::Upgrading { probe: Probe::AwaitUpgrade, .. })
+        matches!(
+            self.state,
+            State::Upgrading {
+                probe: Probe::AwaitUpgrade,
+                ..
+            }
+        )
     }
 
     /// A packet other than a pong arrives: a client busy sending is not dead, so it prolongs the
@@ -308,7 +359,11 @@ impl Session {
     pub fn expire(&mut self, now: Tick, config: &Config) -> Expired {
         match self.state {
             State::AwaitingPoll { until } | State::Draining { until, .. } => {
-                return if until <= now { Expired::Gone } else { Expired::No };
+                return if until <= now {
+                    Expired::Gone
+                } else {
+                    Expired::No
+                };
             }
             State::LastPoll { .. } => return Expired::No,
             State::Upgrading { until, conn, .. } if until <= now => {
@@ -334,14 +389,22 @@ impl Session {
     /// a WebSocket by a close frame once what is queued has left.
     pub fn close(&mut self, now: Tick, by_peer: bool) {
         self.state = match self.state {
-            State::Polling { get: Get::Parked } | State::Upgrading { get: Get::Parked, .. } => {
+            State::Polling { get: Get::Parked }
+            | State::Upgrading {
+                get: Get::Parked, ..
+            } => {
                 // A client that closed itself only needs its GET back.
                 State::LastPoll { by_peer }
             }
             State::Polling { get: Get::None } | State::Upgrading { get: Get::None, .. } => {
-                State::AwaitingPoll { until: now.after(POLLING_CLOSE_WAIT) }
+                State::AwaitingPoll {
+                    until: now.after(POLLING_CLOSE_WAIT),
+                }
             }
-            State::WebSocket { conn } => State::Draining { conn, until: now.after(DRAIN_WAIT) },
+            State::WebSocket { conn } => State::Draining {
+                conn,
+                until: now.after(DRAIN_WAIT),
+            },
             closing @ (State::LastPoll { .. }
             | State::AwaitingPoll { .. }
             | State::Draining { .. }) => closing,
@@ -389,12 +452,25 @@ mod tests {
     fn an_upgrade_lets_polls_go_and_ends_them() {
         let (mut session, config) = polling();
         assert!(session.recv_probe_open(Tick(1), &config, WS));
-        assert!(!session.recv_probe_open(Tick(1), &config, ConnId(8)), "one probe at a time");
-        assert_eq!(session.recv_get(false), Ok(Poll::Park), "before the probe's ping");
-        assert_eq!(session.recv_probe(Tick(2), &config, true, false), Probed::Pong);
+        assert!(
+            !session.recv_probe_open(Tick(1), &config, ConnId(8)),
+            "one probe at a time"
+        );
+        assert_eq!(
+            session.recv_get(false),
+            Ok(Poll::Park),
+            "before the probe's ping"
+        );
+        assert_eq!(
+            session.recv_probe(Tick(2), &config, true, false),
+            Probed::Pong
+        );
         session.send_poll();
         assert_eq!(session.recv_get(false), Ok(Poll::Answer), "after it");
-        assert_eq!(session.recv_probe(Tick(3), &config, false, true), Probed::Upgraded);
+        assert_eq!(
+            session.recv_probe(Tick(3), &config, false, true),
+            Probed::Upgraded
+        );
         assert_eq!(session.recv_get(false), Ok(Poll::Mismatch));
         assert_eq!(session.recv_post(), Ok(false));
         assert_eq!(session.outlet(), Outlet::WebSocket(WS));
@@ -404,9 +480,15 @@ mod tests {
     fn a_failed_or_late_probe_leaves_polling_alive() {
         let (mut session, config) = polling();
         session.recv_probe_open(Tick(0), &config, WS);
-        assert_eq!(session.recv_probe(Tick(1), &config, false, false), Probed::Abandon);
+        assert_eq!(
+            session.recv_probe(Tick(1), &config, false, false),
+            Probed::Abandon
+        );
         session.recv_probe_open(Tick(1), &config, WS);
-        assert_eq!(session.expire(Tick(10_001), &config), Expired::UpgradeTimeout(WS));
+        assert_eq!(
+            session.expire(Tick(10_001), &config),
+            Expired::UpgradeTimeout(WS)
+        );
         assert_eq!(session.expire(Tick(10_001), &config), Expired::No);
         assert_eq!(session.recv_get(false), Ok(Poll::Park));
     }
@@ -436,6 +518,9 @@ mod tests {
         let (mut session, _) = polling();
         session.recv_get(false).unwrap();
         session.close(Tick(0), false);
-        assert_eq!((session.outlet(), session.last_words(false)), (Outlet::Poll, &["1"][..]));
+        assert_eq!(
+            (session.outlet(), session.last_words(false)),
+            (Outlet::Poll, &["1"][..])
+        );
     }
 }

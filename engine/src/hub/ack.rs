@@ -72,13 +72,21 @@ impl Hub {
     /// Whether one more question may be put to a socket.
     pub(super) fn may_ask(&self, slot: u32) -> bool {
         let max = self.config().limits.acks_per_socket;
-        let acks = self.sockets.at(slot).and_then(|socket| socket.acks.as_ref());
+        let acks = self
+            .sockets
+            .at(slot)
+            .and_then(|socket| socket.acks.as_ref());
         acks.is_none_or(|acks| acks.len() < max)
     }
 
     /// Records that `asked` were asked, and tells the asker how many.
     pub(super) fn ask(&mut self, now: Tick, question: Question, asked: Vec<SocketKey>) {
-        let Question { origin, token, id, timeout } = question;
+        let Question {
+            origin,
+            token,
+            id,
+            timeout,
+        } = question;
         self.tell(origin, token, AckNews::Asked(asked.len()));
         if asked.is_empty() {
             return;
@@ -86,10 +94,18 @@ impl Hub {
         let wait = self.waits.waits.next_key();
         for key in &asked {
             let socket = self.sockets.get_mut(*key).expect("selected sockets exist");
-            socket.acks.get_or_insert_default().push_back(Pending { id, wait });
+            socket
+                .acks
+                .get_or_insert_default()
+                .push_back(Pending { id, wait });
         }
         let left = asked.len();
-        self.waits.waits.insert(Wait { origin, token, asked, left });
+        self.waits.waits.insert(Wait {
+            origin,
+            token,
+            asked,
+            left,
+        });
         self.waits.wheel.set(wait.index(), now.after(timeout));
     }
 
@@ -101,11 +117,17 @@ impl Hub {
         args: &str,
         attachments: Vec<Bytes>,
     ) {
-        let Some(who) = self.socket_id(key) else { return };
-        let Some(socket) = self.sockets.get_mut(key) else { return };
+        let Some(who) = self.socket_id(key) else {
+            return;
+        };
+        let Some(socket) = self.sockets.get_mut(key) else {
+            return;
+        };
         let Some(acks) = &mut socket.acks else { return };
         // Answers mostly come in the order of the questions: the first one is it.
-        let Some(at) = acks.iter().position(|pending| pending.id == id) else { return };
+        let Some(at) = acks.iter().position(|pending| pending.id == id) else {
+            return;
+        };
         let pending = acks.remove(at).expect("just found");
         if acks.is_empty() {
             socket.acks = None;
@@ -115,7 +137,9 @@ impl Hub {
 
     /// One socket's part of a question is over.
     pub(super) fn settle(&mut self, pending: Pending, who: SocketId, answer: Answer) {
-        let Some(wait) = self.waits.waits.get_mut(pending.wait) else { return };
+        let Some(wait) = self.waits.waits.get_mut(pending.wait) else {
+            return;
+        };
         wait.left -= 1;
         let (origin, token, left) = (wait.origin, wait.token, wait.left);
         if left == 0 {
@@ -130,11 +154,17 @@ impl Hub {
         self.waits.wheel.advance(now, &mut due);
         for slot in due.drain(..) {
             let key = self.waits.waits.key_at(slot);
-            let Some(wait) = self.waits.waits.remove(key) else { continue };
+            let Some(wait) = self.waits.waits.remove(key) else {
+                continue;
+            };
             for asked in wait.asked {
                 if self.forget_question(asked, key) {
                     let id = self.socket_id(asked).expect("it had the question");
-                    self.tell(wait.origin, wait.token, AckNews::Settled(id, Answer::TimedOut));
+                    self.tell(
+                        wait.origin,
+                        wait.token,
+                        AckNews::Settled(id, Answer::TimedOut),
+                    );
                 }
             }
         }
@@ -142,8 +172,12 @@ impl Hub {
     }
 
     fn forget_question(&mut self, key: SocketKey, wait: Key<Wait>) -> bool {
-        let Some(socket) = self.sockets.get_mut(key) else { return false };
-        let Some(acks) = &mut socket.acks else { return false };
+        let Some(socket) = self.sockets.get_mut(key) else {
+            return false;
+        };
+        let Some(acks) = &mut socket.acks else {
+            return false;
+        };
         let before = acks.len();
         acks.retain(|pending| pending.wait != wait);
         let found = acks.len() < before;

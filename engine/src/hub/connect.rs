@@ -29,7 +29,9 @@ impl Hub {
             return Ok(());
         };
         let max = self.config().limits.namespaces_per_session;
-        let Some(client) = self.sessions.app(session) else { return Ok(()) };
+        let Some(client) = self.sessions.app(session) else {
+            return Ok(());
+        };
         if client.socket(namespace).is_some() {
             return Err(PeerError::Namespace);
         }
@@ -51,11 +53,23 @@ impl Hub {
         let auth = auth.map(Box::from);
         if self.namespaces[usize::from(namespace.0)].gated {
             let client = self.sessions.app(session).expect("seen above");
-            client.extra.get_or_insert_default().more.push((namespace, socket.index()));
-            self.events.push_back(Event::Connecting { socket, namespace, auth });
+            client
+                .extra
+                .get_or_insert_default()
+                .more
+                .push((namespace, socket.index()));
+            self.events.push_back(Event::Connecting {
+                socket,
+                namespace,
+                auth,
+            });
         } else {
             self.admit(now, socket);
-            self.events.push_back(Event::Connected { socket, namespace, auth });
+            self.events.push_back(Event::Connected {
+                socket,
+                namespace,
+                auth,
+            });
         }
         Ok(())
     }
@@ -64,7 +78,9 @@ impl Hub {
     ///
     /// The shell tells user code itself: no [`Event::Connected`] follows.
     pub fn accept(&mut self, now: Tick, key: SocketKey) -> bool {
-        let Some(socket) = self.sockets.get(key) else { return false };
+        let Some(socket) = self.sockets.get(key) else {
+            return false;
+        };
         if socket.connected {
             return false;
         }
@@ -82,7 +98,10 @@ impl Hub {
         let state = &mut self.namespaces[usize::from(namespace.0)];
         socket.connected = true;
         socket.place = state.everyone.len() as u32;
-        state.everyone.push(Member { socket: key.index(), session });
+        state.everyone.push(Member {
+            socket: key.index(),
+            session,
+        });
         if state.everyone.len() == 1 {
             self.directory.add(self.hash.everyone(namespace));
         }
@@ -110,7 +129,9 @@ impl Hub {
 
     /// Turns a connecting socket away with `{"message":…}` and, if given, `"data":…` (JSON).
     pub fn refuse(&mut self, key: SocketKey, message: &str, data: Option<&str>) {
-        let Some(socket) = self.sockets.get(key) else { return };
+        let Some(socket) = self.sockets.get(key) else {
+            return;
+        };
         if socket.connected {
             return;
         }
@@ -153,7 +174,10 @@ impl Hub {
             let everyone = &mut self.namespaces[usize::from(namespace.0)].everyone;
             everyone.swap_remove(socket.place as usize);
             if let Some(moved) = everyone.get(socket.place as usize) {
-                let moved = self.sockets.at_mut(moved.socket).expect("listed sockets exist");
+                let moved = self
+                    .sockets
+                    .at_mut(moved.socket)
+                    .expect("listed sockets exist");
                 moved.place = socket.place;
             }
             if everyone.is_empty() {
@@ -168,8 +192,12 @@ impl Hub {
 
     /// A socket leaves: questions to it are settled and user code is told.
     pub(super) fn drop_socket(&mut self, key: SocketKey, reason: CloseReason) {
-        let Some(id) = self.socket_id(key) else { return };
-        let Some((socket, rooms)) = self.take_out(key) else { return };
+        let Some(id) = self.socket_id(key) else {
+            return;
+        };
+        let Some((socket, rooms)) = self.take_out(key) else {
+            return;
+        };
         for pending in socket.acks.into_iter().flat_map(|acks| *acks) {
             self.settle(pending, id, Answer::Left);
         }
@@ -186,17 +214,25 @@ impl Hub {
     /// Removes a socket from its namespace: it gets a DISCONNECT packet and, with `close`, its
     /// session ends with all its sockets.
     pub fn disconnect(&mut self, now: Tick, key: SocketKey, close: bool) -> bool {
-        let Some(socket) = self.sockets.get(key) else { return false };
+        let Some(socket) = self.sockets.get(key) else {
+            return false;
+        };
         let session = self.sessions.key_at(socket.session);
         let leaving = match self.sessions.app(session) {
             Some(client) if close => client.sockets(),
             _ => [key.index()].into(),
         };
         for slot in leaving {
-            let Some(socket) = self.sockets.at(slot) else { continue };
+            let Some(socket) = self.sockets.at(slot) else {
+                continue;
+            };
             let namespace = &self.namespaces[usize::from(socket.namespace.0)].name;
-            let packet =
-                Outgoing { namespace, id: None, body: Body::Disconnect, attachments: &[] };
+            let packet = Outgoing {
+                namespace,
+                id: None,
+                body: Body::Disconnect,
+                attachments: &[],
+            };
             let packet = self.sessions.palette.encode(|out| packet.write(out));
             self.sessions.push(session.index(), packet);
             let key = self.sockets.key_at(slot);
@@ -218,7 +254,10 @@ impl Hub {
             return Change::Full;
         }
         let namespace = socket.namespace;
-        let member = Member { socket: key.index(), session: socket.session };
+        let member = Member {
+            socket: key.index(),
+            session: socket.session,
+        };
         let max = self.config().limits.rooms_per_socket;
         let change = self.rooms.join(namespace, room, member, max);
         if change == Change::Room {
@@ -229,7 +268,9 @@ impl Hub {
 
     /// Takes a socket out of a room. Its own id is not a room one can leave.
     pub fn leave(&mut self, key: SocketKey, room: &str) -> Change {
-        let Some(socket) = self.sockets.get(key) else { return Change::None };
+        let Some(socket) = self.sockets.get(key) else {
+            return Change::None;
+        };
         let namespace = socket.namespace;
         let change = self.rooms.leave(namespace, room, key.index());
         if change == Change::Room {
@@ -239,11 +280,18 @@ impl Hub {
     }
 
     /// The connected socket a session has in a namespace.
-    pub(super) fn socket_in(&mut self, session: SessionKey, namespace: NamespaceId) -> Option<SocketKey> {
+    pub(super) fn socket_in(
+        &mut self,
+        session: SessionKey,
+        namespace: NamespaceId,
+    ) -> Option<SocketKey> {
         let client: &mut Client = self.sessions.app(session)?;
         let slot = client.socket(namespace)?;
         let key = self.sockets.key_at(slot);
-        self.sockets.get(key).filter(|socket| socket.connected).map(|_| key)
+        self.sockets
+            .get(key)
+            .filter(|socket| socket.connected)
+            .map(|_| key)
     }
 
     pub(super) fn extra(&mut self, session: SessionKey) -> Option<&mut Extra> {

@@ -139,7 +139,12 @@ impl Selection {
     /// Everybody in the namespace.
     #[must_use]
     pub const fn all(namespace: NamespaceId) -> Self {
-        Self { namespace, rooms: Vec::new(), except: Vec::new(), not: None }
+        Self {
+            namespace,
+            rooms: Vec::new(),
+            except: Vec::new(),
+            not: None,
+        }
     }
 }
 

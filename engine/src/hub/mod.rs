@@ -71,7 +71,11 @@ struct Extra {
 
 impl Client {
     const fn new() -> Self {
-        Self { first: NONE, first_namespace: NamespaceId::ROOT, extra: None }
+        Self {
+            first: NONE,
+            first_namespace: NamespaceId::ROOT,
+            extra: None,
+        }
     }
 
     /// The socket in a namespace, connected or connecting.
@@ -81,12 +85,18 @@ impl Client {
             return Some(self.first);
         }
         let more = &self.extra.as_deref()?.more;
-        more.iter().find(|(ns, _)| *ns == namespace).map(|(_, slot)| *slot)
+        more.iter()
+            .find(|(ns, _)| *ns == namespace)
+            .map(|(_, slot)| *slot)
     }
 
     fn sockets(&self) -> Vec<u32> {
         let first = (self.first != NONE).then_some(self.first);
-        let more = self.extra.iter().flat_map(|extra| &extra.more).map(|(_, slot)| *slot);
+        let more = self
+            .extra
+            .iter()
+            .flat_map(|extra| &extra.more)
+            .map(|(_, slot)| *slot);
         first.into_iter().chain(more).collect()
     }
 
@@ -94,7 +104,10 @@ impl Client {
         if self.first == NONE {
             (self.first, self.first_namespace) = (slot, namespace);
         } else {
-            self.extra.get_or_insert_default().more.push((namespace, slot));
+            self.extra
+                .get_or_insert_default()
+                .more
+                .push((namespace, slot));
         }
     }
 
@@ -110,7 +123,11 @@ impl Client {
 
     /// Gives the box back when nothing is in it.
     fn tidy(&mut self) {
-        if self.extra.as_ref().is_some_and(|e| e.more.is_empty() && e.partial.is_none()) {
+        if self
+            .extra
+            .as_ref()
+            .is_some_and(|e| e.more.is_empty() && e.partial.is_none())
+        {
             self.extra = None;
         }
     }
@@ -176,7 +193,9 @@ pub struct Setup {
 
 impl fmt::Debug for Setup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Setup").field("shard", &self.shard).finish_non_exhaustive()
+        f.debug_struct("Setup")
+            .field("shard", &self.shard)
+            .finish_non_exhaustive()
     }
 }
 
@@ -204,7 +223,10 @@ pub struct Hub {
 
 impl fmt::Debug for Hub {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hub").field("shard", &self.shard).field("counts", &self.counts()).finish()
+        f.debug_struct("Hub")
+            .field("shard", &self.shard)
+            .field("counts", &self.counts())
+            .finish()
     }
 }
 
@@ -230,8 +252,19 @@ impl Hub {
     /// If there are more shards than [`crate::limits::SHARDS_MAX`] or more than 2^16 namespaces.
     #[must_use]
     pub fn new(setup: Setup) -> Self {
-        let Setup { config, shard, shards, mode, seed, directory, mut entropy } = setup;
-        assert!(shards <= crate::limits::SHARDS_MAX, "too many shards for a set");
+        let Setup {
+            config,
+            shard,
+            shards,
+            mode,
+            seed,
+            directory,
+            mut entropy,
+        } = setup;
+        assert!(
+            shards <= crate::limits::SHARDS_MAX,
+            "too many shards for a set"
+        );
         let (engine_only, names) = match mode {
             Mode::EngineIo => (true, Vec::new()),
             Mode::SocketIo(names) => (false, names),
@@ -243,7 +276,12 @@ impl Hub {
         for Namespace { name, gated } in names {
             let id = NamespaceId(u16::try_from(namespaces.len()).expect("fewer than 2^16"));
             by_name.insert(name.clone(), id);
-            namespaces.push(NamespaceState { name, gated, everyone: Vec::new(), next_question: 0 });
+            namespaces.push(NamespaceState {
+                name,
+                gated,
+                everyone: Vec::new(),
+                next_question: 0,
+            });
         }
         Self {
             sessions: Sessions::new(config, shard),
@@ -375,8 +413,13 @@ impl Hub {
     /// Either attachments did not come, or no namespace was joined: never both, because only a
     /// joined namespace may begin a packet with attachments.
     fn app_deadline(&mut self, now: Tick, key: SessionKey) {
-        let Some(client) = self.sessions.app(key) else { return };
-        let waiting = client.extra.as_ref().is_some_and(|extra| extra.partial.is_some());
+        let Some(client) = self.sessions.app(key) else {
+            return;
+        };
+        let waiting = client
+            .extra
+            .as_ref()
+            .is_some_and(|extra| extra.partial.is_some());
         if waiting {
             self.fail(now, key, PeerError::AttachmentsLate);
         } else if client.first == NONE {
@@ -386,8 +429,9 @@ impl Hub {
 
     // ---- sessions ----
 
-    /// Begins a session; its OPEN packet is queued. `conn` if it begins over WebSocket.
-    pub fn open(&mut self, now: Tick, conn: Option<ConnId>) -> SessionKey {
+    /// Begins a session; its OPEN packet is queued. `conn` if it begins over WebSocket, with the
+    /// bytes (the handshake's response) that are to leave before it.
+    pub fn open(&mut self, now: Tick, conn: Option<(ConnId, &[u8])>) -> SessionKey {
         let mut random = [0; 14];
         (self.entropy)(&mut random);
         let key = self.sessions.open(now, conn, random, Client::new());
@@ -437,7 +481,11 @@ impl Hub {
         if !self.sessions.is_open(key) {
             return;
         }
-        let sockets = self.sessions.app(key).map(|client| client.sockets()).unwrap_or_default();
+        let sockets = self
+            .sessions
+            .app(key)
+            .map(|client| client.sockets())
+            .unwrap_or_default();
         for slot in sockets {
             self.drop_socket(self.sockets.key_at(slot), reason);
         }
@@ -445,7 +493,10 @@ impl Hub {
             client.extra = None;
         }
         self.sessions.close(now, key, ending);
-        self.events.push_back(Event::Closed { session: key, reason });
+        self.events.push_back(Event::Closed {
+            session: key,
+            reason,
+        });
     }
 
     /// Closes a session whose peer broke a rule.
@@ -488,7 +539,9 @@ impl Hub {
     /// Sockets connected to a namespace on this shard.
     #[must_use]
     pub fn population(&self, namespace: NamespaceId) -> usize {
-        self.namespaces.get(usize::from(namespace.0)).map_or(0, |ns| ns.everyone.len())
+        self.namespaces
+            .get(usize::from(namespace.0))
+            .map_or(0, |ns| ns.everyone.len())
     }
 
     /// The socket's public id; `None` if it is gone.

@@ -32,7 +32,10 @@ pub struct Emit<'a> {
 
 impl<'a> Emit<'a> {
     const fn body(&self) -> Body<'a> {
-        Body::Event { name: self.name, args: self.args }
+        Body::Event {
+            name: self.name,
+            args: self.args,
+        }
     }
 }
 
@@ -45,14 +48,20 @@ impl Hub {
     }
 
     fn emit_packet(&mut self, key: SocketKey, emit: &Emit<'_>, id: Option<u64>) -> bool {
-        let Some(socket) = self.sockets.get(key) else { return false };
+        let Some(socket) = self.sockets.get(key) else {
+            return false;
+        };
         if !socket.connected {
             return false;
         }
         let session = socket.session;
         let namespace = &self.namespaces[usize::from(socket.namespace.0)].name;
-        let packet =
-            Outgoing { namespace, id, body: emit.body(), attachments: emit.attachments };
+        let packet = Outgoing {
+            namespace,
+            id,
+            body: emit.body(),
+            attachments: emit.attachments,
+        };
         let packet = self.sessions.palette.encode(|out| packet.write(out));
         self.queue(session, packet, emit.volatile)
     }
@@ -76,7 +85,9 @@ impl Hub {
         token: u64,
         timeout: Duration,
     ) -> bool {
-        let Some(socket) = self.sockets.get(key).filter(|s| s.connected) else { return false };
+        let Some(socket) = self.sockets.get(key).filter(|s| s.connected) else {
+            return false;
+        };
         if !self.may_ask(key.index()) {
             return false;
         }
@@ -85,16 +96,32 @@ impl Hub {
         if !self.emit_packet(key, emit, Some(id)) {
             return false;
         }
-        self.ask(now, Question { origin: self.shard, token, id, timeout }, [key].into());
+        self.ask(
+            now,
+            Question {
+                origin: self.shard,
+                token,
+                id,
+                timeout,
+            },
+            [key].into(),
+        );
         true
     }
 
     /// Answers a client's question.
     pub fn ack(&mut self, key: SocketKey, id: u64, args: &str, attachments: &[Bytes]) -> bool {
-        let Some(socket) = self.sockets.get(key).filter(|s| s.connected) else { return false };
+        let Some(socket) = self.sockets.get(key).filter(|s| s.connected) else {
+            return false;
+        };
         let session = socket.session;
         let namespace = &self.namespaces[usize::from(socket.namespace.0)].name;
-        let packet = Outgoing { namespace, id: Some(id), body: Body::Ack(args), attachments };
+        let packet = Outgoing {
+            namespace,
+            id: Some(id),
+            body: Body::Ack(args),
+            attachments,
+        };
         let packet = self.sessions.palette.encode(|out| packet.write(out));
         self.sessions.push(session, packet)
     }
@@ -118,7 +145,12 @@ impl Hub {
         timeout: Duration,
     ) -> u32 {
         let id = self.next_question(to.namespace);
-        let question = Question { origin: self.shard, token, id, timeout };
+        let question = Question {
+            origin: self.shard,
+            token,
+            id,
+            timeout,
+        };
         1 + self.publish_packet(now, to, emit, Some(question))
     }
 
@@ -146,7 +178,12 @@ impl Hub {
         let mut bytes = Vec::new();
         packet.write(&mut bytes);
         let frame = Frame(Bytes::from(bytes));
-        let publication = Arc::new(Publication { to, frame, volatile, question });
+        let publication = Arc::new(Publication {
+            to,
+            frame,
+            volatile,
+            question,
+        });
         self.mail_to(others, &Mail::Publish(Arc::clone(&publication)));
         self.publish_here(now, &publication);
         others.count_ones()
@@ -161,7 +198,12 @@ impl Hub {
     }
 
     fn publish_here(&mut self, now: Tick, publication: &Publication) {
-        let Publication { to, frame, volatile, question } = publication;
+        let Publication {
+            to,
+            frame,
+            volatile,
+            question,
+        } = publication;
         let packet = self.sessions.share(frame.clone());
         self.deliver_to(now, to, packet, *volatile, *question);
     }
@@ -195,7 +237,10 @@ impl Hub {
     fn select(&mut self, to: &Selection) -> Vec<Member> {
         let mut selected = core::mem::take(&mut self.selected);
         selected.clear();
-        let not = to.not.and_then(|id| self.find_socket(&id)).map_or(NONE, |key| key.index());
+        let not = to
+            .not
+            .and_then(|id| self.find_socket(&id))
+            .map_or(NONE, super::super::slab::Key::index);
         match (&*to.rooms, &*to.except) {
             // One list, nobody twice: no need to look at the sockets.
             ([], []) => {
@@ -212,7 +257,8 @@ impl Hub {
                 if rooms.is_empty() {
                     let everyone = &self.namespaces[usize::from(to.namespace.0)].everyone;
                     let (sockets, visit) = (&self.sockets, self.visit);
-                    let fresh = |m: &&Member| sockets.at(m.socket).is_some_and(|s| s.visited != visit);
+                    let fresh =
+                        |m: &&Member| sockets.at(m.socket).is_some_and(|s| s.visited != visit);
                     selected.extend(everyone.iter().filter(fresh));
                 }
                 for room in rooms {
@@ -230,10 +276,10 @@ impl Hub {
     fn visit_room(&mut self, to: &Selection, room: &str, mut into: Option<&mut Vec<Member>>) {
         let visit = self.visit;
         let mut see = |socket: &mut super::Socket, member: Member| {
-            if core::mem::replace(&mut socket.visited, visit) != visit {
-                if let Some(into) = &mut into {
-                    into.push(member);
-                }
+            if core::mem::replace(&mut socket.visited, visit) != visit
+                && let Some(into) = &mut into
+            {
+                into.push(member);
             }
         };
         for member in self.rooms.members(to.namespace, room) {
@@ -242,12 +288,15 @@ impl Hub {
             }
         }
         let own = SocketId::parse(room).and_then(|id| self.find_socket(&id));
-        if let Some(socket) = own.and_then(|key| self.sockets.get_mut(key)) {
-            if socket.namespace == to.namespace {
-                let slot = own.map_or(NONE, |key| key.index());
-                let member = Member { socket: slot, session: socket.session };
-                see(socket, member);
-            }
+        if let Some(socket) = own.and_then(|key| self.sockets.get_mut(key))
+            && socket.namespace == to.namespace
+        {
+            let slot = own.map_or(NONE, super::super::slab::Key::index);
+            let member = Member {
+                socket: slot,
+                session: socket.session,
+            };
+            see(socket, member);
         }
     }
 
@@ -329,4 +378,3 @@ impl Selection {
         self
     }
 }
-

@@ -91,7 +91,10 @@ impl Hub {
         session: SessionKey,
         text: &'a str,
     ) -> Result<Received<'a>, PeerError> {
-        if self.extra(session).is_some_and(|extra| extra.partial.is_some()) {
+        if self
+            .extra(session)
+            .is_some_and(|extra| extra.partial.is_some())
+        {
             return Err(PeerError::TextAmidAttachments);
         }
         let packet = decode(text, self.config().limits.attachments)?;
@@ -118,7 +121,11 @@ impl Hub {
                 Ok(Received::Nothing)
             }
             Body::Event { .. } | Body::Ack { .. } => {
-                let whole = Assembled { text: Cow::Borrowed(text), packet, attachments: [].into() };
+                let whole = Assembled {
+                    text: Cow::Borrowed(text),
+                    packet,
+                    attachments: [].into(),
+                };
                 Ok(self.deliver(session, namespace, socket, whole))
             }
         }
@@ -137,12 +144,20 @@ impl Hub {
             self.namespace(packet.namespace(text))
         };
         let namespace = namespace.ok_or(PeerError::Namespace)?;
-        let socket = self.socket_in(session, namespace).ok_or(PeerError::Namespace)?;
+        let socket = self
+            .socket_in(session, namespace)
+            .ok_or(PeerError::Namespace)?;
         Ok((namespace, socket))
     }
 
-    fn attachment<'a>(&mut self, session: SessionKey, data: &[u8]) -> Result<Received<'a>, PeerError> {
-        let Some(client) = self.sessions.app(session) else { return Ok(Received::Nothing) };
+    fn attachment<'a>(
+        &mut self,
+        session: SessionKey,
+        data: &[u8],
+    ) -> Result<Received<'a>, PeerError> {
+        let Some(client) = self.sessions.app(session) else {
+            return Ok(Received::Nothing);
+        };
         let partial = client.extra.as_mut().and_then(|extra| extra.partial.take());
         let whole = match partial.ok_or(PeerError::UnannouncedBinary)?.push(data) {
             Ok(whole) => whole,
@@ -153,11 +168,19 @@ impl Hub {
         };
         client.tidy();
         self.sessions.set_app_deadline(session, Tick::NEVER);
-        let Whole { text, packet, attachments } = whole;
+        let Whole {
+            text,
+            packet,
+            attachments,
+        } = whole;
         let Ok((namespace, socket)) = self.addressee(session, &packet, &text) else {
             return Ok(Received::Nothing); // the server removed the socket while parts were due
         };
-        let whole = Assembled { text: Cow::Owned(text.into()), packet, attachments };
+        let whole = Assembled {
+            text: Cow::Owned(text.into()),
+            packet,
+            attachments,
+        };
         Ok(self.deliver(session, namespace, socket, whole))
     }
 
@@ -166,7 +189,11 @@ impl Hub {
         session: SessionKey,
         namespace: NamespaceId,
         socket: SocketKey,
-        Assembled { text, packet, attachments }: Assembled<'a>,
+        Assembled {
+            text,
+            packet,
+            attachments,
+        }: Assembled<'a>,
     ) -> Received<'a> {
         match packet.body {
             Body::Event { name, args } => Received::Event(Incoming {

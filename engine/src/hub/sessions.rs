@@ -159,9 +159,16 @@ impl<A> Sessions<A> {
         self.slab.iter().map(|(key, _)| key)
     }
 
-    /// Begins a session and queues its OPEN packet. `conn` if it begins over WebSocket; `random`
-    /// must come from a cryptographic source.
-    pub fn open(&mut self, now: Tick, conn: Option<ConnId>, random: [u8; 14], app: A) -> Key<Entry<A>> {
+    /// Begins a session and queues its OPEN packet. `conn` if it begins over WebSocket, with the
+    /// bytes that go before: the handshake's response leaves in the same write. `random` must come from a cryptographic source.
+    pub fn open(
+        &mut self,
+        now: Tick,
+        conn: Option<(ConnId, &[u8])>,
+        random: [u8; 14],
+        app: A,
+    ) -> Key<Entry<A>> {
+        let (conn, preamble) = conn.unzip();
         let sid = Sid::new(self.shard, random);
         let key = self.slab.insert(Entry {
             outbox: Outbox::default(),
@@ -176,8 +183,14 @@ impl<A> Sessions<A> {
         let slab = &self.slab;
         let hash = |slot: &u32| slab.at(*slot).map_or(0, |entry| entry.sid.hash64());
         self.by_sid.insert_unique(sid.hash64(), key.index(), hash);
-        let transport = if conn.is_some() { Transport::WebSocket } else { Transport::Polling };
-        let open = self.palette.text(open_packet(&sid, transport, &self.config).as_bytes());
+        let transport = if conn.is_some() {
+            Transport::WebSocket
+        } else {
+            Transport::Polling
+        };
+        let open = self
+            .palette
+            .text(open_packet(&sid, transport, &self.config).as_bytes());
         self.push(key.index(), open);
         self.arm(key);
         key
@@ -206,7 +219,9 @@ impl<A> Sessions<A> {
     /// Whether the session takes and gives messages.
     #[must_use]
     pub fn is_open(&self, key: Key<Entry<A>>) -> bool {
-        self.slab.get(key).is_some_and(|entry| entry.session.is_open())
+        self.slab
+            .get(key)
+            .is_some_and(|entry| entry.session.is_open())
     }
 
     /// What the layer above keeps about the session, open or closing.
@@ -231,7 +246,9 @@ impl<A> Sessions<A> {
     #[inline]
     pub fn recv_packet(&mut self, now: Tick, key: Key<Entry<A>>) -> bool {
         self.moment = self.moment.wrapping_add(1);
-        let Some(entry) = self.slab.get_mut(key) else { return false };
+        let Some(entry) = self.slab.get_mut(key) else {
+            return false;
+        };
         if !entry.session.is_open() {
             return false;
         }
@@ -252,7 +269,9 @@ impl<A> Sessions<A> {
     #[inline]
     pub fn push(&mut self, slot: u32, packet: EntryId) -> bool {
         let moment = self.moment;
-        let Some(entry) = self.slab.at_mut(slot) else { return false };
+        let Some(entry) = self.slab.at_mut(slot) else {
+            return false;
+        };
         if !entry.session.is_open() {
             return false;
         }
@@ -267,12 +286,24 @@ impl<A> Sessions<A> {
     /// Queues a packet that may be lost: it is dropped if the transport cannot take it now, or if
     /// something was queued in the same moment already (features 1.10).
     pub fn push_volatile(&mut self, slot: u32, packet: EntryId) -> bool {
-        let Some(entry) = self.slab.at(slot) else { return false };
+        let Some(entry) = self.slab.at(slot) else {
+            return false;
+        };
         let busy = entry.moment == self.moment || entry.outbox.backlog_bytes() > 0;
         if busy || entry.blocked || entry.session.outlet() == Outlet::None {
             return false;
         }
         self.push(slot, packet)
+    }
+
+    /// Queues bytes that are no packet: the handshake's response before the OPEN packet, a pong.
+    /// Only for sessions over WebSocket: a poll cannot carry them.
+    pub fn push_raw(&mut self, key: Key<Entry<A>>, bytes: &[u8]) -> bool {
+        if self.transport(key) != Some(Transport::WebSocket) {
+            return false;
+        }
+        let raw = self.palette.encode(|out| out.extend_from_slice(bytes));
+        self.push(key.index(), raw)
     }
 
     /// Encodes and queues an Engine.IO message.
@@ -295,10 +326,10 @@ impl<A> Sessions<A> {
     }
 
     fn mark_dirty(&mut self, key: Key<Entry<A>>) {
-        if let Some(entry) = self.slab.get_mut(key) {
-            if !core::mem::replace(&mut entry.dirty, true) {
-                self.dirty.push(key.index());
-            }
+        if let Some(entry) = self.slab.get_mut(key)
+            && !core::mem::replace(&mut entry.dirty, true)
+        {
+            self.dirty.push(key.index());
         }
     }
 
@@ -316,9 +347,13 @@ impl<A> Sessions<A> {
     /// The body that answers a GET: all that is queued, and the close if the session is closing,
     /// after which it is gone.
     pub fn take_poll(&mut self, key: Key<Entry<A>>) -> Vec<u8> {
-        let Some(entry) = self.slab.get_mut(key) else { return Vec::new() };
+        let Some(entry) = self.slab.get_mut(key) else {
+            return Vec::new();
+        };
         let mut body = Vec::new();
-        entry.outbox.drain(&self.palette, |kind, data| payload::push(&mut body, kind, data));
+        entry.outbox.drain(&self.palette, |kind, data| {
+            payload::push(&mut body, kind, data);
+        });
         entry.session.send_poll();
         for word in entry.session.last_words(!body.is_empty()) {
             payload::push(&mut body, Kind::Text, word.as_bytes());
@@ -348,9 +383,11 @@ impl<A> Sessions<A> {
 
     /// A WebSocket with this session's sid opens. False if there is nothing to upgrade.
     pub fn recv_probe_open(&mut self, now: Tick, key: Key<Entry<A>>, conn: ConnId) -> bool {
-        let Some(entry) = self.slab.get_mut(key) else { return false };
-        let open = self.config.allow_upgrades
-            && entry.session.recv_probe_open(now, &self.config, conn);
+        let Some(entry) = self.slab.get_mut(key) else {
+            return false;
+        };
+        let open =
+            self.config.allow_upgrades && entry.session.recv_probe_open(now, &self.config, conn);
         if open {
             self.arm(key);
         }
@@ -380,19 +417,20 @@ impl<A> Sessions<A> {
     /// Lets a parked GET go with a noop, so that the client can pause polling.
     fn release_poll(&mut self, key: Key<Entry<A>>) {
         let noop = self.palette.text(b"6");
-        if let Some(entry) = self.slab.get_mut(key) {
-            if entry.session.outlet() == Outlet::Poll && entry.outbox.is_empty() {
-                self.push(key.index(), noop);
-            }
+        if let Some(entry) = self.slab.get_mut(key)
+            && entry.session.outlet() == Outlet::Poll
+            && entry.outbox.is_empty()
+        {
+            self.push(key.index(), noop);
         }
     }
 
     /// The probing connection is gone; polling goes on.
     pub fn abandon_probe(&mut self, key: Key<Entry<A>>, conn: ConnId) {
-        if let Some(entry) = self.slab.get_mut(key) {
-            if entry.session.probing() == Some(conn) {
-                entry.session.abandon_probe();
-            }
+        if let Some(entry) = self.slab.get_mut(key)
+            && entry.session.probing() == Some(conn)
+        {
+            entry.session.abandon_probe();
         }
     }
 
@@ -408,7 +446,8 @@ impl<A> Sessions<A> {
 
     fn arm(&mut self, key: Key<Entry<A>>) {
         if let Some(entry) = self.slab.get(key) {
-            self.wheel.set(key.index(), entry.session.deadline().min(entry.app_due));
+            self.wheel
+                .set(key.index(), entry.session.deadline().min(entry.app_due));
         }
     }
 
@@ -430,7 +469,9 @@ impl<A> Sessions<A> {
 
     fn expire(&mut self, now: Tick, key: Key<Entry<A>>, report: &mut Vec<Due<A>>) {
         loop {
-            let Some(entry) = self.slab.get_mut(key) else { return };
+            let Some(entry) = self.slab.get_mut(key) else {
+                return;
+            };
             if entry.app_due <= now {
                 entry.app_due = Tick::NEVER;
                 report.push(Due::App(key));
@@ -462,7 +503,9 @@ impl<A> Sessions<A> {
 
     /// Closes an open session. The layer above has been told already.
     pub fn close(&mut self, now: Tick, key: Key<Entry<A>>, ending: Ending) {
-        let Some(entry) = self.slab.get_mut(key) else { return };
+        let Some(entry) = self.slab.get_mut(key) else {
+            return;
+        };
         if !entry.session.is_open() {
             return;
         }
@@ -496,7 +539,10 @@ impl<A> Sessions<A> {
 
     fn unlist(&mut self, key: Key<Entry<A>>) {
         let Some(sid) = self.sid(key) else { return };
-        if let Ok(slot) = self.by_sid.find_entry(sid.hash64(), |slot| *slot == key.index()) {
+        if let Ok(slot) = self
+            .by_sid
+            .find_entry(sid.hash64(), |slot| *slot == key.index())
+        {
             slot.remove();
         }
     }
@@ -511,10 +557,10 @@ impl<A> Sessions<A> {
 
     /// The connection can take more.
     pub fn writable(&mut self, key: Key<Entry<A>>) {
-        if let Some(entry) = self.slab.get_mut(key) {
-            if core::mem::replace(&mut entry.blocked, false) {
-                self.mark_dirty(key);
-            }
+        if let Some(entry) = self.slab.get_mut(key)
+            && core::mem::replace(&mut entry.blocked, false)
+        {
+            self.mark_dirty(key);
         }
     }
 
@@ -535,7 +581,9 @@ impl<A> Sessions<A> {
         let mut dirty = core::mem::take(&mut self.dirty);
         for slot in dirty.drain(..) {
             let key = self.slab.key_at(slot);
-            let Some(entry) = self.slab.at_mut(slot) else { continue };
+            let Some(entry) = self.slab.at_mut(slot) else {
+                continue;
+            };
             if !core::mem::replace(&mut entry.dirty, false) {
                 continue; // the slot changed hands and its new session is not dirty
             }
@@ -546,7 +594,11 @@ impl<A> Sessions<A> {
                         entry.outbox.stash(&self.palette);
                         Flushed::Blocked
                     } else {
-                        let mut sink = ConnSink { io, conn, _of: core::marker::PhantomData };
+                        let mut sink = ConnSink {
+                            io,
+                            conn,
+                            _of: core::marker::PhantomData,
+                        };
                         entry.outbox.flush(&self.palette, &mut sink)
                     };
                     entry.blocked = flushed == Flushed::Blocked;

@@ -140,7 +140,9 @@ impl Outbox {
     }
 
     fn flush_backlog(&mut self, sink: &mut impl Sink) -> Flushed {
-        let Some(rest) = &mut self.rest else { return Flushed::Done };
+        let Some(rest) = &mut self.rest else {
+            return Flushed::Done;
+        };
         while !rest.backlog.is_empty() {
             let mut slices: [&[u8]; SLICES_MAX] = [&[]; SLICES_MAX];
             let mut used = 0;

@@ -15,7 +15,10 @@ pub struct EntryId(pub(super) u32);
 #[derive(Debug)]
 pub(super) enum Entry {
     /// A range of the arena.
-    Own { start: usize, end: usize },
+    Own {
+        start: usize,
+        end: usize,
+    },
     Shared(Frame),
 }
 
@@ -33,7 +36,8 @@ pub struct Palette {
 
 impl Palette {
     fn add(&mut self, entry: Entry) -> EntryId {
-        let id = EntryId(u32::try_from(self.entries.len()).expect("fewer than 2^32 packets a turn"));
+        let id =
+            EntryId(u32::try_from(self.entries.len()).expect("fewer than 2^32 packets a turn"));
         self.entries.push(entry);
         id
     }
@@ -92,11 +96,18 @@ impl Palette {
         if let [Entry::Shared(frame)] = run {
             return Some(&frame.0);
         }
-        let Entry::Own { start, .. } = run.first()? else { return None };
-        let Entry::Own { end, .. } = run.last()? else { return None };
+        let Entry::Own { start, .. } = run.first()? else {
+            return None;
+        };
+        let Entry::Own { end, .. } = run.last()? else {
+            return None;
+        };
         // Only `encode` grows the arena, so own entries without a shared one between are adjacent.
         let inner = run.get(1..run.len() - 1).unwrap_or_default();
-        inner.iter().all(|e| matches!(e, Entry::Own { .. })).then(|| &self.arena[*start..*end])
+        inner
+            .iter()
+            .all(|e| matches!(e, Entry::Own { .. }))
+            .then(|| &self.arena[*start..*end])
     }
 
     /// Ends the turn. Every outbox must have been flushed or stashed before.

@@ -87,17 +87,25 @@ impl Rooms {
     fn find(&self, namespace: NamespaceId, name: &str) -> Option<u32> {
         let hash = self.hasher.hash_one((namespace, name));
         let is_it = |slot: &u32| {
-            self.rooms.at(*slot).is_some_and(|r| r.namespace == namespace && *r.name == *name)
+            self.rooms
+                .at(*slot)
+                .is_some_and(|r| r.namespace == namespace && *r.name == *name)
         };
         self.index.find(hash, is_it).copied()
     }
 
     fn create(&mut self, namespace: NamespaceId, name: &str) -> u32 {
-        let room = Room { namespace, name: name.into(), members: Vec::new() };
+        let room = Room {
+            namespace,
+            name: name.into(),
+            members: Vec::new(),
+        };
         let slot = self.rooms.insert(room).index();
         let (rooms, hasher) = (&self.rooms, &self.hasher);
         let hash_of = |slot: &u32| {
-            rooms.at(*slot).map_or(0, |r| hasher.hash_one((r.namespace, &*r.name)))
+            rooms
+                .at(*slot)
+                .map_or(0, |r| hasher.hash_one((r.namespace, &*r.name)))
         };
         self.index.insert_unique(hash_of(&slot), slot, hash_of);
         slot
@@ -106,12 +114,20 @@ impl Rooms {
     /// The members of a room; empty if there is no such room.
     #[must_use]
     pub fn members(&self, namespace: NamespaceId, name: &str) -> &[Member] {
-        let room = self.find(namespace, name).and_then(|slot| self.rooms.at(slot));
+        let room = self
+            .find(namespace, name)
+            .and_then(|slot| self.rooms.at(slot));
         room.map_or(&[], |room| &room.members)
     }
 
     /// Puts a socket into a room unless it is in `max` others already.
-    pub fn join(&mut self, namespace: NamespaceId, name: &str, member: Member, max: usize) -> Change {
+    pub fn join(
+        &mut self,
+        namespace: NamespaceId,
+        name: &str,
+        member: Member,
+        max: usize,
+    ) -> Change {
         let known = self.find(namespace, name);
         let slot = member.socket as usize;
         if slot >= self.of.len() {
@@ -128,20 +144,36 @@ impl Rooms {
         let members = &mut self.rooms.at_mut(room).expect("found or just made").members;
         let place = members.len() as u32;
         members.push(member);
-        self.of[slot].get_or_insert_default().push(Membership { room, place });
-        if known.is_some() { Change::Member } else { Change::Room }
+        self.of[slot]
+            .get_or_insert_default()
+            .push(Membership { room, place });
+        if known.is_some() {
+            Change::Member
+        } else {
+            Change::Room
+        }
     }
 
     /// Takes a socket out of a room.
     pub fn leave(&mut self, namespace: NamespaceId, name: &str, socket: u32) -> Change {
-        let Some(room) = self.find(namespace, name) else { return Change::None };
-        let Some(Some(joined)) = self.of.get_mut(socket as usize) else { return Change::None };
-        let Some(at) = joined.iter().position(|m| m.room == room) else { return Change::None };
+        let Some(room) = self.find(namespace, name) else {
+            return Change::None;
+        };
+        let Some(Some(joined)) = self.of.get_mut(socket as usize) else {
+            return Change::None;
+        };
+        let Some(at) = joined.iter().position(|m| m.room == room) else {
+            return Change::None;
+        };
         let membership = joined.swap_remove(at);
         if joined.is_empty() {
             self.of[socket as usize] = None;
         }
-        if self.unseat(membership) { Change::Room } else { Change::Member }
+        if self.unseat(membership) {
+            Change::Room
+        } else {
+            Change::Member
+        }
     }
 
     /// Takes a socket out of all its rooms and returns their names, with whether each is gone.
@@ -149,7 +181,10 @@ impl Rooms {
         let joined = self.of.get_mut(socket as usize).and_then(Option::take);
         let mut left = Vec::new();
         for membership in joined.map(|j| *j).unwrap_or_default() {
-            let room = self.rooms.at(membership.room).expect("a membership's room exists");
+            let room = self
+                .rooms
+                .at(membership.room)
+                .expect("a membership's room exists");
             let name = room.name.clone();
             let gone = self.unseat(membership);
             left.push((name, gone));
@@ -162,7 +197,9 @@ impl Rooms {
         let room = self.rooms.at_mut(slot).expect("a membership's room exists");
         room.members.swap_remove(place as usize);
         if let Some(moved) = room.members.get(place as usize) {
-            let joined = self.of[moved.socket as usize].as_mut().expect("a member has memberships");
+            let joined = self.of[moved.socket as usize]
+                .as_mut()
+                .expect("a member has memberships");
             let membership = joined.iter_mut().find(|m| m.room == slot);
             membership.expect("both directions agree").place = place;
             return false;
@@ -171,7 +208,10 @@ impl Rooms {
             return false;
         }
         let hash = self.hasher.hash_one((room.namespace, &*room.name));
-        self.index.find_entry(hash, |s| *s == slot).expect("a room is listed").remove();
+        self.index
+            .find_entry(hash, |s| *s == slot)
+            .expect("a room is listed")
+            .remove();
         self.rooms.remove(self.rooms.key_at(slot));
         true
     }
@@ -179,7 +219,10 @@ impl Rooms {
     /// The names of a socket's rooms.
     pub fn of(&self, socket: u32) -> impl Iterator<Item = &str> {
         let joined = self.of.get(socket as usize).and_then(|j| j.as_deref());
-        joined.into_iter().flatten().filter_map(|m| Some(&*self.rooms.at(m.room)?.name))
+        joined
+            .into_iter()
+            .flatten()
+            .filter_map(|m| Some(&*self.rooms.at(m.room)?.name))
     }
 }
 
@@ -199,7 +242,10 @@ mod tests {
     const NS: NamespaceId = NamespaceId(1);
 
     fn member(socket: u32) -> Member {
-        Member { socket, session: socket + 100 }
+        Member {
+            socket,
+            session: socket + 100,
+        }
     }
 
     #[test]
@@ -211,7 +257,11 @@ mod tests {
         assert_eq!(rooms.join(NamespaceId(2), "a", member(3), 2), Change::Room);
         rooms.join(NS, "b", member(1), 2);
         assert_eq!(rooms.join(NS, "c", member(1), 2), Change::Full);
-        assert_eq!(rooms.join(NS, "a", member(1), 2), Change::None, "a re-join is not counted");
+        assert_eq!(
+            rooms.join(NS, "a", member(1), 2),
+            Change::None,
+            "a re-join is not counted"
+        );
         assert_eq!(rooms.leave(NS, "a", 1), Change::Member);
         assert_eq!(rooms.leave(NS, "a", 1), Change::None);
         assert_eq!(rooms.members(NS, "a"), [member(2)]);

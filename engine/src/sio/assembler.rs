@@ -35,8 +35,16 @@ impl Partial {
     /// Begins to wait for `packet.attachments` attachments; there must be at least one.
     #[must_use]
     pub fn new(text: &str, packet: Packet, until: Tick) -> Self {
-        assert!(packet.attachments > 0, "a packet without attachments is whole");
-        Self { text: text.into(), packet, attachments: Vec::new(), until }
+        assert!(
+            packet.attachments > 0,
+            "a packet without attachments is whole"
+        );
+        Self {
+            text: text.into(),
+            packet,
+            attachments: Vec::new(),
+            until,
+        }
     }
 
     /// Adds the next attachment; gives the packet back once it is whole.
@@ -48,7 +56,11 @@ impl Partial {
         if self.attachments.len() < self.packet.attachments {
             return Err(self);
         }
-        Ok(Whole { text: self.text, packet: self.packet, attachments: self.attachments })
+        Ok(Whole {
+            text: self.text,
+            packet: self.packet,
+            attachments: self.attachments,
+        })
     }
 }
 

@@ -17,16 +17,16 @@ pub enum Body<'a> {
     Connect(&'a str),
     /// DISCONNECT.
     Disconnect,
-    /// EVENT, or BINARY_EVENT if there are attachments.
+    /// EVENT, or `BINARY_EVENT` if there are attachments.
     Event {
         /// The event's name, unescaped.
         name: &'a str,
         /// Its arguments in JSON with commas between them.
         args: &'a str,
     },
-    /// ACK, or BINARY_ACK if there are attachments.
+    /// ACK, or `BINARY_ACK` if there are attachments.
     Ack(&'a str),
-    /// CONNECT_ERROR: the object in JSON.
+    /// `CONNECT_ERROR`: the object in JSON.
     ConnectError(&'a str),
 }
 
@@ -66,10 +66,20 @@ impl Outgoing<'_> {
                 let close = if args.is_empty() { "\"]" } else { "]" };
                 (kind, "[\"", quoted(name), args, close)
             }
-            Body::Ack(args) => (if binary { "46" } else { "43" }, "[", Cow::Borrowed(""), args, "]"),
+            Body::Ack(args) => (
+                if binary { "46" } else { "43" },
+                "[",
+                Cow::Borrowed(""),
+                args,
+                "]",
+            ),
             Body::ConnectError(json) => ("44", "", Cow::Borrowed(""), json, ""),
         };
-        let comma = if open == "[\"" && !args.is_empty() { "\"," } else { "" };
+        let comma = if open == "[\"" && !args.is_empty() {
+            "\","
+        } else {
+            ""
+        };
         let (mut count, mut id) = (itoa::Buffer::new(), itoa::Buffer::new());
         let (count, dash) = match self.attachments.len() {
             0 => ("", ""),
@@ -80,7 +90,9 @@ impl Outgoing<'_> {
             name => (name, ","),
         };
         let id = self.id.map_or("", |n| id.format(n));
-        let parts = [kind, count, dash, namespace, end, id, open, &name, comma, args, close];
+        let parts = [
+            kind, count, dash, namespace, end, id, open, &name, comma, args, close,
+        ];
         let len = parts.iter().map(|part| part.len()).sum();
         out.reserve(crate::frame::HEAD_MAX + len);
         write_head(out, Kind::Text, len);
@@ -110,7 +122,12 @@ mod tests {
     }
 
     fn packet(body: Body<'_>) -> Outgoing<'_> {
-        Outgoing { namespace: "/", id: None, body, attachments: &[] }
+        Outgoing {
+            namespace: "/",
+            id: None,
+            body,
+            attachments: &[],
+        }
     }
 
     #[test]
@@ -119,22 +136,51 @@ mod tests {
         assert_eq!(text(event("a", "")), r#"42["a"]"#);
         assert_eq!(text(event("a", "1,2")), r#"42["a",1,2]"#);
         assert_eq!(text(event("q\"\n", "")), r#"42["q\"\n"]"#);
-        let namespaced = Outgoing { namespace: "/admin", id: Some(13), ..event("a", "{}") };
+        let namespaced = Outgoing {
+            namespace: "/admin",
+            id: Some(13),
+            ..event("a", "{}")
+        };
         assert_eq!(text(namespaced), r#"42/admin,13["a",{}]"#);
-        assert_eq!(text(Outgoing { id: Some(0), ..packet(Body::Ack("")) }), "430[]");
-        assert_eq!(text(packet(Body::Connect("{\"sid\":\"x\"}"))), "40{\"sid\":\"x\"}");
-        assert_eq!(text(Outgoing { namespace: "/b", ..packet(Body::Disconnect) }), "41/b,");
+        assert_eq!(
+            text(Outgoing {
+                id: Some(0),
+                ..packet(Body::Ack(""))
+            }),
+            "430[]"
+        );
+        assert_eq!(
+            text(packet(Body::Connect("{\"sid\":\"x\"}"))),
+            "40{\"sid\":\"x\"}"
+        );
+        assert_eq!(
+            text(Outgoing {
+                namespace: "/b",
+                ..packet(Body::Disconnect)
+            }),
+            "41/b,"
+        );
         assert_eq!(text(packet(Body::ConnectError("{}"))), "44{}");
     }
 
     #[test]
     fn attachments_follow_their_packet() {
         let attachments = [Bytes::from_static(b"xy"), Bytes::new()];
-        let body = Body::Event { name: "a", args: r#"{"_placeholder":true,"num":0}"# };
+        let body = Body::Event {
+            name: "a",
+            args: r#"{"_placeholder":true,"num":0}"#,
+        };
         let mut out = vec![];
-        Outgoing { attachments: &attachments, ..packet(body) }.write(&mut out);
+        Outgoing {
+            attachments: &attachments,
+            ..packet(body)
+        }
+        .write(&mut out);
         let frames: Vec<_> = Frames(&out).collect();
         assert_eq!(frames[0].1, br#"452-["a",{"_placeholder":true,"num":0}]"#);
-        assert_eq!(frames[1..], [(Kind::Binary, &b"xy"[..]), (Kind::Binary, &b""[..])]);
+        assert_eq!(
+            frames[1..],
+            [(Kind::Binary, &b"xy"[..]), (Kind::Binary, &b""[..])]
+        );
     }
 }

@@ -77,7 +77,10 @@ impl Scanner<'_> {
             Some(b'u') => 4,
             _ => return Err(PeerError::Payload),
         };
-        let hex = self.bytes.get(self.at + 1..self.at + 1 + digits).ok_or(PeerError::Payload)?;
+        let hex = self
+            .bytes
+            .get(self.at + 1..self.at + 1 + digits)
+            .ok_or(PeerError::Payload)?;
         if !hex.iter().all(u8::is_ascii_hexdigit) {
             return Err(PeerError::Payload);
         }
@@ -90,7 +93,11 @@ impl Scanner<'_> {
         while matches!(self.peek(), Some(b'0'..=b'9')) {
             self.at += 1;
         }
-        if self.at == start { Err(PeerError::Payload) } else { Ok(()) }
+        if self.at == start {
+            Err(PeerError::Payload)
+        } else {
+            Ok(())
+        }
     }
 
     fn number(&mut self) -> Result<()> {
@@ -195,12 +202,19 @@ impl Scanner<'_> {
 
     fn end(&mut self) -> Result<()> {
         self.skip_space();
-        if self.at == self.bytes.len() { Ok(()) } else { Err(PeerError::Payload) }
+        if self.at == self.bytes.len() {
+            Ok(())
+        } else {
+            Err(PeerError::Payload)
+        }
     }
 }
 
 fn scanner(text: &str) -> Scanner<'_> {
-    Scanner { bytes: text.as_bytes(), at: 0 }
+    Scanner {
+        bytes: text.as_bytes(),
+        at: 0,
+    }
 }
 
 /// The first byte that is not white space.
@@ -331,7 +345,9 @@ fn walk_object(scan: &mut Scanner<'_>, count: usize) -> Result<()> {
         match &*unescape(&bytes[key]) {
             "_placeholder" => placeholder = value == b"true",
             "num" => {
-                let num = core::str::from_utf8(value).ok().and_then(|v| v.parse::<usize>().ok());
+                let num = core::str::from_utf8(value)
+                    .ok()
+                    .and_then(|v| v.parse::<usize>().ok());
                 valid = num.is_some_and(|num| num < count);
             }
             _ => {}
@@ -342,7 +358,11 @@ fn walk_object(scan: &mut Scanner<'_>, count: usize) -> Result<()> {
         }
     }
     scan.at += 1;
-    if placeholder && !valid { Err(PeerError::Placeholder) } else { Ok(()) }
+    if placeholder && !valid {
+        Err(PeerError::Placeholder)
+    } else {
+        Ok(())
+    }
 }
 
 /// The text that a scanned JSON string stands for. Lone surrogates become U+FFFD: no Rust string
@@ -361,7 +381,9 @@ pub fn unescape(raw: &[u8]) -> Cow<'_, str> {
             rest = &rest[run..];
             continue;
         }
-        let Some((&escape, after)) = after.split_first() else { break };
+        let Some((&escape, after)) = after.split_first() else {
+            break;
+        };
         rest = after;
         out.push(match escape {
             b'b' => '\u{8}',
@@ -380,15 +402,17 @@ fn utf16(rest: &mut &[u8]) -> char {
     let unit = |hex: &[u8]| -> Option<u16> {
         u16::from_str_radix(core::str::from_utf8(hex.get(..4)?).ok()?, 16).ok()
     };
-    let Some(high) = unit(rest) else { return char::REPLACEMENT_CHARACTER };
+    let Some(high) = unit(rest) else {
+        return char::REPLACEMENT_CHARACTER;
+    };
     *rest = &rest[4..];
     let low = rest.strip_prefix(b"\\u").and_then(unit);
-    if let Some(low) = low.filter(|low| (0xdc00..0xe000).contains(low)) {
-        if (0xd800..0xdc00).contains(&high) {
-            *rest = &rest[6..];
-            let pair = 0x10000 + (u32::from(high - 0xd800) << 10) + u32::from(low - 0xdc00);
-            return char::from_u32(pair).unwrap_or(char::REPLACEMENT_CHARACTER);
-        }
+    if let Some(low) = low.filter(|low| (0xdc00..0xe000).contains(low))
+        && (0xd800..0xdc00).contains(&high)
+    {
+        *rest = &rest[6..];
+        let pair = 0x10000 + (u32::from(high - 0xd800) << 10) + u32::from(low - 0xdc00);
+        return char::from_u32(pair).unwrap_or(char::REPLACEMENT_CHARACTER);
     }
     char::from_u32(u32::from(high)).unwrap_or(char::REPLACEMENT_CHARACTER)
 }
@@ -428,14 +452,40 @@ mod tests {
     #[test]
     fn accepts_what_json_is_and_nothing_else() {
         for ok in [
-            "null", " [ ] ", "{}", r#"{"a":[1,{"b":"c\u00e9\n"}],"d":-1.5e+3}"#, "0", "-0.1",
-            r#""\ud800""#, "[1 , 2]", "\"\u{7f}\"",
+            "null",
+            " [ ] ",
+            "{}",
+            r#"{"a":[1,{"b":"c\u00e9\n"}],"d":-1.5e+3}"#,
+            "0",
+            "-0.1",
+            r#""\ud800""#,
+            "[1 , 2]",
+            "\"\u{7f}\"",
         ] {
             assert_eq!(check(ok), Ok(()), "{ok}");
         }
         for bad in [
-            "", "nul", "[1,]", "[,1]", "{\"a\"}", "{a:1}", "01", "1.", "1e", "-", "\"", "\"\\x\"",
-            "\"\\u12g4\"", "\"\n\"", "[1]x", "[1}", "{\"a\":1]", "{\"a\":1,}", "'a'", "[1 2]", "\u{feff}1",
+            "",
+            "nul",
+            "[1,]",
+            "[,1]",
+            "{\"a\"}",
+            "{a:1}",
+            "01",
+            "1.",
+            "1e",
+            "-",
+            "\"",
+            "\"\\x\"",
+            "\"\\u12g4\"",
+            "\"\n\"",
+            "[1]x",
+            "[1}",
+            "{\"a\":1]",
+            "{\"a\":1,}",
+            "'a'",
+            "[1 2]",
+            "\u{feff}1",
         ] {
             assert_eq!(check(bad), Err(PeerError::Payload), "{bad}");
         }
@@ -446,8 +496,14 @@ mod tests {
         let nested = |n: usize| format!("{}{}", "[".repeat(n), "]".repeat(n));
         assert_eq!(check(&nested(JSON_DEPTH_MAX)), Ok(()));
         assert_eq!(check(&nested(JSON_DEPTH_MAX + 1)), Err(PeerError::TooDeep));
-        assert_eq!(event(&format!(r#"["a",{}]"#, nested(JSON_DEPTH_MAX - 1))).map(drop), Ok(()));
-        assert_eq!(event(&format!(r#"["a",{}]"#, nested(JSON_DEPTH_MAX))), Err(PeerError::TooDeep));
+        assert_eq!(
+            event(&format!(r#"["a",{}]"#, nested(JSON_DEPTH_MAX - 1))).map(drop),
+            Ok(())
+        );
+        assert_eq!(
+            event(&format!(r#"["a",{}]"#, nested(JSON_DEPTH_MAX))),
+            Err(PeerError::TooDeep)
+        );
         assert_eq!(check(&"[".repeat(100_000)), Err(PeerError::TooDeep));
     }
 
@@ -455,12 +511,27 @@ mod tests {
     fn finds_an_events_parts() {
         let parts = |text: &str| {
             let parts = event(text).unwrap();
-            (String::from(&text[parts.name]), String::from(&text[parts.args]))
+            (
+                String::from(&text[parts.name]),
+                String::from(&text[parts.args]),
+            )
         };
         assert_eq!(parts(r#"["a"]"#), ("a".into(), String::new()));
-        assert_eq!(parts(r#"[ "a" , {"b":[1]} ,2 ]"#).1.trim(), r#"{"b":[1]} ,2"#);
+        assert_eq!(
+            parts(r#"[ "a" , {"b":[1]} ,2 ]"#).1.trim(),
+            r#"{"b":[1]} ,2"#
+        );
         assert_eq!(parts("[12,null]"), ("12".into(), "null".into()));
-        for bad in ["[]", "{}", "[null]", "[[]]", r#"["a",]"#, r#"["a" 1]"#, r#"["a"]]"#, "[\"a\""] {
+        for bad in [
+            "[]",
+            "{}",
+            "[null]",
+            "[[]]",
+            r#"["a",]"#,
+            r#"["a" 1]"#,
+            r#"["a"]]"#,
+            "[\"a\"",
+        ] {
             assert_eq!(event(bad), Err(PeerError::Payload), "{bad}");
         }
     }

@@ -12,8 +12,14 @@ use crate::{
 };
 
 /// Event names that are the application's own events on a socket and never come from a peer.
-const RESERVED: [&str; 6] =
-    ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];
+const RESERVED: [&str; 6] = [
+    "connect",
+    "connect_error",
+    "disconnect",
+    "disconnecting",
+    "newListener",
+    "removeListener",
+];
 
 /// Whether an event of this name may not be sent, by either side.
 #[must_use]
@@ -64,7 +70,11 @@ impl Packet {
     /// The namespace's name.
     #[must_use]
     pub fn namespace<'a>(&self, text: &'a str) -> &'a str {
-        if self.namespace.is_empty() { "/" } else { &text[self.namespace.clone()] }
+        if self.namespace.is_empty() {
+            "/"
+        } else {
+            &text[self.namespace.clone()]
+        }
     }
 }
 
@@ -92,7 +102,9 @@ pub fn decode(text: &str, attachments_max: usize) -> Result<Packet, PeerError> {
             return Err(PeerError::Attachments);
         }
         // No digits, zero or more than fit: the count of a binary packet is at least one.
-        attachments = text[at..at + digits].parse().map_err(|_| PeerError::Attachments)?;
+        attachments = text[at..at + digits]
+            .parse()
+            .map_err(|_| PeerError::Attachments)?;
         match attachments {
             0 => return Err(PeerError::Attachments),
             n if n > attachments_max => return Err(PeerError::TooManyAttachments),
@@ -111,7 +123,12 @@ pub fn decode(text: &str, attachments_max: usize) -> Result<Packet, PeerError> {
     };
     at += digits;
     let body = body(kind, text, at)?;
-    Ok(Packet { body, attachments, namespace, id })
+    Ok(Packet {
+        body,
+        attachments,
+        namespace,
+        id,
+    })
 }
 
 #[inline]
@@ -145,14 +162,18 @@ fn body(kind: u8, text: &str, at: usize) -> Result<Body, PeerError> {
             }
             Ok(Body::Event { name, args })
         }
-        b'3' | b'6' => Ok(Body::Ack { args: shift(json::array(payload)?) }),
+        b'3' | b'6' => Ok(Body::Ack {
+            args: shift(json::array(payload)?),
+        }),
         b'0' if payload.is_empty() => Ok(Body::Connect { auth: None }),
         b'0' => {
             if json::first_byte(payload) != Some(b'{') {
                 return Err(PeerError::Payload);
             }
             json::check(payload)?;
-            Ok(Body::Connect { auth: Some(at..text.len()) })
+            Ok(Body::Connect {
+                auth: Some(at..text.len()),
+            })
         }
         b'1' if payload.is_empty() => Ok(Body::Disconnect),
         b'4' => Ok(Body::ConnectError),
@@ -181,14 +202,22 @@ mod tests {
         assert_eq!(parts("0"), Ok(("/", None, 0, "")));
         assert_eq!(parts("0/admin,"), Ok(("/admin", None, 0, "")));
         assert_eq!(parts("0/admin"), Ok(("/admin", None, 0, "")));
-        assert_eq!(parts(r#"0/admin,{"a":1}"#), Ok(("/admin", None, 0, r#"{"a":1}"#)));
-        assert_eq!(parts(r#"2/admin,13["ev",1,"x"]"#), Ok(("/admin", Some(13), 0, r#"1,"x""#)));
+        assert_eq!(
+            parts(r#"0/admin,{"a":1}"#),
+            Ok(("/admin", None, 0, r#"{"a":1}"#))
+        );
+        assert_eq!(
+            parts(r#"2/admin,13["ev",1,"x"]"#),
+            Ok(("/admin", Some(13), 0, r#"1,"x""#))
+        );
         assert_eq!(parts("313[]"), Ok(("/", Some(13), 0, "")));
         assert_eq!(parts("1/admin,"), Ok(("/admin", None, 0, "")));
         let binary = r#"51-["a",{"_placeholder":true,"num":0}]"#;
         assert_eq!(parts(binary).map(|p| p.2), Ok(1));
         let text = r#"2["\u0061b"]"#;
-        let Body::Event { name, .. } = decode(text, 0).unwrap().body else { panic!() };
+        let Body::Event { name, .. } = decode(text, 0).unwrap().body else {
+            panic!()
+        };
         assert_eq!(event_name(text, &name), "ab");
     }
 
