@@ -2,7 +2,7 @@
 //!
 //! Packets are separated by the record separator 0x1E; a binary message is `b` and base64.
 
-use alloc::{string::String, vec::Vec};
+use alloc::vec::Vec;
 
 use base64::{
     Engine as _, alphabet,
@@ -52,12 +52,6 @@ pub fn binary(base64: &str) -> Result<Vec<u8>, PeerError> {
         .decode(base64)
         .or_else(|_| URL.decode(base64))
         .map_err(|_| PeerError::Base64)
-}
-
-/// A body of text packets as a string, for tests and logs.
-#[must_use]
-pub fn text(packets: &[&str]) -> String {
-    packets.join("\u{1e}")
 }
 
 #[cfg(test)]

@@ -36,14 +36,14 @@ pub(super) struct Wait {
 
 #[derive(Debug, Default)]
 pub(super) struct Waits {
-    waits: Slab<Wait>,
+    open: Slab<Wait>,
     wheel: Wheel,
     due: Vec<u32>,
 }
 
 impl Waits {
     pub(super) fn len(&self) -> usize {
-        self.waits.len()
+        self.open.len()
     }
 
     pub(super) const fn timers(&self) -> usize {
@@ -91,7 +91,7 @@ impl Hub {
         if asked.is_empty() {
             return;
         }
-        let wait = self.waits.waits.next_key();
+        let wait = self.waits.open.next_key();
         for key in &asked {
             let socket = self.sockets.get_mut(*key).expect("selected sockets exist");
             socket
@@ -100,7 +100,7 @@ impl Hub {
                 .push_back(Pending { id, wait });
         }
         let left = asked.len();
-        self.waits.waits.insert(Wait {
+        self.waits.open.insert(Wait {
             origin,
             token,
             asked,
@@ -137,13 +137,13 @@ impl Hub {
 
     /// One socket's part of a question is over.
     pub(super) fn settle(&mut self, pending: Pending, who: SocketId, answer: Answer) {
-        let Some(wait) = self.waits.waits.get_mut(pending.wait) else {
+        let Some(wait) = self.waits.open.get_mut(pending.wait) else {
             return;
         };
         wait.left -= 1;
         let (origin, token, left) = (wait.origin, wait.token, wait.left);
         if left == 0 {
-            self.waits.waits.remove(pending.wait);
+            self.waits.open.remove(pending.wait);
             self.waits.wheel.cancel(pending.wait.index());
         }
         self.tell(origin, token, AckNews::Settled(who, answer));
@@ -153,8 +153,8 @@ impl Hub {
         let mut due = core::mem::take(&mut self.waits.due);
         self.waits.wheel.advance(now, &mut due);
         for slot in due.drain(..) {
-            let key = self.waits.waits.key_at(slot);
-            let Some(wait) = self.waits.waits.remove(key) else {
+            let key = self.waits.open.key_at(slot);
+            let Some(wait) = self.waits.open.remove(key) else {
                 continue;
             };
             for asked in wait.asked {

@@ -1,6 +1,6 @@
 //! Answers: how does a socket come into its namespace, into rooms, and out again.
 
-use alloc::{boxed::Box, format, string::String, vec::Vec};
+use alloc::{boxed::Box, string::String, vec::Vec};
 
 use super::{Answer, Client, Ending, Event, Extra, Hub, NONE, SessionKey, Socket, SocketKey};
 use crate::{
@@ -296,11 +296,5 @@ impl Hub {
 
     pub(super) fn extra(&mut self, session: SessionKey) -> Option<&mut Extra> {
         self.sessions.app(session)?.extra.as_deref_mut()
-    }
-
-    /// For messages to operators.
-    #[must_use]
-    pub fn describe(&self) -> String {
-        format!("shard {}: {:?}", self.shard.0, self.counts())
     }
 }

@@ -1,13 +1,13 @@
 //! Answers: given this input, what must be sent, told, mailed, and when next.
 //!
-//! A [`Hub`] is one shard's whole brain: Engine.IO sessions ([`sessions`]), the Socket.IO sockets
+//! A [`Hub`] is one shard's whole brain: Engine.IO sessions (`sessions`), the Socket.IO sockets
 //! on them, rooms, acknowledgements. It must not know tokio, sockets, threads, clocks or user code.
 //!
 //! # The contract
 //!
 //! *Mutate, then drain.* After any call that takes `now` or changes something, before the turn
 //! ends, the shell takes all of: [`Hub::next_event`] (told to user code, whose own calls are
-//! mutations again), [`Hub::next_mail`], then [`Hub::flush`], then [`Hub::next_signal`], and asks
+//! mutations again), [`Hub::take_mail`], then [`Hub::flush`], then [`Hub::next_signal`], and asks
 //! [`Hub::deadline`]. `now` never decreases.
 
 mod ack;
@@ -144,6 +144,10 @@ pub struct Socket {
     place: u32,
     /// The last selection that visited it, so that each is visited once.
     visited: u32,
+    #[expect(
+        clippy::box_collection,
+        reason = "a socket without questions costs 8 bytes, not 32"
+    )]
     acks: Option<Box<VecDeque<Pending>>>,
 }
 
@@ -173,6 +177,9 @@ pub enum Mode {
     SocketIo(Vec<Namespace>),
 }
 
+/// Fills a slice with unpredictable bytes.
+pub type Entropy = Box<dyn FnMut(&mut [u8])>;
+
 /// What a hub is made of.
 pub struct Setup {
     /// The options, the same for all hubs of a server.
@@ -188,7 +195,7 @@ pub struct Setup {
     /// This shard's view of who has members of which room.
     pub directory: Box<dyn Directory>,
     /// A cryptographic source of random bytes.
-    pub entropy: Box<dyn FnMut(&mut [u8])>,
+    pub entropy: Entropy,
 }
 
 impl fmt::Debug for Setup {
@@ -213,7 +220,7 @@ pub struct Hub {
     shards: usize,
     engine_only: bool,
     directory: Box<dyn Directory>,
-    entropy: Box<dyn FnMut(&mut [u8])>,
+    entropy: Entropy,
     hash: RoomHash,
     visit: u32,
     /// Reused from publication to publication.
@@ -226,7 +233,7 @@ impl fmt::Debug for Hub {
         f.debug_struct("Hub")
             .field("shard", &self.shard)
             .field("counts", &self.counts())
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

@@ -135,7 +135,7 @@ impl Hub {
     }
 
     /// The same, asking everybody for an answer. Returns how many shards were asked: so many
-    /// [`AckNews::Asked`] will come.
+    /// [`super::AckNews::Asked`] will come.
     pub fn ask_many(
         &mut self,
         now: Tick,

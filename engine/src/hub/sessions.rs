@@ -16,7 +16,7 @@ use crate::{
         session::{Expired, Outlet, Poll, Probed, Session},
     },
     error::PeerError,
-    frame::{Frame, Kind},
+    frame::{Frame, Kind, write_head},
     id::{ConnId, ShardId, Sid},
     out::{EntryId, Flushed, Outbox, Palette, Sink, Written},
     slab::{Key, Slab},
@@ -160,7 +160,8 @@ impl<A> Sessions<A> {
     }
 
     /// Begins a session and queues its OPEN packet. `conn` if it begins over WebSocket, with the
-    /// bytes that go before: the handshake's response leaves in the same write. `random` must come from a cryptographic source.
+    /// bytes that go before: the handshake's response leaves in the same write. `random` must come
+    /// from a cryptographic source.
     pub fn open(
         &mut self,
         now: Tick,
@@ -188,9 +189,12 @@ impl<A> Sessions<A> {
         } else {
             Transport::Polling
         };
-        let open = self
-            .palette
-            .text(open_packet(&sid, transport, &self.config).as_bytes());
+        let text = open_packet(&sid, transport, &self.config);
+        let open = self.palette.encode(|out| {
+            out.extend_from_slice(preamble.unwrap_or_default());
+            write_head(out, Kind::Text, text.len());
+            out.extend_from_slice(text.as_bytes());
+        });
         self.push(key.index(), open);
         self.arm(key);
         key
@@ -313,7 +317,7 @@ impl<A> Sessions<A> {
         }
         let text = usize::from(kind == Kind::Text);
         let packet = self.palette.encode(|out| {
-            crate::frame::write_head(out, kind, data.len() + text);
+            write_head(out, kind, data.len() + text);
             out.extend_from_slice(&b"4"[..text]);
             out.extend_from_slice(data);
         });
@@ -436,7 +440,7 @@ impl<A> Sessions<A> {
 
     // ---- time ----
 
-    /// Wants [`Due::App`] at `at`; [`Tick::NEVER`] to forget it.
+    /// Wants to be told at `at`; [`Tick::NEVER`] to forget it.
     pub fn set_app_deadline(&mut self, key: Key<Entry<A>>, at: Tick) {
         if let Some(entry) = self.slab.get_mut(key) {
             entry.app_due = at;

@@ -52,11 +52,15 @@ pub enum Change {
 /// All rooms of one hub.
 #[derive(Debug)]
 pub struct Rooms {
-    rooms: Slab<Room>,
+    slab: Slab<Room>,
     index: HashTable<u32>,
     /// Peers choose room names, so the hash is seeded.
     hasher: FixedState,
     /// By socket slot. Most sockets are in no room and cost a null pointer.
+    #[expect(
+        clippy::box_collection,
+        reason = "a socket in no room costs 8 bytes, not 24"
+    )]
     of: Vec<Option<Box<Vec<Membership>>>>,
 }
 
@@ -65,7 +69,7 @@ impl Rooms {
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self {
-            rooms: Slab::default(),
+            slab: Slab::default(),
             index: HashTable::new(),
             hasher: FixedState::with_seed(seed),
             of: Vec::new(),
@@ -75,19 +79,19 @@ impl Rooms {
     /// Rooms that have a member.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.rooms.len()
+        self.slab.len()
     }
 
     /// Whether no socket is in any room.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.rooms.is_empty()
+        self.slab.is_empty()
     }
 
     fn find(&self, namespace: NamespaceId, name: &str) -> Option<u32> {
         let hash = self.hasher.hash_one((namespace, name));
         let is_it = |slot: &u32| {
-            self.rooms
+            self.slab
                 .at(*slot)
                 .is_some_and(|r| r.namespace == namespace && *r.name == *name)
         };
@@ -100,8 +104,8 @@ impl Rooms {
             name: name.into(),
             members: Vec::new(),
         };
-        let slot = self.rooms.insert(room).index();
-        let (rooms, hasher) = (&self.rooms, &self.hasher);
+        let slot = self.slab.insert(room).index();
+        let (rooms, hasher) = (&self.slab, &self.hasher);
         let hash_of = |slot: &u32| {
             rooms
                 .at(*slot)
@@ -116,7 +120,7 @@ impl Rooms {
     pub fn members(&self, namespace: NamespaceId, name: &str) -> &[Member] {
         let room = self
             .find(namespace, name)
-            .and_then(|slot| self.rooms.at(slot));
+            .and_then(|slot| self.slab.at(slot));
         room.map_or(&[], |room| &room.members)
     }
 
@@ -141,7 +145,7 @@ impl Rooms {
             return Change::Full;
         }
         let room = known.unwrap_or_else(|| self.create(namespace, name));
-        let members = &mut self.rooms.at_mut(room).expect("found or just made").members;
+        let members = &mut self.slab.at_mut(room).expect("found or just made").members;
         let place = members.len() as u32;
         members.push(member);
         self.of[slot]
@@ -182,7 +186,7 @@ impl Rooms {
         let mut left = Vec::new();
         for membership in joined.map(|j| *j).unwrap_or_default() {
             let room = self
-                .rooms
+                .slab
                 .at(membership.room)
                 .expect("a membership's room exists");
             let name = room.name.clone();
@@ -194,7 +198,7 @@ impl Rooms {
 
     /// Removes one member from its room; true if the room is empty and gone.
     fn unseat(&mut self, Membership { room: slot, place }: Membership) -> bool {
-        let room = self.rooms.at_mut(slot).expect("a membership's room exists");
+        let room = self.slab.at_mut(slot).expect("a membership's room exists");
         room.members.swap_remove(place as usize);
         if let Some(moved) = room.members.get(place as usize) {
             let joined = self.of[moved.socket as usize]
@@ -212,7 +216,7 @@ impl Rooms {
             .find_entry(hash, |s| *s == slot)
             .expect("a room is listed")
             .remove();
-        self.rooms.remove(self.rooms.key_at(slot));
+        self.slab.remove(self.slab.key_at(slot));
         true
     }
 
@@ -222,7 +226,7 @@ impl Rooms {
         joined
             .into_iter()
             .flatten()
-            .filter_map(|m| Some(&*self.rooms.at(m.room)?.name))
+            .filter_map(|m| Some(&*self.slab.at(m.room)?.name))
     }
 }
 
@@ -289,7 +293,9 @@ mod tests {
                     }
                     _ => {
                         rooms.leave_all(socket);
-                        model.values_mut().for_each(|members| { members.remove(&socket); });
+                        for members in model.values_mut() {
+                            members.remove(&socket);
+                        }
                     }
                 }
                 model.retain(|_, members| !members.is_empty());

@@ -51,6 +51,10 @@ impl Partial {
     ///
     /// # Errors
     /// Itself, while more are due.
+    #[expect(
+        clippy::result_large_err,
+        reason = "no error, but the packet so far; it moves twice per attachment"
+    )]
     pub fn push(mut self, attachment: &[u8]) -> Result<Whole, Self> {
         self.attachments.push(Bytes::copy_from_slice(attachment));
         if self.attachments.len() < self.packet.attachments {

@@ -290,7 +290,7 @@ pub fn event(text: &str) -> Result<EventParts> {
 
 /// Checks that every placeholder in `values` names one of `count` attachments.
 ///
-/// `values` are JSON values with commas between them, as [`array`] and [`event`] return them.
+/// `values` are JSON values with commas between them, as [`array()`] and [`event`] return them.
 ///
 /// # Errors
 /// [`PeerError::Placeholder`].
