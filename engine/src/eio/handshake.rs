@@ -1,7 +1,8 @@
 //! Answers: may this request open or reach a session, and what does the server say (features 2.2).
 //!
 //! The checks are split where the sid's owner must be asked: [`Request::check`] needs nothing,
-//! [`Request::check_known`] needs the session, [`Request::check_new`] needs to know that there is none.
+//! [`Request::check_new`] needs to know that there is no sid. Whether a session is on the
+//! request's transport it says itself ([`super::session::Poll::Mismatch`]).
 //! It must not know about HTTP libraries: method and headers come as facts.
 
 use alloc::{borrow::Cow, string::String, vec::Vec};
