@@ -58,8 +58,8 @@ closes! {
     ];
     /// RFC 6455 5.2: reserved control opcodes.
     reserved_control_opcodes: [1002], [
-        masked(FIN | 11, b""), masked(FIN | 12, b"x"), masked(FIN | 13, b""),
-        masked(FIN | 14, b"x"), masked(FIN | 15, b""),
+        masked(FIN | 0xb, b""), masked(FIN | 0xc, b"x"), masked(FIN | 0xd, b""),
+        masked(FIN | 0xe, b"x"), masked(FIN | 0xf, b""),
     ];
     /// RFC 6455 5.5, reliability.md 1.4 (2): control frames carry 125 bytes at most.
     long_control_frames: [1002], [
@@ -69,8 +69,8 @@ closes! {
     ];
     /// RFC 6455 5.5: the length of a control frame is not in more than 7 bits, whatever it is.
     control_frames_with_long_lengths: [1002], [
-        [FIN | PING, 0x80 | 126, 0, 5, 1, 2, 3, 4],
-        [FIN | PONG, 0x80 | 126, 0, 5, 1, 2, 3, 4],
+        [FIN | PING, 0xfe, 0, 5, 1, 2, 3, 4],
+        [FIN | PONG, 0xfe, 0, 5, 1, 2, 3, 4],
     ];
     /// RFC 6455 5.4: control frames are not fragmented.
     fragmented_control_frames: [1002], [
@@ -312,7 +312,7 @@ fn an_attachment_in_fragments() {
 fn lengths_that_are_too_long() {
     each(Profile::Calm, |server| {
         for head in [
-            &[FIN | TEXT, 0x80 | 126, 0, 1][..],
+            &[FIN | TEXT, 0xfe, 0, 1][..],
             &[FIN | TEXT, 0xff, 0, 0, 0, 0, 0, 0, 0, 1],
         ] {
             let mut ws = Ws::joined(server);

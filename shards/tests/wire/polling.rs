@@ -182,7 +182,8 @@ fn a_chunked_body() {
             event
                 .chars()
                 .map(|c| format!("1\r\n{c}\r\n"))
-                .collect::<String>()
+                .collect::<Vec<_>>()
+                .concat()
                 + "0\r\n\r\n",
         ];
         for body in bodies {

@@ -1,6 +1,7 @@
 //! Long-polling that goes wrong (features.md 2.3, reliability.md 2.11 P01 to P28).
 
 use crate::support::http::{End, request};
+use crate::support::node_differs;
 use crate::support::show;
 use crate::support::{Differs, Http, Polling, Profile, RS, Response, Server, each, ours_only};
 
@@ -107,10 +108,10 @@ fn an_octet_stream_post() {
 
 /// What a POST that kills the session is answered.
 #[track_caller]
-fn is_deadly(server: &Server, session: &Polling<'_>, body: &str) {
-    let mut http = Http::connect(server);
+fn is_deadly(session: &Polling<'_>, body: &str) {
+    let mut http = Http::connect(session.server);
     http.send(request("POST", &session.target(), body));
-    if server.node_differs(Differs::DeadlyPost) {
+    if node_differs(Differs::DeadlyPost) {
         // 200 "ok", or the connection is destroyed: features.md 2.3 has both.
         if let Ok(response) = http.try_response() {
             response.is_ok("ok");
@@ -127,11 +128,11 @@ macro_rules! deadly_posts {
         fn $name() {
             each(Profile::Calm, |server| {
                 let session = Polling::joined(server);
-                is_deadly(server, &session, &$body);
+                is_deadly(&session, &$body);
                 session.is_gone();
                 let session = Polling::joined(server);
                 let mut parked = session.park();
-                is_deadly(server, &session, &$body);
+                is_deadly(&session, &$body);
                 parked.response().is_ok("1");
                 session.is_gone();
             });
@@ -166,7 +167,7 @@ fn packets_before_a_bad_one_count() {
         let mut session = Polling::joined(server);
         session.post(r#"420["watch","before-bad"]"#).is_ok("ok");
         session.expect("430[]");
-        is_deadly(server, &session, &format!("3{RS}x{RS}1"));
+        is_deadly(&session, &format!("3{RS}x{RS}1"));
         witness.expect_text(r#"42["gone","before-bad","parse error"]"#);
     });
 }
@@ -230,7 +231,7 @@ fn a_body_one_byte_too_large() {
         let mut session = Polling::joined(server);
         let response = session.post(&"4".repeat(10_001));
         response.is_empty(413);
-        if server.node_differs(Differs::TooLarge) {
+        if node_differs(Differs::TooLarge) {
             session.echoes("Node keeps it");
         } else {
             session.is_gone();
@@ -279,7 +280,7 @@ fn a_chunked_body_that_is_too_large() {
             http.send(format!("3e8\r\n{}\r\n", "4".repeat(1000)));
         }
         http.response().is_empty(413);
-        if !server.node_differs(Differs::TooLarge) {
+        if !node_differs(Differs::TooLarge) {
             session.is_gone();
         }
     });

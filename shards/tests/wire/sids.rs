@@ -106,7 +106,7 @@ fn upgrades_find_their_session_on_any_shard() {
     });
 }
 
-/// design.md 1: sixty-four WebSockets, open at once over all shards, each with its own echo.
+/// design.md 1: sixty-four connections, open at once over all shards, each with its own echo.
 #[test]
 fn many_websockets_at_once() {
     each(Profile::Calm, |server| {

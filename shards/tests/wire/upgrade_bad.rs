@@ -229,6 +229,7 @@ fn an_upgraded_session_ends_with_its_websocket() {
         ws.echoes("upgraded");
         ws.raw(masked(FIN | CLOSE, &[3, 232]));
         assert_eq!(ws.event(), Event::Close(1000));
+        drop(ws);
         session.goes_away();
     });
 }

@@ -1,6 +1,7 @@
 //! The order of the checks on a request, and the official error bodies (features.md 2.2).
 
 use crate::support::http::{MESSAGES, once, request};
+use crate::support::node_differs;
 use crate::support::ws::{ask, upgrade_request};
 use crate::support::{Differs, Http, POLL, Polling, Profile, Response, Server, Ws, each, field};
 use crate::support::{WS, ours_only};
@@ -96,7 +97,7 @@ fn a_handshake_must_be_get() {
 #[test]
 fn websocket_without_upgrade_is_code_3() {
     each(Profile::Calm, |server| {
-        once(server, "GET", WS, "").is_error(3)
+        once(server, "GET", WS, "").is_error(3);
     });
 }
 
@@ -172,7 +173,7 @@ fn another_version_than_the_sessions_is_code_3() {
 fn another_method_on_a_session() {
     each(Profile::Calm, |server| {
         let mut session = Polling::joined(server);
-        let status = if server.node_differs(Differs::Method) {
+        let status = if node_differs(Differs::Method) {
             500
         } else {
             405

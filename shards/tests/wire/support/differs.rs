@@ -14,6 +14,7 @@ pub(crate) enum Differs {
     CloseOnWebSocket,
     NoCoercion,
     BareEvent,
+    PendingConnect,
     Depth,
     SlowReader,
     Pongs,
@@ -32,6 +33,9 @@ impl Differs {
             Self::CloseOnWebSocket => "E03: `1` closes at once; Node waits for the ping timeout",
             Self::NoCoercion => "P20, B05, S24, S25: `1e1` is no count, a space is no ack id",
             Self::BareEvent => "S15: `42` without an array closes, as the specification says",
+            Self::PendingConnect => {
+                "features.md 2.10: a second CONNECT while one is pending; Node makes two sockets"
+            }
             Self::Depth => "S28, S29: 5,000 levels end Node's process when they are sent back",
             Self::SlowReader => "F35: Node keeps whatever a slow reader does not read",
             Self::Pongs => "F23: ws 8.21 keeps every pong a client does not read",

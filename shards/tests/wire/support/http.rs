@@ -215,13 +215,13 @@ impl Http {
 
     #[track_caller]
     fn fill(&mut self) -> Result<(), End> {
-        let mut chunk = [0; 65536];
-        match self.stream.read(&mut chunk) {
+        let filled = self.buf.len();
+        self.buf.resize(filled + 65536, 0);
+        let read = self.stream.read(&mut self.buf[filled..]);
+        self.buf.truncate(filled + read.as_ref().map_or(0, |&n| n));
+        match read {
             Ok(0) => Err(End::Eof),
-            Ok(n) => {
-                self.buf.extend_from_slice(&chunk[..n]);
-                Ok(())
-            }
+            Ok(_) => Ok(()),
             Err(error) if error.kind() == ErrorKind::ConnectionReset => Err(End::Reset),
             Err(error) => panic!("the server is silent ({error}) after {}", show(&self.buf)),
         }

@@ -10,7 +10,7 @@ pub(crate) mod ws;
 pub(crate) use differs::Differs;
 pub(crate) use http::{Http, Response};
 pub(crate) use polling::Polling;
-pub(crate) use server::{Profile, Server, each, ours_only};
+pub(crate) use server::{Profile, Server, each, node_differs, ours_only};
 pub(crate) use ws::{Event, Ws, masked};
 
 use std::time::{Duration, Instant};

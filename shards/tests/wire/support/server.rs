@@ -68,7 +68,9 @@ const WRAPPER: &str = r#""$0" "$@" </dev/null & p=$!; echo "pid $p"; exec >&-; r
 impl Server {
     /// A process of its own, for the tests that count its descriptors or its memory.
     pub(crate) fn start(profile: Profile, shards: usize) -> Self {
-        let binary = option_env!("CARGO_BIN_EXE_stentor").expect("the stentor binary is built");
+        let Some(binary) = option_env!("CARGO_BIN_EXE_stentor") else {
+            panic!("this package had no stentor binary when the tests were compiled");
+        };
         let mut command = Command::new("sh");
         command.args(["-c", WRAPPER, binary, "contract-server", "--port", "0"]);
         command.args(["--shards", &shards.to_string()]);
@@ -114,15 +116,6 @@ impl Server {
             profile,
             wrapper: Some(wrapper),
         }
-    }
-
-    /// Differs from Node here, and this is Node.
-    pub(crate) fn node_differs(&self, why: Differs) -> bool {
-        let differs = peer() == Peer::Node;
-        if differs {
-            println!("Node's own answer is expected: {}", why.reason());
-        }
-        differs
     }
 
     /// The column that every hostile case has: the server lives and serves others.
@@ -245,6 +238,15 @@ pub(crate) fn ours_only(why: Differs, profile: Profile, body: impl Fn(&Server)) 
         return;
     }
     each(profile, body);
+}
+
+/// Whether this run is against Node, whose own answer is then expected.
+pub(crate) fn node_differs(why: Differs) -> bool {
+    let differs = peer() == Peer::Node;
+    if differs {
+        println!("Node's own answer is expected: {}", why.reason());
+    }
+    differs
 }
 
 /// Whether this run is against Node, which does not do this.
