@@ -1,0 +1,18 @@
+//! Load generator for Socket.IO servers: open loop, checked, up to a million clients.
+//!
+//! It imports nothing of the server it was written beside, so that it can see that server's
+//! mistakes. `plan` says what to do, `swarm` does it and counts, `run` conducts, `report` tells.
+
+pub mod cli;
+pub mod clock;
+pub mod limits;
+pub mod net;
+pub mod observe;
+pub mod plan;
+pub mod proto;
+pub mod report;
+pub mod run;
+pub mod screen;
+pub mod stats;
+pub mod swarm;
+mod sys;

@@ -1,0 +1,273 @@
+//! The report as text for a terminal. Must not compute anything new.
+
+use super::{Load, Phase, Report, Spread};
+use std::fmt::Write as _;
+
+/// Seconds in the unit a reader expects, three digits.
+#[must_use]
+pub fn time(secs: f64) -> String {
+    let (value, unit) = match secs {
+        s if s < 1e-3 => (s * 1e6, "µs"),
+        s if s < 1.0 => (s * 1e3, "ms"),
+        s => (s, "s"),
+    };
+    digits(value, unit)
+}
+
+fn digits(value: f64, unit: &str) -> String {
+    let places = if value < 10.0 { 2 } else { usize::from(value < 100.0) };
+    format!("{value:.places$} {unit}")
+}
+
+/// Bytes with a unit.
+#[must_use]
+pub fn bytes(count: f64) -> String {
+    let (value, unit) = match count.abs() {
+        b if b < 1e3 => return format!("{count:.0} B"),
+        b if b < 1e6 => (count / 1e3, "kB"),
+        b if b < 1e9 => (count / 1e6, "MB"),
+        _ => (count / 1e9, "GB"),
+    };
+    digits(value, unit)
+}
+
+/// A count with thin groups of three.
+#[must_use]
+pub fn count(number: f64) -> String {
+    let plain = format!("{number:.0}");
+    let (sign, plain) = plain.strip_prefix('-').map_or(("", plain.as_str()), |p| ("-", p));
+    let mut grouped = String::new();
+    for (place, digit) in plain.chars().enumerate() {
+        if place > 0 && (plain.len() - place) % 3 == 0 {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    format!("{sign}{grouped}")
+}
+
+/// The one line people quote.
+#[must_use]
+pub fn headline(report: &Report) -> Option<String> {
+    let clients = count(f64::from(report.clients_ready));
+    let total = &report.total;
+    if let Some(load) = total.loads.first() {
+        let what = match load.kind.as_str() {
+            "echo" => "echo round trips",
+            "ack" => "acknowledged messages",
+            _ => "deliveries",
+        };
+        let spread = load.latency?;
+        let mut line = format!(
+            "{clients} clients, {} {what}/s: p50 {}, p99 {}",
+            count(load.received_rate),
+            time(spread.p50),
+            time(spread.p99)
+        );
+        if let Some(last) = load.last {
+            let _ = write!(line, ", last receiver p99 {}", time(last.p99));
+        }
+        return Some(line);
+    }
+    if let Some(recovery) = total.recovery {
+        return Some(format!(
+            "{} clients cut off at once, all back within {}",
+            count(recovery.count as f64),
+            time(recovery.max)
+        ));
+    }
+    if let Some(connect) = total.connect.filter(|c| c.count > 0 && total.closed > 0) {
+        return Some(format!(
+            "{clients} clients, {} reconnects: p99 {}",
+            count(connect.count as f64),
+            time(connect.p99)
+        ));
+    }
+    let memory = report.server.as_ref().and_then(|s| s.bytes_per_client);
+    let memory = memory.map_or(String::new(), |b| format!(", {} of server memory each", bytes(b)));
+    Some(format!("{clients} clients held, {} heartbeats answered{memory}", total.pings))
+}
+
+/// The whole summary.
+#[must_use]
+pub fn summary(report: &Report) -> String {
+    let mut out = String::new();
+    let _ = writeln!(out, "\n{} against {}", report.scenario.name, report.scenario.url);
+    if let Some(headline) = &report.headline {
+        let _ = writeln!(out, "  {headline}");
+    }
+    let _ = writeln!(
+        out,
+        "  clients    {} of {} ready",
+        count(f64::from(report.clients_ready)),
+        count(f64::from(report.clients_wanted))
+    );
+    let connect = report.phases.iter().filter_map(|p| p.connect).max_by_key(|c| c.count);
+    for (name, spread) in [
+        ("connect", connect),
+        ("upgrade", report.phases.iter().filter_map(|p| p.upgrade).max_by_key(|c| c.count)),
+        ("recovery", report.total.recovery),
+    ] {
+        if let Some(s) = spread {
+            let _ = writeln!(out, "  {name:<10} {}", line(&s));
+        }
+    }
+    for phase in report.phases.iter().filter(|p| p.measured) {
+        write_phase(&mut out, phase);
+    }
+    write_generator(&mut out, report);
+    write_server(&mut out, report);
+    write_faults(&mut out, report);
+    for condition in &report.thresholds {
+        let mark = if condition.ok { "holds" } else { "FAILS" };
+        let _ = writeln!(out, "  threshold  {mark}: {}", condition.text);
+    }
+    let _ = writeln!(out, "  verdict    {}", if report.ok { "OK" } else { "NOT OK" });
+    for reason in &report.reasons {
+        let _ = writeln!(out, "             - {reason}");
+    }
+    out
+}
+
+fn line(s: &Spread) -> String {
+    format!(
+        "p50 {}  p90 {}  p99 {}  p99.9 {}  max {}  ({} values)",
+        time(s.p50),
+        time(s.p90),
+        time(s.p99),
+        time(s.p999),
+        time(s.max),
+        count(s.count as f64)
+    )
+}
+
+fn write_phase(out: &mut String, phase: &Phase) {
+    let _ = writeln!(
+        out,
+        "  phase      {} ({:.1} s): {} pings, {} connected, {} closed, in {}, out {}",
+        phase.name,
+        phase.secs,
+        count(phase.pings as f64),
+        count(phase.connected as f64),
+        count(phase.closed as f64),
+        bytes(phase.bytes_in as f64),
+        bytes(phase.bytes_out as f64)
+    );
+    for load in &phase.loads {
+        write_load(out, load);
+    }
+}
+
+fn write_load(out: &mut String, load: &Load) {
+    let _ = write!(
+        out,
+        "  {:<10} sent {} ({}/s), received {} ({}/s)",
+        load.kind,
+        count(load.sent as f64),
+        count(load.sent_rate),
+        count(load.received as f64),
+        count(load.received_rate)
+    );
+    if load.expected > 0 {
+        let _ = write!(out, ", {:.3} % of those due", percent(load));
+    }
+    if let Some(rate) = load.per_cpu_second {
+        let _ = write!(out, ", {}/server-CPU-s", count(rate));
+    }
+    let _ = writeln!(out);
+    for (name, spread) in [
+        ("latency", load.latency),
+        ("uncorrected", load.uncorrected),
+        ("1st receiver", load.first),
+        ("median recv", load.median),
+        ("99 % recv", load.most),
+        ("last recv", load.last),
+    ] {
+        if let Some(s) = spread {
+            let _ = writeln!(out, "    {name:<12} {}", line(&s));
+        }
+    }
+}
+
+fn percent(load: &Load) -> f64 {
+    100.0 * load.received as f64 / load.expected as f64
+}
+
+fn write_generator(out: &mut String, report: &Report) {
+    let g = &report.generator;
+    let tables = if g.own_tables { " with own descriptor tables" } else { "" };
+    let _ = writeln!(
+        out,
+        "  generator  {} thread(s){tables}, {:.2} cores, {} a client, {} not started",
+        g.threads,
+        g.cores,
+        bytes(g.bytes_per_client),
+        count(g.not_started as f64)
+    );
+    if let Some(lag) = &g.lag {
+        let _ = writeln!(out, "    {:<12} {}", "send lag", line(lag));
+    }
+}
+
+fn write_server(out: &mut String, report: &Report) {
+    let Some(s) = &report.server else { return };
+    let _ = writeln!(
+        out,
+        "  server     {:.2} cores, at most {} resident",
+        s.cores,
+        bytes(s.rss_max as f64)
+    );
+    if let Some(each) = s.bytes_per_client {
+        let _ = write!(out, "    per client   {} of user memory", bytes(each));
+        if let Some(top) = s.bytes_per_client_top {
+            let _ = write!(out, " ({} between the upper plateaus)", bytes(top));
+        }
+        if let Some(kernel) = s.kernel_bytes_per_client {
+            let _ = write!(out, ", {} of the machine's kernel memory", bytes(kernel));
+        }
+        let plateaus: Vec<String> =
+            s.plateaus.iter().map(|(c, m)| format!("{c}: {}", bytes(*m as f64))).collect();
+        let _ = writeln!(out, "\n    plateaus     {}", plateaus.join(", "));
+    }
+}
+
+fn write_faults(out: &mut String, report: &Report) {
+    let f = &report.faults;
+    let _ = writeln!(
+        out,
+        "  faults     lost {}, duplicated {}, reordered {}, wrong {}, disconnects {}",
+        f.lost,
+        f.duplicated,
+        f.reordered,
+        f.wrong,
+        f.disconnects.values().sum::<u64>()
+    );
+    for (reason, count) in f.disconnects.iter().chain(&f.examples) {
+        let _ = writeln!(out, "    {count} x {reason}");
+    }
+    for (number, what) in [
+        (f.slow_dropped, "slow readers dropped by the server"),
+        (f.tolerated, "deliveries lost that a flood may lose"),
+        (f.abandoned, "replies due to clients taken away by plan"),
+    ] {
+        if number > 0 {
+            let _ = writeln!(out, "    {} {what} (no fault)", count(number as f64));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_well() {
+        assert_eq!(time(0.000_033_4), "33.4 µs");
+        assert_eq!(time(0.0334), "33.4 ms");
+        assert_eq!(time(2.0), "2.00 s");
+        assert_eq!(bytes(16_193.0), "16.2 kB");
+        assert_eq!(bytes(12.0), "12 B");
+        assert_eq!(count(1_234_567.0), "1,234,567");
+        assert_eq!(count(-1_000.0), "-1,000");
+    }
+}

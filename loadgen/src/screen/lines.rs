@@ -1,0 +1,54 @@
+//! One line a second. Must not know more than [`Progress`] says.
+
+use crate::report::text::{bytes, count, time};
+use crate::run::{Progress, Watcher};
+
+/// Prints a line a second to standard error, or nothing but notes when quiet.
+#[derive(Debug)]
+pub struct Lines {
+    /// Notes only.
+    pub quiet: bool,
+}
+
+impl Watcher for Lines {
+    fn note(&mut self, text: &str) {
+        eprintln!("{text}");
+    }
+
+    fn second(&mut self, progress: &Progress<'_>) {
+        if !self.quiet
+            && let Some(text) = line(progress)
+        {
+            eprintln!("{text}");
+        }
+    }
+}
+
+/// The line of the last second.
+#[must_use]
+pub fn line(progress: &Progress<'_>) -> Option<String> {
+    let second = progress.seconds.last()?;
+    let mut text = format!(
+        "{:6.1} s  {:<10} {}/{} clients  sent {}/s  received {}/s",
+        second.at,
+        progress.phase,
+        count(f64::from(second.ready)),
+        count(f64::from(second.wanted)),
+        count(second.sent),
+        count(second.received),
+    );
+    if let Some(latency) = &second.latency {
+        text += &format!("  p50 {}  p99 {}", time(latency.p50), time(latency.p99));
+        text += &format!("  lag p99 {}", time(second.lag_p99));
+    }
+    if let Some(server) = &second.server {
+        text += &format!("  server {}", bytes(server.rss as f64));
+    }
+    if let Some(cores) = second.server_cores {
+        text += &format!(" {cores:.2} cores");
+    }
+    if second.errors > 0 {
+        text += &format!("  ERRORS {}", second.errors);
+    }
+    Some(text)
+}
