@@ -65,6 +65,21 @@ fn placeholders_out_of_order() {
     });
 }
 
+/// features.md 2.8.3: numbers go by the order of the keys as they were sent.
+#[test]
+fn placeholders_in_objects() {
+    each(Profile::Calm, |server| {
+        let mut ws = Ws::joined(server);
+        let object = r#"{"z":{"_placeholder":true,"num":0},"a":[{"_placeholder":true,"num":1}]}"#;
+        ws.send_text(&format!(r#"452-["message",{object}]"#));
+        ws.send_binary(b"z");
+        ws.send_binary(b"a");
+        ws.expect_text(&format!(r#"452-["message-back",{object}]"#));
+        ws.expect_binary(b"z");
+        ws.expect_binary(b"a");
+    });
+}
+
 /// features.md 2.8.4: acks with binary, to and fro, in a namespace as well.
 #[test]
 fn binary_acks() {

@@ -64,12 +64,14 @@ fn arguments_of_every_kind() {
             "",
             ",null",
             ",true,false",
-            ",0,-1,1.5,1e+21,9007199254740991",
+            ",0,-1,1.5,9007199254740991,-9007199254740991",
             r#","","a\"b\\c\n\t""#,
             ",[],{}",
             r#",[[1,[2]],{"a":{"b":[]}}]"#,
             r#",{"_placeholder":true}"#,
             r#",{"":0}"#,
+            r#",{"zebra":1,"ant":{"z":1,"a":2},"mule":[{"y":0,"b":0}]}"#,
+            r#",{"__proto__":{"a":1},"constructor":2,"toString":"3","toJSON":4}"#,
         ];
         for arguments in arguments {
             ws.send_text(&format!(r#"42["message"{arguments}]"#));
@@ -94,6 +96,26 @@ fn white_space_and_escapes() {
             ws.send_text(event);
             let echo: String = ws.text().split_whitespace().collect();
             assert_eq!(echo, r#"42["echo",1]"#, "{event:?}");
+        }
+    });
+}
+
+/// RFC 8259 8.2: escapes of half a surrogate pair are JavaScript's to keep; no one else's to die of.
+#[test]
+fn half_a_surrogate_pair() {
+    each(Profile::Calm, |server| {
+        let mut ws = Ws::joined(server);
+        ws.send_text(r#"42["message","\ud83d\ude00"]"#);
+        let text = ws.text();
+        let whole = [
+            r#"42["message-back","😀"]"#,
+            r#"42["message-back","\ud83d\ude00"]"#,
+        ];
+        assert!(whole.contains(&&*text), "{text}");
+        ws.send_text(r#"42["echo","\ud800"]"#);
+        match ws.event() {
+            Event::Text(text) => assert_eq!(text, r#"42["echo","\ud800"]"#),
+            other => assert_eq!(other, Event::Close(1005)),
         }
     });
 }

@@ -26,5 +26,4 @@ start small 25000 20000 45000 10000 10000
 start alone 25000 20000 45000 10000 1000000
 
 export STENTOR_WIRE_PEER=node STENTOR_WIRE_URL="${urls#,}"
-# The five servers are one thread each and shared: a test that throws must not meet another.
 cd "$here/../.." && cargo test --test wire -- "$@"
