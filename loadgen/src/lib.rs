@@ -3,8 +3,10 @@
 //! It imports nothing of the server it was written beside, so that it can see that server's
 //! mistakes. `plan` says what to do, `swarm` does it and counts, `run` conducts, `report` tells.
 
+pub mod bootstrap;
 pub mod cli;
 pub mod clock;
+pub mod compare;
 pub mod limits;
 pub mod net;
 pub mod observe;
@@ -16,3 +18,4 @@ pub mod screen;
 pub mod stats;
 pub mod swarm;
 mod sys;
+pub mod versus;

@@ -62,22 +62,22 @@ fn quantity(text: &str) -> anyhow::Result<f64> {
         .unwrap_or(text.len());
     let number: f64 =
         text[..split].replace('_', "").parse().with_context(|| format!("no number in {text:?}"))?;
-    let factor = match text[split..].trim() {
-        "" | "s" | "B" => 1.0,
-        "ns" => 1e-9,
-        "us" | "µs" => 1e-6,
-        "ms" => 1e-3,
-        "min" => 60.0,
-        "%" => 0.01,
-        "KB" | "kB" => 1e3,
-        "MB" => 1e6,
-        "GB" => 1e9,
-        "KiB" => 1024.0,
-        "MiB" => 1_048_576.0,
-        "GiB" => 1_073_741_824.0,
+    // Divided, not multiplied by a fraction, so that 49000us is exactly 49ms.
+    Ok(match text[split..].trim() {
+        "" | "s" | "B" => number,
+        "ns" => number / 1e9,
+        "us" | "µs" => number / 1e6,
+        "ms" => number / 1e3,
+        "min" => number * 60.0,
+        "%" => number / 1e2,
+        "KB" | "kB" => number * 1e3,
+        "MB" => number * 1e6,
+        "GB" => number * 1e9,
+        "KiB" => number * 1024.0,
+        "MiB" => number * 1_048_576.0,
+        "GiB" => number * 1_073_741_824.0,
         unit => bail!("unknown unit {unit}"),
-    };
-    Ok(number * factor)
+    })
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@
 pub mod build;
 pub mod csv;
 pub mod hlog;
+pub mod html;
+pub mod svg;
 
 
 pub mod text;

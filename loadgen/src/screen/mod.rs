@@ -2,3 +2,23 @@
 //! Must not know how figures come about.
 
 pub mod lines;
+pub mod live;
+
+use crate::run::Watcher;
+use std::io::IsTerminal as _;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// The watcher that suits where the output goes. `stop` ends the run from the live screen.
+#[must_use]
+pub fn suited(plain: bool, quiet: bool, stop: &Arc<AtomicBool>) -> Box<dyn Watcher> {
+    let terminal = std::io::stderr().is_terminal() && std::io::stdin().is_terminal();
+    if terminal
+        && !plain
+        && !quiet
+        && let Ok(live) = live::Live::open(stop.clone())
+    {
+        return Box::new(live);
+    }
+    Box::new(lines::Lines { quiet })
+}
