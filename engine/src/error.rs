@@ -71,6 +71,8 @@ pub enum PeerError {
     OverlappingPoll,
     /// A second POST while one was being read.
     OverlappingPost,
+    /// A request whose client went away before its end: a parked GET, a POST's body.
+    Aborted,
     /// A request for the WebSocket half of a session that polls, or the other way round.
     WrongTransport,
     /// A message longer than [`crate::limits::Limits::payload_bytes`].
@@ -116,6 +118,7 @@ impl PeerError {
             Self::PingFromClient
             | Self::OverlappingPoll
             | Self::OverlappingPost
+            | Self::Aborted
             | Self::WrongTransport
             | Self::TooLarge
             | Self::Frame
@@ -144,6 +147,7 @@ impl fmt::Display for PeerError {
             Self::PingFromClient => "invalid heartbeat direction",
             Self::OverlappingPoll => "overlap from client",
             Self::OverlappingPost => "data request overlap from client",
+            Self::Aborted => "request aborted by the client",
             Self::WrongTransport => "transport mismatch",
             Self::TooLarge => "payload too large",
             Self::Frame => "invalid WebSocket frame",

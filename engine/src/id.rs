@@ -143,9 +143,10 @@ impl NamespaceId {
     pub const ROOT: Self = Self(0);
 }
 
-/// The shell's name for one WebSocket connection; the hub only hands it back.
+/// The shell's name for one WebSocket connection; the hub only hands it back. Wide enough for a
+/// generation, so that a late order never reaches a connection that came after.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct ConnId(pub u32);
+pub struct ConnId(pub u64);
 
 #[cfg(test)]
 mod tests {

@@ -21,6 +21,8 @@ pub mod id;
 pub mod limits;
 pub mod out;
 pub mod room;
+#[cfg(any(test, feature = "sim"))]
+pub mod sim;
 pub mod sio;
 pub mod slab;
 pub mod time;

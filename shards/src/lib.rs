@@ -1,1 +1,54 @@
-//! stub
+//! Stentor: a Socket.IO and Engine.IO server, one shard per core.
+//!
+//! ```no_run
+//! use stentor::prelude::*;
+//!
+//! fn main() -> stentor::Result {
+//!     Server::new().listen("127.0.0.1:3000").app(|app| {
+//!         app.ns("/")
+//!             .on("hello", async |Data(name): Data<String>| format!("hi {name}"))
+//!             .on_sync("echo", |s: Socket, args: Raw| { s.emit("echo", args); });
+//!     }).run()
+//! }
+//! ```
+//!
+//! Every shard is a pinned thread with its own runtime, listener, sessions, rooms and timers. The
+//! closure given to [`Server::app`] runs once on each: handlers and what they keep need not be
+//! `Send`. [`Io`] reaches all shards from any thread. The protocols are in `stentor-engine`.
+
+mod api;
+mod clock;
+mod config;
+mod engine_server;
+mod entropy;
+mod handler;
+pub mod mailbox;
+pub mod net;
+pub mod placement;
+mod post;
+mod server;
+mod shard;
+mod shared;
+
+pub use api::{
+    AckError, Answer, Answers, Args, Binary, Broadcast, EmitError, EncodeError, Gathered, IntoArgs,
+    Io, JoinError, Namespace, Raw, Socket,
+};
+pub use engine_server::{EngineApp, EngineSocket, Message};
+pub use handler::{
+    Ack, AckHandle, App, AsyncHandler, Auth, ConnectReply, Context, Data, EventName, FromContext, Handshake,
+    IntoReply, Keep, Local, NamespaceBuilder, NoAck, Reason, Refused, Reject, State, SyncHandler,
+};
+pub use server::{Running, Server, ServerError};
+pub use stentor_engine::{error::CloseReason, id::SocketId, limits::Limits};
+
+/// What `main` may return.
+pub type Result<T = (), E = ServerError> = std::result::Result<T, E>;
+
+/// What most programs need.
+pub mod prelude {
+    pub use crate::{
+        Ack, AckHandle, App, Args, Auth, Binary, Data, EventName, Handshake, Io, Local, NoAck, Raw,
+        Reason, Refused, Server, Socket, State,
+    };
+}

@@ -342,6 +342,12 @@ impl Hub {
         self.events.pop_front()
     }
 
+    /// Whether there is something to tell user code.
+    #[must_use]
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
     /// The mail for other hubs, in the order it was written.
     pub fn take_mail(&mut self) -> impl Iterator<Item = (ShardId, Mail)> {
         self.mail.drain(..)

@@ -267,6 +267,14 @@ impl<A> Sessions<A> {
         }
     }
 
+    /// Bytes that wait for the session's peer to take them.
+    #[must_use]
+    pub fn backlog_bytes(&self, key: Key<Entry<A>>) -> usize {
+        self.slab
+            .get(key)
+            .map_or(0, |entry| entry.outbox.backlog_bytes())
+    }
+
     // ---- queueing ----
 
     /// Queues a packet of this turn. False if the session is gone or closing.
@@ -426,6 +434,39 @@ impl<A> Sessions<A> {
             && entry.outbox.is_empty()
         {
             self.push(key.index(), noop);
+        }
+    }
+
+    /// Whether this connection is probing for the session.
+    #[must_use]
+    pub fn is_probing(&self, key: Key<Entry<A>>, conn: ConnId) -> bool {
+        self.slab
+            .get(key)
+            .is_some_and(|entry| entry.session.probing() == Some(conn))
+    }
+
+    /// Whether this connection is the session's transport.
+    #[must_use]
+    pub fn is_on(&self, key: Key<Entry<A>>, conn: ConnId) -> bool {
+        self.slab
+            .get(key)
+            .is_some_and(|entry| entry.session.outlet() == Outlet::WebSocket(conn))
+    }
+
+    /// The client of the parked GET went away.
+    pub fn poll_lost(&mut self, key: Key<Entry<A>>) {
+        if let Some(entry) = self.slab.get_mut(key) {
+            entry.session.send_poll();
+        }
+    }
+
+    /// The connection of a session that is closing is gone: its last words cannot be sent.
+    pub fn connection_lost(&mut self, key: Key<Entry<A>>) {
+        let Some(entry) = self.slab.get(key) else {
+            return;
+        };
+        if !entry.session.is_open() && matches!(entry.session.outlet(), Outlet::WebSocket(_)) {
+            self.remove(key);
         }
     }
 
@@ -606,13 +647,12 @@ impl<A> Sessions<A> {
                         entry.outbox.flush(&self.palette, &mut sink)
                     };
                     entry.blocked = flushed == Flushed::Blocked;
-                    if flushed == Flushed::Failed
-                        || entry.outbox.backlog_bytes() > self.config.limits.outbox_bytes
-                    {
-                        failed.push((key, flushed));
-                    } else if !open && flushed == Flushed::Done {
+                    let over = entry.outbox.backlog_bytes() > self.config.limits.outbox_bytes;
+                    if !open && flushed != Flushed::Blocked {
                         self.signals.push_back(Signal::Close(conn, None));
                         self.remove(key);
+                    } else if open && (flushed == Flushed::Failed || over) {
+                        failed.push((key, flushed));
                     }
                 }
                 Outlet::Poll => {
@@ -621,7 +661,8 @@ impl<A> Sessions<A> {
                 }
                 Outlet::None => {
                     entry.outbox.stash(&self.palette);
-                    if entry.outbox.backlog_bytes() > self.config.limits.outbox_bytes {
+                    let over = entry.outbox.backlog_bytes() > self.config.limits.outbox_bytes;
+                    if over && entry.session.is_open() {
                         failed.push((key, Flushed::Blocked));
                     }
                 }

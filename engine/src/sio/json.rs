@@ -288,6 +288,22 @@ pub fn event(text: &str) -> Result<EventParts> {
     Ok(EventParts { name, args })
 }
 
+/// Where the first of several values ends, its comma included. `values` are as [`array`] and
+/// [`event`] return them.
+#[must_use]
+pub fn first_value_end(values: &str) -> usize {
+    let mut scan = scanner(values);
+    if scan.value(0).is_err() {
+        return values.len();
+    }
+    scan.skip_space();
+    if scan.peek() == Some(b',') {
+        scan.at + 1
+    } else {
+        values.len()
+    }
+}
+
 /// Checks that every placeholder in `values` names one of `count` attachments.
 ///
 /// `values` are JSON values with commas between them, as [`array()`] and [`event`] return them.
@@ -534,6 +550,13 @@ mod tests {
         ] {
             assert_eq!(event(bad), Err(PeerError::Payload), "{bad}");
         }
+    }
+
+    #[test]
+    fn values_are_taken_one_by_one() {
+        assert_eq!(first_value_end(r#"{"a":","} ,2"#), 11);
+        assert_eq!(first_value_end("1"), 1);
+        assert_eq!(first_value_end(""), 0);
     }
 
     #[test]

@@ -1,0 +1,78 @@
+//! Answers: did it come too early, or too late.
+
+use alloc::format;
+
+use super::Oracle;
+use crate::{error::CloseReason, time::Tick, wheel::GRAIN_MS};
+
+const fn ms(wait: core::time::Duration) -> u64 {
+    wait.as_millis() as u64
+}
+
+impl Oracle {
+    /// A session ends, or a socket with it, and no call asked for it: something was too late, or
+    /// the connection is broken.
+    pub(super) fn excuse(&mut self, now: Tick, at: usize, reason: CloseReason) {
+        let session = &self.sessions[at];
+        let interval = ms(self.config.ping_interval);
+        let timeout = ms(self.config.ping_timeout);
+        let right = match reason {
+            CloseReason::PingTimeout => {
+                session.excused && now.0 >= session.beat + interval + timeout
+            }
+            CloseReason::SlowConsumer => session.excused,
+            CloseReason::ForcedClose => {
+                let late = |partial: &super::Partial| now.0 >= partial.until;
+                session.partial.as_ref().is_some_and(late)
+            }
+            CloseReason::ForcedServerClose => {
+                let until = session.opened + ms(self.config.connect_timeout);
+                !session.joined && now.0 >= until
+            }
+            CloseReason::TransportError => session.left,
+            _ => false,
+        };
+        if !right {
+            self.blame(format!(
+                "session {at} ended with {reason} and should not have"
+            ));
+        }
+    }
+
+    /// The session's transport is the WebSocket now: its heart starts anew.
+    pub(in crate::sim) fn upgraded(&mut self, at: usize, now: Tick) {
+        self.sessions[at].upgraded = true;
+        self.sessions[at].beat = now.0;
+    }
+
+    /// Time has passed and every hub has been told: nobody may be overdue.
+    pub(in crate::sim) fn check_time(&mut self, now: Tick) {
+        let interval = ms(self.config.ping_interval);
+        let timeout = ms(self.config.ping_timeout);
+        let connect = ms(self.config.connect_timeout);
+        let mut late = None;
+        for (at, session) in self.sessions.iter().enumerate().filter(|(_, s)| s.open) {
+            // Two timers, each up to a grain late: the ping's and its answer's.
+            let silent = session.heard.max(session.beat) + interval + timeout + 2 * GRAIN_MS;
+            // A client busy sending is given the timeout twice.
+            let unanswered = session.beat + interval + 2 * timeout + 3 * GRAIN_MS;
+            let partial = session.partial.as_ref().map(|partial| partial.until);
+            let idle = session.opened + connect + GRAIN_MS;
+            if now.0 > silent {
+                late = Some((at, "is silent and still open"));
+            } else if now.0 > unanswered {
+                late = Some((at, "answers no ping and is still open"));
+            } else if partial.is_some_and(|until| now.0 > until + GRAIN_MS) {
+                late = Some((at, "owes binary parts and is still open"));
+            } else if !session.joined && now.0 > idle {
+                late = Some((at, "joined no namespace and is still open"));
+            }
+        }
+        if let Some((at, what)) = late {
+            self.blame(format!("session {at} {what}"));
+        }
+        let mut pending = self.sockets.iter().flat_map(|s| s.pending.values());
+        let overdue = pending.any(|p| now.0 > p.until + GRAIN_MS);
+        self.expect(!overdue, "a question is open after its time");
+    }
+}

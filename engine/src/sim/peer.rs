@@ -1,0 +1,715 @@
+//! Answers: what do the clients do, and when.
+//!
+//! Chance decides, within each client's habits. A sound client reads, polls and answers pings as
+//! fast as the network lets it, so it must never lose anything; the others may.
+
+use alloc::{collections::VecDeque, format, string::String, vec::Vec};
+
+use super::{
+    client::{
+        self, Client, Habit, NAMESPACES, NOWHERE, Place, Sent, Style, Upgrade, Via, What, Wire,
+    },
+    net::{Break, Conn, Inbound},
+    wire::{self, Kind, Packet, Value},
+    world::{Task, World},
+};
+use crate::eio::session::Poll;
+
+/// The handshake's response, as far as the hub is concerned.
+const PREAMBLE: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\n\r\n";
+
+impl World {
+    // ---- coming ----
+
+    /// A client arrives and opens a session.
+    pub(super) fn arrive(&mut self) {
+        let hub = self.random.index(self.hubs.len());
+        let habit = match self.random.below(100) {
+            0..=69 => Habit::Sound,
+            70..=75 => Habit::Silent,
+            76..=85 => Habit::Stalls,
+            86..=94 => Habit::Slow,
+            _ => Habit::Idle,
+        };
+        let at = self.clients.len();
+        let mut client = Client::new(hub, habit);
+        if self.random.chance(50) {
+            client.via = Via::Ws(self.net.conns.len());
+            let id = self.net.name();
+            let handshake = Some((id, PREAMBLE));
+            let key = self.hubs[hub].open(self.now, handshake);
+            let conn = self.conn(at, hub, key, habit);
+            let (id, probing, preamble) = (Some(id), false, true);
+            self.net.conns.push(Conn {
+                id,
+                probing,
+                preamble,
+                ..conn
+            });
+            self.oracle.opened(hub, key, self.now);
+            self.oracle.sessions[at].upgraded = true;
+        } else {
+            let key = self.hubs[hub].open(self.now, None);
+            self.oracle.opened(hub, key, self.now);
+            let answer = self.hubs[hub].sessions().recv_get(key);
+            let right = answer == Some(Ok(Poll::Answer));
+            self.oracle
+                .expect(right, "a new session had nothing to say");
+            let body = self.hubs[hub].sessions().take_poll(key);
+            client.gets = 1;
+            self.soon(Task::Answer(at, Some(body)));
+        }
+        self.log(format_args!(
+            "client {at} comes to {hub}: {habit:?} {:?}",
+            client.via
+        ));
+        self.oracle.sessions[at].excused = !matches!(habit, Habit::Sound | Habit::Idle);
+        self.clients.push(client);
+        self.drain(hub);
+        self.soon(Task::Act(at));
+    }
+
+    fn conn(
+        &mut self,
+        client: usize,
+        hub: usize,
+        key: crate::hub::SessionKey,
+        habit: Habit,
+    ) -> Conn {
+        // Whoever must not be slow has room for the largest packet of a turn.
+        let room = match habit {
+            Habit::Sound | Habit::Idle => 200_000,
+            _ => self.random.pick(&[40, 700, 5_000, 60_000]),
+        };
+        Conn {
+            client,
+            hub,
+            key,
+            probing: true,
+            id: None,
+            pipe: VecDeque::new(),
+            unread: Vec::new(),
+            preamble: false,
+            room,
+            blocked: false,
+            inbound: VecDeque::new(),
+            broken: Break::No,
+        }
+    }
+
+    // ---- doing ----
+
+    /// A client does something of its own accord.
+    pub(super) fn act(&mut self, at: usize) {
+        if self.clients[at].gone || !self.playing {
+            return;
+        }
+        let wait = self.random.between(5, 150);
+        self.after(wait, Task::Act(at));
+        if !self.clients[at].is_ready() {
+            return;
+        }
+        match self.random.below(1000) {
+            0..=269 => self.join_namespace(at),
+            270..=779 => self.speak(at),
+            780..=799 => self.leave_namespace(at),
+            800..=879 => self.upgrade(at),
+            880..=909 => self.stall(at),
+            910..=921 => self.misbehave(at),
+            922..=929 => self.vanish(at, Break::Silent),
+            930..=937 => self.vanish(at, Break::Reset),
+            938..=949 => self.depart(at),
+            950..=959 => {
+                let text = self.random.pick(&["6", "0", "5"]);
+                self.clients[at].text(text, What::Ignored);
+            }
+            _ => {}
+        }
+        self.transmit(at);
+    }
+
+    fn join_namespace(&mut self, at: usize) {
+        let client = &mut self.clients[at];
+        if client.habit == Habit::Idle {
+            return;
+        }
+        let which = self.random.index(3);
+        if self.random.chance(2) {
+            client.text("40/nowhere,", What::Connect(NOWHERE));
+        } else if client.places[which] == Place::Out {
+            client.places[which] = Place::Asked;
+            let auth = self.random.pick(&["", "{\"token\":\"x\"}"]);
+            let text = match NAMESPACES[which] {
+                "/" => format!("40{auth}"),
+                name => format!("40{name},{auth}"),
+            };
+            client.text(text, What::Connect(NAMESPACES[which]));
+        }
+    }
+
+    fn speak(&mut self, at: usize) {
+        let Some(namespace) = self.clients[at].home(&mut self.random) else {
+            return;
+        };
+        let number = self.number();
+        let mut data = alloc::vec![Value::Text(client::name(&mut self.random).into())];
+        data.extend(client::arguments(&mut self.random, number, 1_000));
+        let client = &mut self.clients[at];
+        let id = self.random.chance(30).then_some(client.asks);
+        client.asks += 1;
+        client.packet(Packet {
+            kind: Kind::Event,
+            namespace: namespace.into(),
+            id,
+            data,
+        });
+    }
+
+    fn leave_namespace(&mut self, at: usize) {
+        let client = &mut self.clients[at];
+        let Some(namespace) = client.home(&mut self.random) else {
+            return;
+        };
+        client.place(namespace).map(|place| *place = Place::Out);
+        let text = match namespace {
+            "/" => "41".into(),
+            name => format!("41{name},"),
+        };
+        client.text(text, What::Leave(namespace));
+    }
+
+    fn stall(&mut self, at: usize) {
+        if self.clients[at].habit == Habit::Stalls {
+            let wait = self.random.between(50, 4_000);
+            self.clients[at].stalled_until = self.now.0 + wait;
+        }
+    }
+
+    /// A client breaks a rule.
+    fn misbehave(&mut self, at: usize) {
+        let random = &mut self.random;
+        let client = &mut self.clients[at];
+        match random.below(7) {
+            0 => {
+                let wire = Wire::Binary(random.bytes(3));
+                let what = What::Part(Vec::new());
+                client.outbox.push_back(Sent { wire, what });
+            }
+            1 => {
+                // Binary parts are promised, and fewer come.
+                let data = alloc::vec![
+                    Value::Text("parts".into()),
+                    Value::Binary(random.bytes(2)),
+                    Value::Binary(random.bytes(2)),
+                ];
+                client.packet(Packet {
+                    kind: Kind::Event,
+                    namespace: NAMESPACES[0].into(),
+                    id: None,
+                    data,
+                });
+                for _ in 0..random.between(1, 2) {
+                    client.outbox.pop_back();
+                }
+                let ready = client.places.contains(&Place::Asked);
+                client.leaving = ready && random.chance(20);
+            }
+            2 if client.places[0] == Place::In => client.text("40", What::Connect("/")),
+            3 => client.text("b*", What::BadEngine(crate::error::CloseReason::ParseError)),
+            4 if client.via == Via::Polling => {
+                // Its own answers may cross now: what it reads is in no order.
+                self.oracle.sessions[at].left = true;
+                client.gone = true;
+                if random.chance(50) {
+                    self.soon(Task::Get(at));
+                    self.soon(Task::Get(at));
+                } else {
+                    self.soon(Task::Post(at, Vec::new()));
+                    self.after(1, Task::Post(at, Vec::new()));
+                }
+            }
+            5 => {
+                // An answer to nothing.
+                let namespace = NAMESPACES[0].into();
+                let id = Some((1 << 60) + random.below(9));
+                let data = alloc::vec![Value::Null];
+                if client.places[0] == Place::In {
+                    client.packet(Packet {
+                        kind: Kind::Ack,
+                        namespace,
+                        id,
+                        data,
+                    });
+                }
+            }
+            _ => client.bad(random),
+        }
+    }
+
+    // ---- going ----
+
+    fn vanish(&mut self, at: usize, how: Break) {
+        self.log(format_args!("client {at} vanishes: {how:?}"));
+        self.clients[at].gone = true;
+        self.oracle.sessions[at].left = true;
+        self.oracle.sessions[at].excused = true;
+        for conn in 0..self.net.conns.len() {
+            if self.net.conns[conn].client == at && self.net.conns[conn].id.is_some() {
+                self.net.conns[conn].broken = how;
+                if how == Break::Reset {
+                    self.net.conns[conn].inbound.push_back(Inbound::End);
+                    self.soon(Task::Recv(conn));
+                }
+            }
+        }
+    }
+
+    /// A client leaves, in one way or another.
+    pub(super) fn depart(&mut self, at: usize) {
+        if self.clients[at].gone || self.clients[at].leaving {
+            return;
+        }
+        match (self.random.below(6), self.clients[at].via) {
+            (0, _) => self.vanish(at, Break::Silent),
+            (1, _) => self.vanish(at, Break::Reset),
+            (2, Via::Ws(conn)) => {
+                self.clients[at].gone = true;
+                self.oracle.sessions[at].left = true;
+                self.net.conns[conn].inbound.push_back(Inbound::End);
+                self.soon(Task::Recv(conn));
+            }
+            _ => {
+                self.clients[at].text("1", What::Close);
+                self.clients[at].leaving = true;
+                self.transmit(at);
+            }
+        }
+    }
+
+    fn finish(&mut self, at: usize, closed: bool) {
+        if self.clients[at].gone {
+            return;
+        }
+        self.log(format_args!("client {at} is done, closed: {closed}"));
+        // A client that says `5` to a session that has ended hears no last words.
+        let adopted = self.oracle.sessions[at].upgraded || self.clients[at].via == Via::Polling;
+        self.oracle.ended(at, closed && adopted);
+        self.vanish(at, Break::Reset);
+    }
+
+    // ---- sending ----
+
+    /// What a client has to say goes out, as its transport allows.
+    pub(super) fn transmit(&mut self, at: usize) {
+        let client = &mut self.clients[at];
+        if client.gone || client.sid.is_none() {
+            return;
+        }
+        match client.via {
+            Via::Ws(conn) => {
+                for sent in core::mem::take(&mut client.outbox) {
+                    self.net.conns[conn]
+                        .inbound
+                        .push_back(Inbound::Message(sent));
+                    self.soon(Task::Recv(conn));
+                }
+            }
+            Via::Polling => {
+                let paused = matches!(client.upgrade, Upgrade::Pausing(_));
+                if !client.posting && !paused && !client.outbox.is_empty() {
+                    client.posting = true;
+                    let count = self.random.between(1, client.outbox.len() as u64);
+                    let body = client.outbox.drain(..count as usize).collect();
+                    self.soon(Task::Post(at, body));
+                }
+            }
+        }
+        let client = &mut self.clients[at];
+        if client.leaving && client.outbox.is_empty() {
+            client.gone = true;
+            self.oracle.sessions[at].left = true;
+            self.oracle.sessions[at].excused = true;
+        }
+    }
+
+    /// A GET goes out, if one is wanted.
+    fn poll(&mut self, at: usize) {
+        let client = &mut self.clients[at];
+        let paused = matches!(client.upgrade, Upgrade::Pausing(_));
+        if client.gone || client.via != Via::Polling || client.gets > 0 || paused {
+            return;
+        }
+        client.gets = 1;
+        let stall = client.stalled_until.saturating_sub(self.now.0);
+        let slow = match client.habit {
+            Habit::Slow => self.random.below(900),
+            _ => 0,
+        };
+        let wait = self.random.between(1, self.lag) + stall.max(slow);
+        self.after(wait, Task::Get(at));
+    }
+
+    pub(super) fn posted(&mut self, at: usize, right: bool) {
+        self.clients[at].posting = false;
+        if self.clients[at].gone {
+            return;
+        }
+        if !right && self.clients[at].via == Via::Polling {
+            return self.finish(at, false);
+        }
+        self.paused(at);
+        self.transmit(at);
+    }
+
+    /// The answer to a GET.
+    pub(super) fn answered(&mut self, at: usize, body: Option<Vec<u8>>) {
+        self.clients[at].gets = self.clients[at].gets.saturating_sub(1);
+        if self.clients[at].gone {
+            return;
+        }
+        let Some(body) = body else {
+            return self.finish(at, false);
+        };
+        let Ok(body) = String::from_utf8(body) else {
+            return self.oracle.blame("a polling body is not UTF-8".into());
+        };
+        self.log(format_args!("client {at} is answered {body:?}"));
+        for packet in body.split('\u{1e}') {
+            match packet.strip_prefix('b').map(wire::from_base64) {
+                None => self.reads(at, packet),
+                Some(Ok(data)) => self.reads_binary(at, &data),
+                Some(Err(error)) => self.oracle.blame(error),
+            }
+        }
+        self.paused(at);
+        self.poll(at);
+        self.transmit(at);
+    }
+
+    // ---- reading ----
+
+    /// A client takes bytes from its connection.
+    pub(super) fn read(&mut self, at: usize) {
+        let conn = &mut self.net.conns[at];
+        let client = &self.clients[conn.client];
+        let owner = conn.client;
+        if client.gone {
+            return;
+        }
+        if client.stalled_until > self.now.0 {
+            let wait = client.stalled_until - self.now.0;
+            return self.after(wait, Task::Read(at));
+        }
+        let most = conn.pipe.len() as u64;
+        let count = match client.habit {
+            Habit::Slow => self.random.below(300).min(most),
+            _ if self.random.chance(20) => self.random.between(0, most),
+            _ => most,
+        };
+        conn.unread.extend(conn.pipe.drain(..count as usize));
+        if conn.blocked && count > 0 {
+            conn.blocked = false;
+            self.soon(Task::Writable(at));
+        }
+        self.frames(at);
+        let conn = &self.net.conns[at];
+        if !conn.pipe.is_empty() {
+            self.soon(Task::Read(at));
+        } else if conn.id.is_none() {
+            self.hangs_up(owner, at);
+        }
+        self.transmit(owner);
+    }
+
+    /// The server closed a connection.
+    fn hangs_up(&mut self, at: usize, conn: usize) {
+        let client = &mut self.clients[at];
+        if client.via == Via::Ws(conn) {
+            return self.finish(at, true);
+        }
+        match client.upgrade {
+            Upgrade::Asked(c, _) | Upgrade::Pausing(c) if c == conn => {
+                client.upgrade = Upgrade::No;
+                self.poll(at);
+            }
+            _ => {}
+        }
+    }
+
+    /// Reads whole frames.
+    fn frames(&mut self, at: usize) {
+        let conn = &mut self.net.conns[at];
+        let owner = conn.client;
+        let mut bytes = core::mem::take(&mut conn.unread);
+        if conn.preamble {
+            if bytes.len() < PREAMBLE.len() {
+                conn.unread = bytes;
+                return;
+            }
+            conn.preamble = false;
+            let rest = bytes.split_off(PREAMBLE.len());
+            let right = bytes == PREAMBLE;
+            self.oracle
+                .expect(right, "the handshake's response is not first");
+            bytes = rest;
+        }
+        let mut done = 0;
+        loop {
+            match wire::frame(&bytes[done..]) {
+                Ok(Some((text, payload, len))) => {
+                    done += len;
+                    if self.clients[owner].via != Via::Ws(at) {
+                        self.probe_answers(owner, at, payload);
+                    } else if text {
+                        let payload = String::from_utf8_lossy(payload);
+                        self.log(format_args!("client {owner} reads {payload}"));
+                        self.reads(owner, &payload);
+                    } else {
+                        self.reads_binary(owner, payload);
+                    }
+                }
+                Ok(None) => break,
+                Err(error) => return self.oracle.blame(error),
+            }
+        }
+        self.net.conns[at].unread = bytes.split_off(done);
+    }
+
+    /// An Engine.IO packet.
+    fn reads(&mut self, at: usize, text: &str) {
+        let client = &mut self.clients[at];
+        if client.gone {
+            return;
+        }
+        if client.reader.is_waiting() {
+            return self.oracle.blame(format!("{text:?} amid binary parts"));
+        }
+        match text.split_at_checked(1) {
+            Some(("0", json)) => self.opened(at, json),
+            Some(("1", "")) => self.finish(at, true),
+            Some(("2", "")) if client.habit == Habit::Silent => {}
+            Some(("2", "")) => client.text("3", What::Pong),
+            Some(("6", "")) => {}
+            Some(("4", message)) => match client.reader.text(message) {
+                Ok(Some(packet)) => self.gets(at, packet),
+                Ok(None) => {}
+                Err(error) => self.oracle.blame(format!("{error}: {message:?}")),
+            },
+            _ => self.oracle.blame(format!("no Engine.IO packet: {text:?}")),
+        }
+    }
+
+    fn reads_binary(&mut self, at: usize, data: &[u8]) {
+        if self.clients[at].gone {
+            return;
+        }
+        match self.clients[at].reader.binary(data) {
+            Ok(Some(packet)) => self.gets(at, packet),
+            Ok(None) => {}
+            Err(error) => self.oracle.blame(error),
+        }
+    }
+
+    /// The OPEN packet.
+    fn opened(&mut self, at: usize, json: &str) {
+        let hub = self.clients[at].hub;
+        let session = &self.oracle.sessions[at];
+        let sid = self.hubs[hub].sid(session.key).map(|sid| sid.text());
+        let open = session.open;
+        let field = |name: &str| match wire::read(json) {
+            Ok(Value::Object(fields)) => {
+                let mut fields = fields.into_iter();
+                fields.find(|(key, _)| key == name).map(|(_, value)| value)
+            }
+            _ => None,
+        };
+        let Some(Value::Text(text)) = field("sid") else {
+            return self.oracle.blame(format!("no sid in {json}"));
+        };
+        let upgrades = match self.clients[at].via {
+            Via::Polling => alloc::vec![Value::Text("websocket".into())],
+            Via::Ws(_) => Vec::new(),
+        };
+        let interval = self.config.ping_interval.as_millis() as u64;
+        let right = (!open || sid.is_some_and(|sid| sid == text.as_bytes()))
+            && field("upgrades") == Some(Value::List(upgrades))
+            && field("pingInterval") == Some(Value::Number(interval));
+        self.oracle.expect(right, "a wrong OPEN packet");
+        self.clients[at].sid = Some(text);
+    }
+
+    /// A Socket.IO packet.
+    fn gets(&mut self, at: usize, packet: Packet) {
+        self.oracle.received(at, &packet);
+        if let Some(place) = self.clients[at].place(&packet.namespace) {
+            match packet.kind {
+                Kind::Connect => *place = Place::In,
+                Kind::Disconnect | Kind::ConnectError => *place = Place::Out,
+                Kind::Event | Kind::Ack => {}
+            }
+        }
+        if packet.kind != Kind::Event || packet.id.is_none() {
+            return;
+        }
+        let number = self.number();
+        let answer = Packet {
+            kind: Kind::Ack,
+            data: client::arguments(&mut self.random, number, 50),
+            ..packet
+        };
+        match self.random.below(20) {
+            0..=11 => self.say(at, answer),
+            12 | 13 => {
+                self.say(at, answer.clone());
+                self.say(at, answer);
+            }
+            14..=17 => {
+                let wait = self.random.below(900);
+                self.after(wait, Task::Say(at, answer));
+            }
+            _ => {}
+        }
+    }
+
+    /// A client says something if it is still there to say it.
+    pub(super) fn say(&mut self, at: usize, packet: Packet) {
+        let client = &mut self.clients[at];
+        let there = client.place(&packet.namespace).copied() == Some(Place::In);
+        if there && client.is_ready() {
+            client.packet(packet);
+            self.transmit(at);
+        }
+    }
+
+    // ---- upgrading ----
+
+    fn upgrade(&mut self, at: usize) {
+        let client = &self.clients[at];
+        if client.via != Via::Polling {
+            return;
+        }
+        let session = &self.oracle.sessions[at];
+        let (hub, key, habit) = (session.hub, session.key, client.habit);
+        let mut conns = self.net.conns.iter();
+        let probing = conns.any(|c| c.client == at && c.id.is_some() && c.probing);
+        let wanted = session.open && !session.upgraded && !probing;
+        let second = client.upgrade != Upgrade::No;
+        let style = match self.random.below(100) {
+            0..=59 => Style::Good,
+            60..=67 => Style::CloseEarly,
+            68..=75 => Style::CloseLate,
+            76..=82 => Style::Forget,
+            83..=88 => Style::LateFive,
+            89..=95 => Style::Garbage,
+            _ => Style::Direct,
+        };
+        let at_conn = self.net.conns.len();
+        let id = self.net.name();
+        let conn = self.conn(at, hub, key, habit);
+        self.net.conns.push(Conn {
+            id: Some(id),
+            ..conn
+        });
+        let sessions = self.hubs[hub].sessions();
+        let took = sessions.recv_probe_open(self.now, key, id);
+        self.log(format_args!(
+            "client {at} upgrades on {id:?}: {style:?}, {took}"
+        ));
+        self.oracle
+            .expect(took == wanted, "a probe was wrongly taken or refused");
+        if !took {
+            self.net.free(at_conn);
+        } else if second {
+            // The server has given up on the first probe, and the client does not know yet.
+            self.vanish(at, Break::Reset);
+        } else {
+            self.clients[at].upgrade = Upgrade::Asked(at_conn, style);
+            self.begin_probe(at, at_conn, style);
+        }
+        self.drain(hub);
+    }
+
+    fn probe_says(&mut self, conn: usize, text: &str) {
+        let wire = Wire::Text(text.into());
+        let what = What::Probe;
+        let sent = Inbound::Message(Sent { wire, what });
+        self.net.conns[conn].inbound.push_back(sent);
+        self.soon(Task::Recv(conn));
+    }
+
+    fn begin_probe(&mut self, at: usize, conn: usize, style: Style) {
+        match style {
+            Style::Good | Style::CloseLate | Style::Forget | Style::LateFive => {
+                self.probe_says(conn, "2probe");
+            }
+            Style::CloseEarly => {
+                self.net.conns[conn].inbound.push_back(Inbound::End);
+                self.soon(Task::Recv(conn));
+                self.gives_up(at);
+            }
+            Style::Garbage => {
+                let text = self.random.pick(&["3", "40", "", "2", "2prob"]);
+                self.probe_says(conn, text);
+            }
+            Style::Direct => {
+                // Whatever GET it has must be answered; it does not stay to see what follows.
+                self.probe_says(conn, "5");
+                self.clients[at].gone = true;
+                self.oracle.sessions[at].left = true;
+                self.oracle.sessions[at].excused = true;
+            }
+        }
+    }
+
+    fn gives_up(&mut self, at: usize) {
+        self.clients[at].upgrade = Upgrade::No;
+        self.poll(at);
+        self.transmit(at);
+    }
+
+    /// The server spoke on a connection that probes.
+    fn probe_answers(&mut self, at: usize, conn: usize, payload: &[u8]) {
+        self.oracle
+            .expect(payload == b"3probe", "a probe was answered wrongly");
+        match self.clients[at].upgrade {
+            Upgrade::Asked(c, Style::Good | Style::LateFive) if c == conn => {
+                if self.clients[at].upgrade == Upgrade::Asked(conn, Style::LateFive) {
+                    self.oracle.sessions[at].excused = true;
+                    self.oracle.sessions[at].left = true;
+                    let late = self.config.upgrade_timeout.as_millis() as u64;
+                    let wait = late - 60 + self.random.below(80);
+                    self.after(wait, Task::Five(at, conn));
+                }
+                self.clients[at].upgrade = Upgrade::Pausing(conn);
+                self.paused(at);
+            }
+            Upgrade::Asked(c, Style::CloseLate) if c == conn => {
+                self.net.conns[conn].inbound.push_back(Inbound::End);
+                self.soon(Task::Recv(conn));
+                self.gives_up(at);
+            }
+            _ => {}
+        }
+    }
+
+    /// A client that pauses says `5` once no request is in flight.
+    fn paused(&mut self, at: usize) {
+        let client = &self.clients[at];
+        if let Upgrade::Pausing(conn) = client.upgrade
+            && !self.oracle.sessions[at].left
+        {
+            self.five(at, conn);
+        }
+    }
+
+    pub(super) fn five(&mut self, at: usize, conn: usize) {
+        let client = &mut self.clients[at];
+        let ready = client.gets == 0 && !client.posting && !client.gone;
+        if ready && client.upgrade == Upgrade::Pausing(conn) {
+            client.upgrade = Upgrade::No;
+            client.via = Via::Ws(conn);
+            self.probe_says(conn, "5");
+            self.transmit(at);
+        }
+    }
+}

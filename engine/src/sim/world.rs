@@ -1,0 +1,414 @@
+//! Answers: what happens next.
+//!
+//! The world's clock, its list of things to come, and how a run begins and ends. What each thing
+//! does is told elsewhere: `server` is the shell around the hubs, `app` its user code, `peer` the
+//! clients.
+
+use alloc::{
+    boxed::Box,
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    format,
+    rc::Rc,
+    string::ToString,
+    vec::Vec,
+};
+use core::{cell::RefCell, fmt, time::Duration};
+
+use super::{
+    Fault, Options, Outcome,
+    client::{Client, NAMESPACES, Sent},
+    log::Log,
+    net::Net,
+    oracle::Oracle,
+    random::Random,
+    wire::Packet,
+};
+use crate::{
+    config::Config,
+    error::CloseReason,
+    hub::{Counts, Directory, Hub, Mail, Mode, Namespace, Setup, ShardSet},
+    id::ShardId,
+    limits::Limits,
+    time::Tick,
+};
+
+/// Something to come. Numbers are clients, connections (`Read`, `Recv`, `Writable`) or hubs
+/// (`Mail`, `EndTurn`, `Deed`).
+#[derive(Debug)]
+pub(super) enum Task {
+    Arrive,
+    Act(usize),
+    Read(usize),
+    Recv(usize),
+    Writable(usize),
+    Get(usize),
+    Post(usize, Vec<Sent>),
+    PostBody(usize, Vec<Sent>),
+    Posted(usize, bool),
+    Answer(usize, Option<Vec<u8>>),
+    Say(usize, Packet),
+    Five(usize, usize),
+    Mail(usize, usize),
+    EndTurn(usize),
+    Deed(usize),
+    Admit(usize),
+    LateAck(usize, u64),
+}
+
+/// Rooms by hash: how often each shard has added it.
+type Table = BTreeMap<u64, [u32; 4]>;
+
+struct View {
+    table: Rc<RefCell<Table>>,
+    shard: usize,
+}
+
+impl Directory for View {
+    fn add(&mut self, hash: u64) {
+        self.table.borrow_mut().entry(hash).or_default()[self.shard] += 1;
+    }
+
+    fn remove(&mut self, hash: u64) {
+        let mut table = self.table.borrow_mut();
+        let row = table.get_mut(&hash).expect("removed what was added");
+        row[self.shard] -= 1;
+        if *row == [0; 4] {
+            table.remove(&hash);
+        }
+    }
+
+    fn shards(&self, hash: u64) -> ShardSet {
+        let table = self.table.borrow();
+        let row = table.get(&hash).copied().unwrap_or_default();
+        let bits = row.iter().enumerate();
+        bits.fold(0, |set, (at, n)| set | ShardSet::from(*n > 0) << at)
+    }
+}
+
+/// See the module's text.
+pub(super) struct World {
+    pub(super) now: Tick,
+    tasks: BTreeMap<(u64, u64), Task>,
+    serial: u64,
+    pub(super) random: Random,
+    pub(super) config: Config,
+    pub(super) hubs: Vec<Hub>,
+    table: Rc<RefCell<Table>>,
+    /// Hubs whose turn will end.
+    pub(super) turns: Vec<bool>,
+    pub(super) mail: BTreeMap<(usize, usize), VecDeque<Mail>>,
+    pub(super) last_mail: BTreeMap<(usize, usize), u64>,
+    /// Where the mail being taken comes from.
+    pub(super) arriving: Option<usize>,
+    pub(super) net: Net,
+    pub(super) clients: Vec<Client>,
+    /// Parked GETs, by hub and session.
+    pub(super) parked: BTreeMap<(usize, u64), usize>,
+    /// Clients whose POST is being read.
+    pub(super) posting: BTreeSet<usize>,
+    pub(super) oracle: Oracle,
+    log: Log,
+    /// Milliseconds a message or a decision takes, at most; and how coarse time is.
+    pub(super) lag: u64,
+    grain: u64,
+    pub(super) mail_lag: u64,
+    clients_max: usize,
+    /// Clients and the application still begin new things.
+    pub(super) playing: bool,
+    pub(super) numbers: u64,
+    fault: Fault,
+    /// Mails until the fault; 0 when it has struck.
+    fault_after: u64,
+}
+
+fn config(random: &mut Random) -> Config {
+    let ms = |random: &mut Random, low, high| Duration::from_millis(random.between(low, high));
+    Config {
+        ping_interval: ms(random, 300, 2_000),
+        ping_timeout: ms(random, 400, 1_200),
+        upgrade_timeout: ms(random, 300, 900),
+        connect_timeout: ms(random, 400, 2_000),
+        limits: Limits {
+            outbox_bytes: random.between(6_000, 150_000) as usize,
+            attachments: 4,
+            attachments_wait: ms(random, 100, 600),
+            rooms_per_socket: random.between(1, 5) as usize,
+            acks_per_socket: random.between(1, 6) as usize,
+            ..Limits::default()
+        },
+        ..Config::default()
+    }
+}
+
+impl World {
+    pub(super) fn new(options: &Options) -> Self {
+        let mut random = Random::new(options.seed);
+        let shards = random.between(1, 4) as usize;
+        let config = config(&mut random);
+        let table = Rc::new(RefCell::new(Table::new()));
+        let seed = random.next();
+        let hub = |shard: usize| {
+            let mut entropy = random.fork();
+            let namespace = |name: &&str| Namespace {
+                name: Box::from(*name),
+                gated: *name == "/gate",
+            };
+            Hub::new(Setup {
+                config: config.clone(),
+                shard: ShardId(shard as u8),
+                shards,
+                mode: Mode::SocketIo(NAMESPACES.iter().map(namespace).collect()),
+                seed,
+                directory: Box::new(View {
+                    table: Rc::clone(&table),
+                    shard,
+                }),
+                entropy: Box::new(move |out| entropy.fill(out)),
+            })
+        };
+        let hubs: Vec<_> = (0..shards).map(hub).collect();
+        Self {
+            now: Tick(0),
+            tasks: BTreeMap::new(),
+            serial: 0,
+            oracle: Oracle::new(config.clone(), shards),
+            config,
+            hubs,
+            table,
+            turns: alloc::vec![false; shards],
+            mail: BTreeMap::new(),
+            last_mail: BTreeMap::new(),
+            arriving: None,
+            net: Net::default(),
+            clients: Vec::new(),
+            parked: BTreeMap::new(),
+            posting: BTreeSet::new(),
+            log: Log::new(),
+            lag: random.between(1, 20),
+            grain: random.between(1, 6),
+            mail_lag: random.between(1, 90),
+            clients_max: random.between(2, 12) as usize,
+            playing: true,
+            numbers: 0,
+            fault: options.fault,
+            fault_after: random.between(3, 20),
+            random,
+        }
+    }
+
+    // ---- what the other parts use ----
+
+    /// Something is to happen `wait` milliseconds from now; time is coarse, so that much of it
+    /// happens together and falls into one turn.
+    pub(super) fn after(&mut self, wait: u64, task: Task) {
+        let at = (self.now.0 + wait).next_multiple_of(self.grain);
+        self.serial += 1;
+        self.tasks.insert((at, self.serial), task);
+    }
+
+    /// Something is to happen as soon as messages and decisions take.
+    pub(super) fn soon(&mut self, task: Task) {
+        let wait = self.random.between(1, self.lag);
+        self.after(wait, task);
+    }
+
+    pub(super) fn log(&mut self, what: fmt::Arguments<'_>) {
+        self.log.line(self.now, what);
+    }
+
+    pub(super) const fn number(&mut self) -> u64 {
+        self.numbers += 1;
+        self.numbers
+    }
+
+    // ---- a run ----
+
+    /// Plays, lets everything settle, and clears up.
+    pub(super) fn run(&mut self, steps: u64) {
+        self.after(0, Task::Arrive);
+        for hub in 0..self.hubs.len() {
+            self.after(5, Task::Deed(hub));
+        }
+        for _ in 0..steps {
+            self.step();
+        }
+        self.playing = false;
+        self.run_for(4_000);
+        self.settled();
+        self.leave();
+        let config = &self.config;
+        let heart = config.ping_interval + 2 * config.ping_timeout;
+        self.run_for(45_000 + heart.as_millis() as u64);
+        self.cleared();
+    }
+
+    fn run_for(&mut self, ms: u64) {
+        let end = self.now.0 + ms;
+        while self.oracle.fault.is_none() && self.next() <= end {
+            self.step();
+        }
+        self.now = self.now.max(Tick(end));
+    }
+
+    fn hub_due(&self) -> Option<(Tick, usize)> {
+        let hubs = self.hubs.iter().enumerate();
+        hubs.filter_map(|(at, hub)| Some((hub.deadline()?, at)))
+            .min()
+    }
+
+    fn next(&self) -> u64 {
+        let task = self.tasks.keys().next().map_or(u64::MAX, |(at, _)| *at);
+        let hub = self.hub_due().map_or(u64::MAX, |(at, _)| at.0);
+        task.min(hub)
+    }
+
+    /// The next thing happens.
+    fn step(&mut self) {
+        if self.oracle.fault.is_some() {
+            return;
+        }
+        let at = self.tasks.keys().next().copied();
+        if let Some((due, hub)) = self.hub_due()
+            && at.is_none_or(|(at, _)| due.0 <= at)
+        {
+            self.now = self.now.max(due);
+            self.hubs[hub].advance(self.now);
+            self.drain(hub);
+            self.touch(hub);
+            self.oracle.check_time(self.now);
+            return;
+        }
+        let Some((at, task)) = self.tasks.pop_first() else {
+            return;
+        };
+        self.now = self.now.max(Tick(at.0));
+        self.perform(task);
+    }
+
+    fn perform(&mut self, task: Task) {
+        match task {
+            Task::Arrive => self.arrivals(),
+            Task::Act(client) => self.act(client),
+            Task::Read(conn) => self.read(conn),
+            Task::Recv(conn) => self.recv(conn),
+            Task::Writable(conn) => self.writable(conn),
+            Task::Get(client) => self.get(client),
+            Task::Post(client, body) => self.post(client, body),
+            Task::PostBody(client, body) => self.post_body(client, &body),
+            Task::Posted(client, right) => self.posted(client, right),
+            Task::Answer(client, body) => self.answered(client, body),
+            Task::Say(client, packet) => self.say(client, packet),
+            Task::Five(client, conn) => self.five(client, conn),
+            Task::Mail(from, to) => self.mail_arrives(from, to),
+            Task::EndTurn(hub) => self.end_turn(hub),
+            Task::Deed(hub) => self.deed(hub),
+            Task::Admit(socket) => self.admit(socket),
+            Task::LateAck(socket, id) => self.acknowledge(socket, id),
+        }
+    }
+
+    fn arrivals(&mut self) {
+        if !self.playing {
+            return;
+        }
+        let alive = self.clients.iter().filter(|client| !client.gone).count();
+        if alive < self.clients_max {
+            self.arrive();
+        }
+        let wait = self.random.between(1, 120);
+        self.after(wait, Task::Arrive);
+    }
+
+    /// The mail that really travels in place of this one.
+    pub(super) fn spoil(&mut self, from: usize, to: usize, mail: Mail) -> Vec<Mail> {
+        let publishes = matches!(mail, Mail::Publish(_));
+        if self.fault == Fault::None || self.fault_after == 0 || !publishes {
+            return [mail].into();
+        }
+        self.fault_after -= 1;
+        if self.fault_after > 0 {
+            return [mail].into();
+        }
+        let waiting = self.mail.entry((from, to)).or_default();
+        match self.fault {
+            Fault::None => [mail].into(),
+            Fault::DropMail => Vec::new(),
+            Fault::DuplicateMail => [mail.clone(), mail].into(),
+            Fault::SwapMails => match waiting.pop_back() {
+                Some(other @ Mail::Publish(_)) => [mail, other].into(),
+                other => {
+                    waiting.extend(other);
+                    self.fault_after = 1; // nothing to overtake: the next one, then
+                    [mail].into()
+                }
+            },
+        }
+    }
+
+    // ---- the end ----
+
+    /// Nothing new has happened for a while: who is there has got everything.
+    fn settled(&mut self) {
+        if let Err(missing) = self.oracle.settled() {
+            self.oracle.blame(missing);
+        }
+        let letters = self.oracle.letters_left();
+        self.oracle.expect(letters == 0, "a mail never arrived");
+    }
+
+    fn leave(&mut self) {
+        if self.random.chance(15) {
+            self.log(format_args!("the server stops"));
+            for at in 0..self.oracle.sessions.len() {
+                self.oracle.ends(at, CloseReason::ServerShuttingDown);
+            }
+            // One hub's events are another's dues: all stop, then all are drained.
+            for hub in &mut self.hubs {
+                hub.shut_down(self.now);
+            }
+            self.drain_all();
+        } else {
+            for client in 0..self.clients.len() {
+                self.depart(client);
+            }
+        }
+    }
+
+    fn cleared(&mut self) {
+        for at in 0..self.hubs.len() {
+            let counts = self.hubs[at].counts();
+            if counts != Counts::default() {
+                let what = format!("everybody left and hub {at} holds {counts:?}");
+                self.oracle.blame(what);
+            }
+        }
+        let rooms = self.table.borrow().len();
+        let left = [
+            ("room in the directory", rooms),
+            ("connection", self.net.open()),
+            ("parked GET", self.parked.len()),
+            ("question", self.oracle.questions_left()),
+            ("mail", self.oracle.letters_left()),
+            ("socket", self.oracle.sockets_open()),
+        ];
+        for (what, count) in left {
+            if count > 0 {
+                let what = format!("everybody left and there is a {what} ({count})");
+                self.oracle.blame(what);
+            }
+        }
+    }
+
+    pub(super) fn outcome(self) -> Outcome {
+        let failure = self.oracle.fault.as_ref().map(ToString::to_string);
+        Outcome {
+            hash: self.log.hash(),
+            sessions: self.oracle.sessions.len(),
+            packets: self.oracle.received,
+            elapsed_ms: self.now.0,
+            spoilt: self.fault != Fault::None && self.fault_after == 0,
+            failure,
+            events: self.log.into_lines(),
+        }
+    }
+}

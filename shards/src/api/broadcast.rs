@@ -1,0 +1,97 @@
+//! Answers: what can user code do with many clients at once.
+
+use std::{fmt, time::Duration};
+
+use stentor_engine::hub::{Action, Selection};
+
+use super::{
+    answers::Answers,
+    io::{EmitError, Io},
+    payload::IntoArgs,
+};
+
+/// A choice of clients of one namespace, on all shards: the official server's `BroadcastOperator`.
+///
+/// It names whom to reach, nothing is looked up before it is used, and each client is reached
+/// once however many of the rooms it is in.
+#[must_use = "a selection does nothing until something is emitted to it"]
+#[derive(Debug, Clone)]
+pub struct Broadcast {
+    io: Io,
+    to: Selection,
+    volatile: bool,
+    timeout: Option<Duration>,
+}
+
+impl Broadcast {
+    pub(crate) const fn new(io: Io, to: Selection) -> Self {
+        Self { io, to, volatile: false, timeout: None }
+    }
+
+    /// And everybody in this room. Without any room: everybody in the namespace.
+    pub fn to(mut self, room: impl fmt::Display) -> Self {
+        self.to.rooms.push(room.to_string().into());
+        self
+    }
+
+    /// The same as [`Broadcast::to`].
+    pub fn within(self, room: impl fmt::Display) -> Self {
+        self.to(room)
+    }
+
+    /// But nobody in this room. A socket's id is the room of that socket.
+    pub fn except(mut self, room: impl fmt::Display) -> Self {
+        self.to.except.push(room.to_string().into());
+        self
+    }
+
+    /// The event may be lost by clients that cannot take it now.
+    pub const fn volatile(mut self) -> Self {
+        self.volatile = true;
+        self
+    }
+
+    /// How long [`Broadcast::call`] waits for each answer; 20 s unless set.
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Sends an event. It is encoded once for all receivers.
+    ///
+    /// # Errors
+    /// [`EmitError`]; on a shard's own thread only for arguments that cannot be encoded.
+    pub fn emit(self, event: &str, args: impl IntoArgs) -> Result<(), EmitError> {
+        let encoded = args.encode()?;
+        self.io.publish(self.to, event, encoded, self.volatile)
+    }
+
+    /// Sends an event and collects everybody's answer: who answered, timed out or left.
+    pub fn call<T>(self, event: &str, args: impl IntoArgs) -> Answers<T> {
+        self.io.ask(self.to, event, args, self.volatile, self.timeout)
+    }
+
+    /// Puts everybody chosen into a room.
+    ///
+    /// # Errors
+    /// [`EmitError::MailboxFull`] from a thread that is no shard.
+    pub fn join(self, room: impl fmt::Display) -> Result<(), EmitError> {
+        self.io.act(self.to, Action::Join(vec![room.to_string().into()]))
+    }
+
+    /// Takes everybody chosen out of a room.
+    ///
+    /// # Errors
+    /// [`EmitError::MailboxFull`] from a thread that is no shard.
+    pub fn leave(self, room: impl fmt::Display) -> Result<(), EmitError> {
+        self.io.act(self.to, Action::Leave(vec![room.to_string().into()]))
+    }
+
+    /// Disconnects everybody chosen; with `close` their whole connections end.
+    ///
+    /// # Errors
+    /// [`EmitError::MailboxFull`] from a thread that is no shard.
+    pub fn disconnect(self, close: bool) -> Result<(), EmitError> {
+        self.io.act(self.to, Action::Disconnect { close })
+    }
+}

@@ -1,0 +1,237 @@
+//! Answers: how does any thread reach clients.
+//!
+//! On a shard's own thread an [`Io`] speaks to the hub at once, so that its order with
+//! [`crate::Socket::emit`] is kept; elsewhere it encodes the packet and posts it to the shards that
+//! have members, without waiting.
+
+use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
+
+use stentor_engine::{
+    hub::{Action, Emit, Hub, Mail, Publication, Selection, ShardSet},
+    id::NamespaceId,
+};
+
+use super::{
+    answers::{AckError, Answers, Source},
+    broadcast::Broadcast,
+    payload::{EncodeError, Encoded, IntoArgs},
+};
+use crate::{
+    mailbox::Full,
+    post::{Ask, Post},
+    shard::{
+        self,
+        questions::{DEFAULT_ACK_WAIT, Question},
+    },
+    shared::Shared,
+};
+
+/// Why an event was not sent.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EmitError {
+    /// The arguments cannot be encoded.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// The name is one that only the protocol uses: `connect`, `disconnect`, ….
+    #[error("{0:?} is a reserved event name")]
+    Reserved(String),
+    /// A shard has as much mail as it may; some shards may have got theirs. Only from a thread
+    /// that is no shard.
+    #[error("a shard's mailbox is full")]
+    MailboxFull,
+    /// The server has not started or has stopped.
+    #[error("the server is not running")]
+    NotRunning,
+}
+
+/// The server, for any thread: the official server's `io`.
+///
+/// Without [`Io::of`] it is the namespace `/`.
+#[derive(Clone)]
+pub struct Io {
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl fmt::Debug for Io {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Io").field("server", &self.shared.server).finish_non_exhaustive()
+    }
+}
+
+/// One namespace of the server, for any thread.
+#[derive(Debug, Clone)]
+pub struct Namespace {
+    io: Io,
+    id: Option<NamespaceId>,
+}
+
+impl Io {
+    /// The namespace of this name. Emitting to one that does not exist reaches nobody.
+    #[must_use]
+    pub fn of(&self, namespace: &str) -> Namespace {
+        Namespace { io: self.clone(), id: self.shared.namespace(namespace) }
+    }
+
+    fn root(&self) -> Broadcast {
+        Broadcast::new(self.clone(), Selection::all(NamespaceId::ROOT))
+    }
+
+    /// Everybody in a room of `/`.
+    pub fn to(&self, room: impl fmt::Display) -> Broadcast {
+        self.root().to(room)
+    }
+
+    /// Everybody in `/` who is not in this room.
+    pub fn except(&self, room: impl fmt::Display) -> Broadcast {
+        self.root().except(room)
+    }
+
+    /// Sends an event to everybody in `/`.
+    ///
+    /// # Errors
+    /// [`EmitError`].
+    pub fn emit(&self, event: &str, args: impl IntoArgs) -> Result<(), EmitError> {
+        self.root().emit(event, args)
+    }
+
+    /// Engine.IO sessions on all shards, as of their last turns.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        let counts = self.shared.sessions.iter();
+        counts.map(|count| count.load(std::sync::atomic::Ordering::Relaxed)).sum()
+    }
+
+    pub(crate) fn publish(
+        &self,
+        to: Selection,
+        event: &str,
+        Encoded { args, attachments }: Encoded,
+        volatile: bool,
+    ) -> Result<(), EmitError> {
+        if stentor_engine::sio::packet::is_reserved(event) {
+            return Err(EmitError::Reserved(event.to_owned()));
+        }
+        let Some(namespace) = self.name_of(&to)? else { return Ok(()) };
+        let emit = Emit { name: event, args: &args, attachments: &attachments, volatile };
+        if let Some(shard) = shard::current(&self.shared) {
+            shard.with_hub(|hub, now| hub.publish(now, to, &emit));
+            return Ok(());
+        }
+        let shards = self.shared.hash.shards(&to, &&*self.shared);
+        let frame = Hub::encode_event(namespace, &emit);
+        let publication = Arc::new(Publication { to, frame, volatile, question: None });
+        self.post(shards, || Post::Mail(Mail::Publish(Arc::clone(&publication))))
+    }
+
+    /// The name of the namespace that is meant; `None` if there is no such, and nobody in it.
+    fn name_of(&self, to: &Selection) -> Result<Option<&str>, EmitError> {
+        let names = self.shared.namespaces.get().ok_or(EmitError::NotRunning)?;
+        Ok(names.get(usize::from(to.namespace.0)).map(|name| &**name))
+    }
+
+    fn post(&self, shards: ShardSet, make: impl Fn() -> Post) -> Result<(), EmitError> {
+        let posts = self.shared.posts.get().ok_or(EmitError::NotRunning)?;
+        let mut result = Ok(());
+        for (shard, post) in posts.iter().enumerate() {
+            // A server with one shard keeps no directory.
+            if posts.len() == 1 || shards & 1 << shard != 0 {
+                match post.try_send(make()) {
+                    Ok(()) => {}
+                    Err(Full::Full(_)) => result = Err(EmitError::MailboxFull),
+                    Err(Full::Closed(_)) => result = Err(EmitError::NotRunning),
+                }
+            }
+        }
+        result
+    }
+
+    pub(crate) fn ask<T>(
+        &self,
+        to: Selection,
+        event: &str,
+        args: impl IntoArgs,
+        volatile: bool,
+        timeout: Option<Duration>,
+    ) -> Answers<T> {
+        let source = match args.encode() {
+            Ok(encoded) => {
+                let timeout = timeout.unwrap_or(DEFAULT_ACK_WAIT);
+                self.ask_encoded(to, event, encoded, volatile, timeout)
+            }
+            Err(error) => Source::Nobody(Some(AckError::Encode(error))),
+        };
+        Answers { source, _of: PhantomData }
+    }
+
+    fn ask_encoded(
+        &self,
+        to: Selection,
+        event: &str,
+        Encoded { args, attachments }: Encoded,
+        volatile: bool,
+        timeout: Duration,
+    ) -> Source {
+        if !matches!(self.name_of(&to), Ok(Some(_))) {
+            return Source::Nobody(None);
+        }
+        if let Some(shard) = shard::current(&self.shared) {
+            let question = Question::new(&shard, u32::MAX);
+            let emit = Emit { name: event, args: &args, attachments: &attachments, volatile };
+            let token = question.token();
+            let asked =
+                shard.with_hub(|hub, now| hub.ask_many(now, to, &emit, token, timeout));
+            question.asked(asked);
+            return Source::Here(question);
+        }
+        let (answers, receiver) = tokio::sync::mpsc::unbounded_channel();
+        let ask = Ask { to, name: event.into(), args: args.into(), attachments, timeout, answers };
+        let sent = self.shared.posts.get().map(|posts| posts[0].try_send(Post::Ask(ask)));
+        match sent {
+            Some(Ok(())) => Source::Elsewhere(receiver),
+            _ => Source::Nobody(Some(AckError::NotSent)),
+        }
+    }
+
+    pub(crate) fn act(&self, to: Selection, action: Action) -> Result<(), EmitError> {
+        if self.name_of(&to)?.is_none() {
+            return Ok(());
+        }
+        if let Some(shard) = shard::current(&self.shared) {
+            shard.with_hub(|hub, now| hub.act(now, to, action));
+            return Ok(());
+        }
+        let posts = self.shared.posts.get().ok_or(EmitError::NotRunning)?;
+        posts[0].try_send(Post::Act(to, action)).map_err(|error| match error {
+            Full::Full(_) => EmitError::MailboxFull,
+            Full::Closed(_) => EmitError::NotRunning,
+        })
+    }
+}
+
+impl Namespace {
+    /// Everybody in the namespace.
+    pub fn all(&self) -> Broadcast {
+        // An unknown namespace is one that nobody can be in.
+        let id = self.id.unwrap_or(NamespaceId(u16::MAX));
+        Broadcast::new(self.io.clone(), Selection::all(id))
+    }
+
+    /// Everybody in a room.
+    pub fn to(&self, room: impl fmt::Display) -> Broadcast {
+        self.all().to(room)
+    }
+
+    /// Everybody who is not in this room.
+    pub fn except(&self, room: impl fmt::Display) -> Broadcast {
+        self.all().except(room)
+    }
+
+    /// Sends an event to everybody in the namespace.
+    ///
+    /// # Errors
+    /// [`EmitError`].
+    pub fn emit(&self, event: &str, args: impl IntoArgs) -> Result<(), EmitError> {
+        self.all().emit(event, args)
+    }
+}

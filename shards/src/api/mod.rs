@@ -1,0 +1,15 @@
+//! Answers: what does user code hold, and what can it do with it.
+//!
+//! [`Socket`] and [`Broadcast`] are for the shard's own thread; [`Io`] is for any thread.
+
+pub(crate) mod answers;
+mod broadcast;
+mod io;
+pub(crate) mod payload;
+pub(crate) mod socket;
+
+pub use answers::{AckError, Answer, Answers, Gathered};
+pub use broadcast::Broadcast;
+pub use io::{EmitError, Io, Namespace};
+pub use payload::{Args, Binary, EncodeError, IntoArgs, Raw};
+pub use socket::{JoinError, Socket};

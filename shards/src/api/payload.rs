@@ -1,0 +1,318 @@
+//! Answers: how do Rust values become an event's arguments, and back.
+//!
+//! Arguments are JSON; [`Binary`] parts, wherever they stand in a value, travel beside it as
+//! attachments. serde has no way to hand them over, so a thread-local carries them for the length
+//! of one encode or decode.
+
+use std::{cell::RefCell, fmt};
+
+use bytes::Bytes;
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{DeserializeOwned, Error as DeError, IgnoredAny, MapAccess, SeqAccess, Visitor},
+    ser::{Error as SerError, SerializeMap},
+};
+
+/// Arguments as they are on the wire.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Encoded {
+    /// JSON values with commas between them.
+    pub(crate) args: String,
+    pub(crate) attachments: Vec<Bytes>,
+}
+
+thread_local! {
+    /// Attachments of the encode or decode that is under way.
+    static ATTACHMENTS: RefCell<Option<Vec<Bytes>>> = const { RefCell::new(None) };
+}
+
+/// Puts `attachments` in place for the length of `f`, also if `f` panics.
+fn with_attachments<R>(attachments: Vec<Bytes>, f: impl FnOnce() -> R) -> (R, Vec<Bytes>) {
+    struct Restore(Option<Vec<Bytes>>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            ATTACHMENTS.with_borrow_mut(|slot| *slot = self.0.take());
+        }
+    }
+    let _restore = Restore(ATTACHMENTS.replace(Some(attachments)));
+    let result = f();
+    (result, ATTACHMENTS.take().unwrap_or_default())
+}
+
+/// A value that cannot be an event's argument: its `Serialize` failed.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot encode the event's arguments: {0}")]
+pub struct EncodeError(#[from] serde_json::Error);
+
+/// What [`crate::Socket::emit`] takes: a reference to one value, [`Args`] of several, `()` for
+/// none, or [`Raw`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the arguments of an event",
+    label = "not a reference to a value, not `Args((a, b))`, not `()`, not `Raw`",
+    note = "pass one argument by reference: `emit(\"event\", &value)`, where the value implements serde::Serialize",
+    note = "pass several as `emit(\"event\", Args((a, b)))`, none as `emit(\"event\", ())`"
+)]
+pub trait IntoArgs {
+    #[doc(hidden)]
+    #[expect(private_interfaces, reason = "only the crate's own types implement it")]
+    fn encode(self) -> Result<Encoded, EncodeError>;
+}
+
+fn encode(value: &(impl Serialize + ?Sized)) -> Result<Encoded, EncodeError> {
+    let (args, attachments) = with_attachments(Vec::new(), || serde_json::to_string(value));
+    Ok(Encoded { args: args?, attachments })
+}
+
+#[expect(private_interfaces, reason = "sealed by it")]
+impl<T: Serialize + ?Sized> IntoArgs for &T {
+    fn encode(self) -> Result<Encoded, EncodeError> {
+        encode(self)
+    }
+}
+
+#[expect(private_interfaces, reason = "sealed by it")]
+impl IntoArgs for () {
+    fn encode(self) -> Result<Encoded, EncodeError> {
+        Ok(Encoded::default())
+    }
+}
+
+/// Several arguments: `Args((1, "two"))`. As an extractor, all of an event's arguments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Args<T>(pub T);
+
+#[expect(private_interfaces, reason = "sealed by it")]
+impl<T: Serialize> IntoArgs for Args<T> {
+    fn encode(self) -> Result<Encoded, EncodeError> {
+        let mut encoded = encode(&self.0)?;
+        let list = encoded.args.strip_prefix('[').and_then(|args| args.strip_suffix(']'));
+        match list {
+            Some(list) => encoded.args = list.to_owned(),
+            None if encoded.args == "null" => encoded.args.clear(),
+            None => {
+                let error: serde_json::Error = SerError::custom("Args must hold a tuple, a list or ()");
+                return Err(EncodeError(error));
+            }
+        }
+        Ok(encoded)
+    }
+}
+
+/// Arguments as they came, not decoded: the cheapest way to pass them on.
+///
+/// Their JSON has been checked; binary parts are beside it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Raw {
+    /// JSON values with commas between them, placeholders for binary parts included.
+    pub(crate) encoded: Encoded,
+}
+
+impl Raw {
+    /// The arguments' JSON, with commas between them.
+    #[must_use]
+    pub fn json(&self) -> &str {
+        &self.encoded.args
+    }
+
+    /// The binary parts that the placeholders in [`Raw::json`] name.
+    #[must_use]
+    pub fn attachments(&self) -> &[Bytes] {
+        &self.encoded.attachments
+    }
+
+    /// The arguments after the first. Binary parts stay whole: placeholders keep their numbers.
+    #[must_use]
+    pub fn rest(mut self) -> Self {
+        let end = stentor_engine::sio::json::first_value_end(&self.encoded.args);
+        self.encoded.args.drain(..end);
+        self
+    }
+
+    /// These arguments with one more before them.
+    #[must_use]
+    pub fn prefixed(mut self, first: &serde_json::Value) -> Self {
+        let comma = if self.encoded.args.is_empty() { "" } else { "," };
+        self.encoded.args.insert_str(0, &format!("{first}{comma}"));
+        self
+    }
+
+    /// Decodes the first argument.
+    ///
+    /// # Errors
+    /// If there is none or it is not a `T`.
+    pub fn decode<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        first(&self.encoded.args, &self.encoded.attachments)
+    }
+}
+
+#[expect(private_interfaces, reason = "sealed by it")]
+impl IntoArgs for Raw {
+    fn encode(self) -> Result<Encoded, EncodeError> {
+        Ok(self.encoded)
+    }
+}
+
+#[expect(private_interfaces, reason = "sealed by it")]
+impl IntoArgs for &Raw {
+    fn encode(self) -> Result<Encoded, EncodeError> {
+        Ok(self.encoded.clone())
+    }
+}
+
+/// Bytes that travel as a binary attachment, wherever they stand in a value.
+///
+/// A plain `Vec<u8>` is a list of numbers to serde, and so it is to the client.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Hash, PartialOrd, Ord)]
+pub struct Binary(pub Bytes);
+
+impl<T: Into<Bytes>> From<T> for Binary {
+    fn from(bytes: T) -> Self {
+        Self(bytes.into())
+    }
+}
+
+impl Serialize for Binary {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let num = ATTACHMENTS.with_borrow_mut(|attachments| {
+            let attachments = attachments.as_mut()?;
+            attachments.push(self.0.clone());
+            Some(attachments.len() - 1)
+        });
+        let num = num.ok_or_else(|| {
+            SerError::custom("Binary can only be serialized as part of an event's arguments")
+        })?;
+        let mut map = serializer.serialize_map(Some(2))?;
+        map.serialize_entry("_placeholder", &true)?;
+        map.serialize_entry("num", &num)?;
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Binary {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Placeholder {
+            _placeholder: bool,
+            num: usize,
+        }
+        let placeholder = Placeholder::deserialize(deserializer)?;
+        let part = ATTACHMENTS.with_borrow(|attachments| {
+            attachments.as_ref()?.get(placeholder.num).cloned()
+        });
+        let part = part.filter(|_| placeholder._placeholder);
+        part.map(Self).ok_or_else(|| DeError::custom("no such binary attachment"))
+    }
+}
+
+/// Arguments of this size and more are parsed with simd-json, which needs a copy it may write to;
+/// below it serde_json is faster (docs/PERFORMANCE.md, `cargo bench -p stentor-bench json`).
+pub(crate) const SIMD_BYTES: usize = 4096;
+
+/// Decodes the first of `args`.
+pub(crate) fn first<T: DeserializeOwned>(
+    args: &str,
+    attachments: &[Bytes],
+) -> Result<T, serde_json::Error> {
+    let decode = || {
+        let mut json = serde_json::Deserializer::from_str(args);
+        T::deserialize(&mut json)
+    };
+    if attachments.is_empty() && args.len() >= SIMD_BYTES {
+        return list::<First<T>>(args, attachments).map(|First(value)| value);
+    }
+    if attachments.is_empty() {
+        return decode();
+    }
+    with_attachments(attachments.to_vec(), decode).0
+}
+
+/// Decodes all of `args` as a tuple or list.
+pub(crate) fn list<T: DeserializeOwned>(
+    args: &str,
+    attachments: &[Bytes],
+) -> Result<T, serde_json::Error> {
+    let decode = || {
+        let json = format!("[{args}]");
+        if json.len() < SIMD_BYTES {
+            return serde_json::from_str(&json);
+        }
+        simd_json::serde::from_slice(&mut json.into_bytes()).map_err(DeError::custom)
+    };
+    with_attachments(attachments.to_vec(), decode).0
+}
+
+/// The first of a list; the rest is skipped.
+struct First<T>(T);
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for First<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Seq<T>(std::marker::PhantomData<T>);
+        impl<'de, T: DeserializeOwned> Visitor<'de> for Seq<T> {
+            type Value = First<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("at least one argument")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<First<T>, A::Error> {
+                let first = seq.next_element()?;
+                while seq.next_element::<IgnoredAny>()?.is_some() {}
+                first.map(First).ok_or_else(|| DeError::custom("no argument"))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<First<T>, A::Error> {
+                Err(DeError::custom("not a list"))
+            }
+        }
+        deserializer.deserialize_seq(Seq(std::marker::PhantomData))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_become_arguments() {
+        assert_eq!((&1).encode().unwrap().args, "1");
+        assert_eq!("a\"".encode().unwrap().args, r#""a\"""#);
+        assert_eq!(().encode().unwrap().args, "");
+        assert_eq!(Args((1, "b")).encode().unwrap().args, r#"1,"b""#);
+        assert_eq!(Args(()).encode().unwrap().args, "");
+        assert!(Args(5).encode().is_err());
+    }
+
+    #[test]
+    fn binary_travels_beside_the_json() {
+        let value = (Binary::from("xy"), vec![Some(Binary::from("z"))]);
+        let encoded = Args(&value).encode().unwrap();
+        assert_eq!(
+            encoded.args,
+            r#"{"_placeholder":true,"num":0},[{"_placeholder":true,"num":1}]"#
+        );
+        assert_eq!(encoded.attachments, ["xy", "z"]);
+        let back: (Binary, Vec<Option<Binary>>) = list(&encoded.args, &encoded.attachments).unwrap();
+        assert_eq!(back, value);
+        let one: Binary = first(&encoded.args, &encoded.attachments).unwrap();
+        assert_eq!(one, value.0);
+    }
+
+    #[test]
+    fn a_placeholder_without_its_part_is_an_error() {
+        assert!(first::<Binary>(r#"{"_placeholder":true,"num":3}"#, &[Bytes::new()]).is_err());
+        assert!(first::<Binary>(r#"{"_placeholder":true,"num":0}"#, &[]).is_err());
+        assert!(serde_json::to_string(&Binary::default()).is_err());
+    }
+
+    #[test]
+    fn large_and_small_arguments_decode_alike() {
+        let long = "x".repeat(SIMD_BYTES);
+        let args = format!("{{\"a\":\"{long}\"}},2");
+        let value: serde_json::Value = first(&args, &[]).unwrap();
+        assert_eq!(value["a"], long);
+        let (value, two): (serde_json::Value, u8) = list(&args, &[]).unwrap();
+        assert_eq!((value["a"].as_str(), two), (Some(&*long), 2));
+        assert!(first::<u8>(&args, &[]).is_err());
+        assert!(first::<u8>("", &[]).is_err());
+    }
+}

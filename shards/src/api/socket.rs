@@ -1,0 +1,311 @@
+//! Answers: what can user code do with one client in one namespace.
+
+use std::{
+    any::{Any, TypeId},
+    cell::RefCell,
+    collections::HashMap,
+    fmt,
+    marker::PhantomData,
+    rc::Rc,
+    time::Duration,
+};
+
+use serde::de::DeserializeOwned;
+use stentor_engine::{
+    hub::{Answer as EngineAnswer, Emit, Selection, SocketKey},
+    id::{NamespaceId, SocketId},
+    room::Change,
+};
+
+use super::{
+    answers::{AckError, Answers, Source, decode},
+    broadcast::Broadcast,
+    io::Io,
+    payload::{Encoded, IntoArgs, Raw},
+};
+use crate::{
+    handler::Handshake,
+    shard::{
+        Shard,
+        questions::{DEFAULT_ACK_WAIT, Question},
+    },
+};
+
+/// Values that user code keeps with a socket, one of each type.
+#[derive(Default)]
+pub(crate) struct Extensions(RefCell<HashMap<TypeId, Rc<dyn Any>>>);
+
+impl fmt::Debug for Extensions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Extensions({})", self.0.borrow().len())
+    }
+}
+
+/// What is left of a socket that has gone, for its disconnect handlers.
+#[derive(Debug)]
+pub(crate) struct Farewell {
+    pub(crate) id: SocketId,
+    pub(crate) rooms: Vec<Box<str>>,
+    pub(crate) extensions: Option<Rc<Extensions>>,
+    pub(crate) handshake: Option<Rc<Handshake>>,
+}
+
+/// Why a socket did not join a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum JoinError {
+    /// It is not connected (any more).
+    #[error("the socket is not connected")]
+    NotConnected,
+    /// It is in as many rooms as [`crate::Limits::rooms_per_socket`] allows, or the room's name is
+    /// longer than [`stentor_engine::limits::NAME_BYTES_MAX`] bytes.
+    #[error("the socket is in too many rooms, or the room's name is too long")]
+    Full,
+}
+
+/// One client in one namespace: the official server's `Socket`.
+///
+/// Cheap to clone, and only for the thread of its shard. Holding it after the client has gone is
+/// harmless: everything then answers "gone".
+#[derive(Clone)]
+pub struct Socket {
+    pub(crate) shard: Rc<Shard>,
+    pub(crate) key: SocketKey,
+    pub(crate) namespace: NamespaceId,
+    pub(crate) farewell: Option<Rc<Farewell>>,
+}
+
+impl fmt::Debug for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Socket").field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+impl Socket {
+    /// The public id, `socket.id` on the client. `None` if the client has gone, except in its
+    /// disconnect handlers.
+    #[must_use]
+    pub fn id(&self) -> Option<SocketId> {
+        match &self.farewell {
+            Some(farewell) => Some(farewell.id),
+            None => self.shard.hub.borrow().socket_id(self.key),
+        }
+    }
+
+    /// Whether the client is connected to the namespace.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.shard.hub.borrow().is_connected(self.key)
+    }
+
+    /// The namespace's name.
+    #[must_use]
+    pub fn namespace(&self) -> String {
+        self.shard.hub.borrow().namespace_name(self.namespace).to_owned()
+    }
+
+    /// `polling` or `websocket`, as it is now; `None` if the client has gone.
+    #[must_use]
+    pub fn transport(&self) -> Option<&'static str> {
+        let hub = self.shard.hub.borrow();
+        Some(hub.transport(hub.session_of(self.key)?)?.as_str())
+    }
+
+    /// The request the session began with, unless the server does not keep it
+    /// ([`crate::Server::keep_handshakes`]) or the client has gone.
+    #[must_use]
+    pub fn handshake(&self) -> Option<Rc<Handshake>> {
+        if let Some(farewell) = &self.farewell {
+            return farewell.handshake.clone();
+        }
+        let session = self.shard.hub.borrow().session_of(self.key)?;
+        self.shard.handshake(session)
+    }
+
+    // ---- sending ----
+
+    fn encode(event: &str, args: impl IntoArgs) -> Option<Encoded> {
+        if stentor_engine::sio::packet::is_reserved(event) {
+            tracing::error!(event, "a reserved event name cannot be emitted");
+            return None;
+        }
+        match args.encode() {
+            Ok(encoded) => Some(encoded),
+            Err(error) => {
+                tracing::error!(event, %error, "event not sent");
+                None
+            }
+        }
+    }
+
+    /// Sends an event to this client. False if it has gone, if the arguments cannot be encoded or
+    /// if the name is reserved (`connect`, `disconnect`, …); the last two are logged.
+    pub fn emit(&self, event: &str, args: impl IntoArgs) -> bool {
+        self.emit_as(event, args, false)
+    }
+
+    /// Sends an event that may be lost: it is dropped if the client cannot take it now. False if
+    /// it was.
+    pub fn emit_volatile(&self, event: &str, args: impl IntoArgs) -> bool {
+        self.emit_as(event, args, true)
+    }
+
+    fn emit_as(&self, event: &str, args: impl IntoArgs, volatile: bool) -> bool {
+        let Some(Encoded { args, attachments }) = Self::encode(event, args) else { return false };
+        let emit = Emit { name: event, args: &args, attachments: &attachments, volatile };
+        self.shard.with_hub(|hub, _| hub.emit(self.key, &emit))
+    }
+
+    /// Sends an event and waits for the client's answer, for at most 20 s.
+    ///
+    /// # Errors
+    /// [`AckError`]: every question is settled, also when the client leaves.
+    pub async fn call<T: DeserializeOwned>(
+        &self,
+        event: &str,
+        args: impl IntoArgs,
+    ) -> Result<T, AckError> {
+        self.call_timeout(DEFAULT_ACK_WAIT, event, args).await
+    }
+
+    /// The same with a wait of its own.
+    ///
+    /// # Errors
+    /// [`AckError`].
+    pub async fn call_timeout<T: DeserializeOwned>(
+        &self,
+        timeout: Duration,
+        event: &str,
+        args: impl IntoArgs,
+    ) -> Result<T, AckError> {
+        decode(self.ask(timeout, event, args).await?)
+    }
+
+    /// The same with the answer's arguments as they came.
+    ///
+    /// # Errors
+    /// [`AckError`].
+    pub async fn call_raw(
+        &self,
+        timeout: Duration,
+        event: &str,
+        args: impl IntoArgs,
+    ) -> Result<Raw, AckError> {
+        match self.ask(timeout, event, args).await? {
+            EngineAnswer::Value(args, attachments) => {
+                Ok(Raw { encoded: Encoded { args: args.into(), attachments } })
+            }
+            EngineAnswer::TimedOut => Err(AckError::TimedOut),
+            EngineAnswer::Left => Err(AckError::Disconnected),
+        }
+    }
+
+    async fn ask(
+        &self,
+        timeout: Duration,
+        event: &str,
+        args: impl IntoArgs,
+    ) -> Result<EngineAnswer, AckError> {
+        let Encoded { args, attachments } = args.encode()?;
+        let question = Question::new(&self.shard, 1);
+        let emit = Emit { name: event, args: &args, attachments: &attachments, volatile: false };
+        let token = question.token();
+        let sent =
+            self.shard.with_hub(|hub, now| hub.ask_one(now, self.key, &emit, token, timeout));
+        if !sent {
+            return Err(AckError::NotSent);
+        }
+        let source = Source::Here(question);
+        let mut answers = Answers::<()> { source, _of: PhantomData };
+        let settled = answers.next_settled().await;
+        settled.map(|(_, answer)| answer).ok_or(AckError::NotSent)
+    }
+
+    /// Everybody in these rooms but this client: `socket.to(room)`.
+    pub fn to(&self, room: impl fmt::Display) -> Broadcast {
+        self.broadcast().to(room)
+    }
+
+    /// Everybody in the namespace but this client who is not in this room.
+    pub fn except(&self, room: impl fmt::Display) -> Broadcast {
+        self.broadcast().except(room)
+    }
+
+    /// Everybody in the namespace but this client: `socket.broadcast`.
+    pub fn broadcast(&self) -> Broadcast {
+        let to = Selection { not: self.id(), ..Selection::all(self.namespace) };
+        Broadcast::new(self.io(), to)
+    }
+
+    /// The server, in this socket's namespace.
+    #[must_use]
+    pub fn io(&self) -> Io {
+        self.shard.io()
+    }
+
+    /// Everybody in the namespace, this client too.
+    pub fn all(&self) -> Broadcast {
+        Broadcast::new(self.io(), Selection::all(self.namespace))
+    }
+
+    // ---- rooms ----
+
+    /// Puts the client into a room. It is in its own room, named by its id, anyway.
+    ///
+    /// # Errors
+    /// [`JoinError`].
+    pub fn join(&self, room: impl fmt::Display) -> Result<(), JoinError> {
+        let room = room.to_string();
+        let change = self.shard.with_hub(|hub, _| {
+            if hub.is_connected(self.key) { Some(hub.join(self.key, &room)) } else { None }
+        });
+        match change {
+            None => Err(JoinError::NotConnected),
+            Some(Change::Full) => Err(JoinError::Full),
+            Some(Change::None | Change::Member | Change::Room) => Ok(()),
+        }
+    }
+
+    /// Takes the client out of a room.
+    pub fn leave(&self, room: impl fmt::Display) {
+        let room = room.to_string();
+        self.shard.with_hub(|hub, _| hub.leave(self.key, &room));
+    }
+
+    /// The rooms the client is in, its own not included. In a disconnect handler: those it was in.
+    #[must_use]
+    pub fn rooms(&self) -> Vec<String> {
+        match &self.farewell {
+            Some(farewell) => farewell.rooms.iter().map(ToString::to_string).collect(),
+            None => self.shard.hub.borrow().rooms_of(self.key),
+        }
+    }
+
+    /// Removes the client from the namespace. With `close`, its whole connection ends, other
+    /// namespaces too.
+    pub fn disconnect(&self, close: bool) {
+        self.shard.with_hub(|hub, now| hub.disconnect(now, self.key, close));
+    }
+
+    // ---- data ----
+
+    /// Keeps a value with the socket, in place of the one of the same type.
+    pub fn set<T: 'static>(&self, value: T) {
+        if let Some(extensions) = self.extensions(true) {
+            extensions.0.borrow_mut().insert(TypeId::of::<T>(), Rc::new(value));
+        }
+    }
+
+    /// The value of this type that was kept.
+    #[must_use]
+    pub fn get<T: 'static>(&self) -> Option<Rc<T>> {
+        let value = self.extensions(false)?.0.borrow().get(&TypeId::of::<T>()).cloned()?;
+        value.downcast().ok()
+    }
+
+    fn extensions(&self, create: bool) -> Option<Rc<Extensions>> {
+        match &self.farewell {
+            Some(farewell) => farewell.extensions.clone(),
+            None => self.shard.extensions(self.key, create),
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Answers: what can be said on the command line.
+
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use stentor::{Limits, Server};
+
+/// A sharded Socket.IO and Engine.IO server.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve a small chat page on http://localhost:3000; works offline.
+    Demo(DemoOptions),
+    /// Serve the event contract of the load probe and of stentor-loadgen.
+    BenchServer(ServeOptions),
+    /// Serve the events that the client tests and the official Socket.IO test suite need
+    /// (scripts/clients/CONTRACT.md).
+    ContractServer(ServeOptions),
+    /// Serve an Engine.IO echo at /engine.io/, as the official Engine.IO test suite needs it.
+    EngineServer(ServeOptions),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoOptions {
+    /// Port to listen on, on 127.0.0.1.
+    #[arg(long, default_value_t = 3000)]
+    pub(crate) port: u16,
+    /// Number of shards; default: one per core.
+    #[arg(long)]
+    pub(crate) shards: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeOptions {
+    /// Address to listen on.
+    #[arg(long, default_value = "127.0.0.1")]
+    pub(crate) host: String,
+    /// Port to listen on; 0 takes a free one.
+    #[arg(long, default_value_t = 3000)]
+    pub(crate) port: u16,
+    /// Number of shards; default: one per core.
+    #[arg(long)]
+    pub(crate) shards: Option<usize>,
+    /// Milliseconds between pings.
+    #[arg(long, value_name = "MS", default_value_t = 25_000)]
+    pub(crate) ping_interval: u64,
+    /// Milliseconds a client has to answer a ping.
+    #[arg(long, value_name = "MS", default_value_t = 20_000)]
+    pub(crate) ping_timeout: u64,
+    /// Milliseconds a client has to join a namespace.
+    #[arg(long, value_name = "MS", default_value_t = 45_000)]
+    pub(crate) connect_timeout: u64,
+    /// Milliseconds an upgrade may take.
+    #[arg(long, value_name = "MS", default_value_t = 10_000)]
+    pub(crate) upgrade_timeout: u64,
+    /// Bytes of one message.
+    #[arg(long, value_name = "BYTES", default_value_t = 1_000_000)]
+    pub(crate) max_http_buffer_size: usize,
+    /// Bytes that may wait for a client that does not read.
+    #[arg(long, value_name = "BYTES", default_value_t = Limits::default().outbox_bytes)]
+    pub(crate) outbox_bytes: usize,
+    /// Do not pin shards to cores.
+    #[arg(long)]
+    pub(crate) no_pin: bool,
+}
+
+impl ServeOptions {
+    /// Applies the options.
+    pub(crate) fn configure(&self, server: Server) -> Server {
+        let ms = Duration::from_millis;
+        let limits = Limits {
+            payload_bytes: self.max_http_buffer_size,
+            outbox_bytes: self.outbox_bytes,
+            ..Limits::default()
+        };
+        let server = server
+            .listen(format!("{}:{}", self.host, self.port))
+            .ping_interval(ms(self.ping_interval))
+            .ping_timeout(ms(self.ping_timeout))
+            .connect_timeout(ms(self.connect_timeout))
+            .upgrade_timeout(ms(self.upgrade_timeout))
+            .limits(limits)
+            .pin(!self.no_pin);
+        match self.shards {
+            Some(shards) => server.shards(shards),
+            None => server,
+        }
+    }
+}

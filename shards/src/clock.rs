@@ -1,0 +1,24 @@
+//! Answers: what time is it. The only place that reads a clock.
+
+use std::time::Instant;
+
+use stentor_engine::time::Tick;
+
+/// A monotonic clock whose origin all shards of a server share.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Clock(Instant);
+
+impl Clock {
+    pub(crate) fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    pub(crate) fn now(self) -> Tick {
+        Tick(u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// The moment at which [`Clock::now`] will be at least `tick`.
+    pub(crate) fn at(self, tick: Tick) -> Option<Instant> {
+        self.0.checked_add(std::time::Duration::from_millis(tick.0))
+    }
+}

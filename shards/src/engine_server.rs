@@ -1,0 +1,161 @@
+//! Answers: how is Engine.IO used without Socket.IO.
+//!
+//! Sessions and messages, as the official `engine.io` package has them: the application gives
+//! messages their meaning.
+
+use std::{fmt, rc::Rc};
+
+use stentor_engine::{
+    error::CloseReason,
+    frame::Kind,
+    hub::{Ending, SessionKey},
+};
+
+use crate::{handler::Handshake, shard::Shard};
+
+/// A message of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Message<'a> {
+    /// Text.
+    Text(&'a str),
+    /// Bytes.
+    Binary(&'a [u8]),
+}
+
+/// One Engine.IO session. Cheap to clone, and only for the thread of its shard.
+#[derive(Clone)]
+pub struct EngineSocket {
+    shard: Rc<Shard>,
+    session: SessionKey,
+}
+
+impl fmt::Debug for EngineSocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EngineSocket").field("session", &self.session).finish_non_exhaustive()
+    }
+}
+
+impl EngineSocket {
+    /// Sends a message. False if the session has closed.
+    #[expect(clippy::must_use_candidate, reason = "sending to who has gone is no error")]
+    pub fn send(&self, message: Message<'_>) -> bool {
+        let (kind, data) = match message {
+            Message::Text(text) => (Kind::Text, text.as_bytes()),
+            Message::Binary(data) => (Kind::Binary, data),
+        };
+        self.shard.with_hub(|hub, _| hub.send(self.session, kind, data))
+    }
+
+    /// Closes the session after what is queued has been sent.
+    pub fn close(&self) {
+        self.shard.with_hub(|hub, now| {
+            hub.close(now, self.session, CloseReason::ForcedClose, Ending::Polite);
+        });
+    }
+
+    /// The session's id: a secret, whoever knows it can poll in the client's place. `None` if the
+    /// session has closed.
+    #[must_use]
+    pub fn sid(&self) -> Option<String> {
+        let sid = self.shard.hub.borrow().sid(self.session)?;
+        Some(String::from_utf8_lossy(&sid.text()).into_owned())
+    }
+
+    /// `polling` or `websocket`, as it is now.
+    #[must_use]
+    pub fn transport(&self) -> Option<&'static str> {
+        Some(self.shard.hub.borrow().transport(self.session)?.as_str())
+    }
+
+    /// The request the session began with, if the server keeps it.
+    #[must_use]
+    pub fn handshake(&self) -> Option<Rc<Handshake>> {
+        self.shard.handshake(self.session)
+    }
+
+    /// A number for the session, unique on its shard while it lives: a key for the application's
+    /// own tables.
+    #[must_use]
+    pub const fn key(&self) -> u64 {
+        self.session.to_bits()
+    }
+}
+
+/// The application of an Engine.IO server, as one shard runs it.
+#[derive(Default)]
+pub struct EngineApp {
+    pub(crate) handlers: EngineHandlers,
+}
+
+impl fmt::Debug for EngineApp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EngineApp").finish_non_exhaustive()
+    }
+}
+
+type OnMessage = Box<dyn Fn(&EngineSocket, Message<'_>)>;
+
+/// The functions it consists of.
+#[derive(Default)]
+pub(crate) struct EngineHandlers {
+    connect: Option<Box<dyn Fn(&EngineSocket)>>,
+    message: Option<OnMessage>,
+    close: Option<Box<dyn Fn(&EngineSocket, CloseReason)>>,
+}
+
+impl fmt::Debug for EngineHandlers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EngineHandlers").finish_non_exhaustive()
+    }
+}
+
+impl EngineApp {
+    /// Runs when a session has begun.
+    pub fn on_connect(&mut self, handler: impl Fn(&EngineSocket) + 'static) -> &mut Self {
+        self.handlers.connect = Some(Box::new(handler));
+        self
+    }
+
+    /// Runs for every message, in order.
+    pub fn on_message(&mut self, handler: impl Fn(&EngineSocket, Message<'_>) + 'static) -> &mut Self {
+        self.handlers.message = Some(Box::new(handler));
+        self
+    }
+
+    /// Runs when a session has closed.
+    pub fn on_close(&mut self, handler: impl Fn(&EngineSocket, CloseReason) + 'static) -> &mut Self {
+        self.handlers.close = Some(Box::new(handler));
+        self
+    }
+}
+
+/// A panic of user code ends that call alone.
+fn guarded(call: impl FnOnce()) {
+    if std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)).is_err() {
+        tracing::error!("an Engine.IO handler panicked");
+    }
+}
+
+fn socket(shard: &Rc<Shard>, session: SessionKey) -> EngineSocket {
+    EngineSocket { shard: Rc::clone(shard), session }
+}
+
+impl EngineHandlers {
+    pub(crate) fn opened(&self, shard: &Rc<Shard>, session: SessionKey) {
+        if let Some(handler) = &self.connect {
+            guarded(|| handler(&socket(shard, session)));
+        }
+    }
+
+    pub(crate) fn message(&self, shard: &Rc<Shard>, session: SessionKey, message: Message<'_>) {
+        if let Some(handler) = &self.message {
+            guarded(|| handler(&socket(shard, session), message));
+        }
+    }
+
+    pub(crate) fn closed(&self, shard: &Rc<Shard>, session: SessionKey, reason: CloseReason) {
+        if let Some(handler) = &self.close {
+            guarded(|| handler(&socket(shard, session), reason));
+        }
+    }
+}

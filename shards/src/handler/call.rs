@@ -1,0 +1,210 @@
+//! Answers: how is any function with any parameters called in one way.
+
+use std::{future::Future, marker::PhantomData, pin::Pin, rc::Rc};
+
+use bytes::Bytes;
+use stentor_engine::{error::CloseReason, hub::Incoming};
+
+use super::extract::{FromContext, Reject};
+use crate::api::Socket;
+
+/// Why a handler is called.
+#[derive(Debug)]
+pub enum Cause<'a> {
+    #[doc(hidden)]
+    Event { name: &'a str, incoming: &'a Incoming<'a> },
+    #[doc(hidden)]
+    Connect { auth: Option<&'a str> },
+    #[doc(hidden)]
+    Disconnect { reason: CloseReason },
+}
+
+/// What a handler's parameters are made from.
+#[derive(Debug)]
+pub struct Context<'a> {
+    pub(crate) socket: &'a Socket,
+    pub(crate) cause: Cause<'a>,
+}
+
+impl Context<'_> {
+    /// The arguments' JSON with commas between them, and the binary parts.
+    pub(crate) fn args(&self) -> (&str, &[Bytes]) {
+        match &self.cause {
+            Cause::Event { incoming, .. } => {
+                (&incoming.text[incoming.args.clone()], &incoming.attachments)
+            }
+            Cause::Connect { auth } => (auth.unwrap_or("{}"), &[]),
+            Cause::Disconnect { .. } => ("", &[]),
+        }
+    }
+}
+
+pub(crate) type LocalFuture<R> = Pin<Box<dyn Future<Output = R>>>;
+
+/// What calling a handler came to.
+pub(crate) enum Outcome<R> {
+    /// It was not called.
+    Rejected(Reject),
+    /// It has returned.
+    Done(R),
+    /// It has not begun: the future has yet to be polled.
+    Begun(LocalFuture<R>),
+}
+
+/// A handler whose parameters' types have been erased.
+pub(crate) trait Call<R> {
+    fn call(&self, context: &Context<'_>) -> Outcome<R>;
+}
+
+/// An `async` function or closure whose parameters are [`FromContext`].
+///
+/// Nothing needs to be `Send`: handlers and their futures never leave their shard's thread.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an async handler returning what is needed here",
+    label = "not an async function of extractors",
+    note = "write `async |s: Socket, Data(x): Data<T>| …` with up to six parameters; for a function without async use `on_sync`",
+    note = "each parameter must implement FromContext, the result IntoReply (for auth: ConnectReply)"
+)]
+pub trait AsyncHandler<Params, R>: 'static {
+    #[doc(hidden)]
+    #[expect(private_interfaces, reason = "only the crate's own impls exist")]
+    fn begin(self: &Rc<Self>, context: &Context<'_>) -> Outcome<R>;
+}
+
+/// A function or closure, not `async`, whose parameters are [`FromContext`]: the fast path, called
+/// without allocating a future.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a handler returning what is needed here",
+    label = "not a function of extractors",
+    note = "write `|s: Socket, Data(x): Data<T>| …` with up to six parameters; for an async function use `on`",
+    note = "each parameter must implement FromContext and the result IntoReply"
+)]
+pub trait SyncHandler<Params, R>: 'static {
+    #[doc(hidden)]
+    #[expect(private_interfaces, reason = "only the crate's own impls exist")]
+    fn run(&self, context: &Context<'_>) -> Outcome<R>;
+}
+
+macro_rules! handlers {
+    ($($param:ident),*) => {
+        #[expect(private_interfaces, reason = "sealed by it")]
+        impl<F, R, $($param),*> AsyncHandler<($($param,)*), R> for F
+        where
+            F: AsyncFn($($param),*) -> R + 'static,
+            R: 'static,
+            $($param: FromContext + 'static),*
+        {
+            #[expect(non_snake_case, unused_variables, reason = "type parameters name the values")]
+            fn begin(self: &Rc<Self>, context: &Context<'_>) -> Outcome<R> {
+                $(let $param = match $param::from_context(context) {
+                    Ok(value) => value,
+                    Err(reject) => return Outcome::Rejected(reject),
+                };)*
+                // The future borrows the function, so it takes it along.
+                let function = Rc::clone(self);
+                Outcome::Begun(Box::pin(async move { function($($param),*).await }))
+            }
+        }
+
+        #[expect(private_interfaces, reason = "sealed by it")]
+        impl<F, R, $($param),*> SyncHandler<($($param,)*), R> for F
+        where
+            F: Fn($($param),*) -> R + 'static,
+            $($param: FromContext),*
+        {
+            #[expect(non_snake_case, unused_variables, reason = "type parameters name the values")]
+            fn run(&self, context: &Context<'_>) -> Outcome<R> {
+                $(let $param = match $param::from_context(context) {
+                    Ok(value) => value,
+                    Err(reject) => return Outcome::Rejected(reject),
+                };)*
+                Outcome::Done(self($($param),*))
+            }
+        }
+    };
+}
+
+handlers!();
+handlers!(A);
+handlers!(A, B);
+handlers!(A, B, C);
+handlers!(A, B, C, D);
+handlers!(A, B, C, D, E);
+handlers!(A, B, C, D, E, G);
+
+/// An async handler as a [`Call`].
+pub(crate) struct Awaited<F, P, R> {
+    pub(crate) handler: Rc<F>,
+    pub(crate) _of: PhantomData<fn(P) -> R>,
+}
+
+/// What turns a handler's own result into what the caller wants.
+pub(crate) trait Convert<R> {
+    fn convert(self) -> R;
+}
+
+impl<T: super::IntoReply> Convert<super::Reply> for T {
+    fn convert(self) -> super::Reply {
+        self.into_reply()
+    }
+}
+
+/// The verdict on a connecting client.
+#[derive(Debug)]
+pub(crate) struct Verdict(pub(crate) Result<(), super::Refused>);
+
+/// Results of auth handlers: a type of its own, because `Result<(), E>` is a reply too.
+pub(crate) struct AsVerdict<T>(pub(crate) T);
+
+impl<T: super::ConnectReply> Convert<Verdict> for AsVerdict<T> {
+    fn convert(self) -> Verdict {
+        Verdict(self.0.into_verdict())
+    }
+}
+
+fn converted<T: 'static, R: 'static>(
+    outcome: Outcome<T>,
+    convert: impl FnOnce(T) -> R + 'static,
+) -> Outcome<R> {
+    match outcome {
+        Outcome::Rejected(reject) => Outcome::Rejected(reject),
+        Outcome::Done(value) => Outcome::Done(convert(value)),
+        Outcome::Begun(future) => Outcome::Begun(Box::pin(async move { convert(future.await) })),
+    }
+}
+
+impl<F, P, T> Call<super::Reply> for Awaited<F, P, T>
+where
+    F: AsyncHandler<P, T>,
+    T: super::IntoReply + 'static,
+{
+    fn call(&self, context: &Context<'_>) -> Outcome<super::Reply> {
+        converted(self.handler.begin(context), Convert::convert)
+    }
+}
+
+impl<F, P, T> Call<Verdict> for Awaited<F, P, T>
+where
+    F: AsyncHandler<P, T>,
+    T: super::ConnectReply + 'static,
+{
+    fn call(&self, context: &Context<'_>) -> Outcome<Verdict> {
+        converted(self.handler.begin(context), |value| AsVerdict(value).convert())
+    }
+}
+
+/// A handler that is not async as a [`Call`].
+pub(crate) struct Called<F, P, R> {
+    pub(crate) handler: F,
+    pub(crate) _of: PhantomData<fn(P) -> R>,
+}
+
+impl<F, P, T> Call<super::Reply> for Called<F, P, T>
+where
+    F: SyncHandler<P, T>,
+    T: super::IntoReply + 'static,
+{
+    fn call(&self, context: &Context<'_>) -> Outcome<super::Reply> {
+        converted(self.handler.run(context), Convert::convert)
+    }
+}

@@ -1,0 +1,214 @@
+//! Answers: how does a handler say what it wants to be given.
+//!
+//! Each parameter of a handler is made from the event's [`Context`]; one that cannot be made means
+//! that the handler is not called and the event fails, alone.
+
+use std::{any::type_name, fmt, rc::Rc};
+
+use serde::de::DeserializeOwned;
+use stentor_engine::error::CloseReason;
+
+use super::{
+    call::{Cause, Context},
+    handshake::Handshake,
+};
+use crate::api::{
+    Args, Io, Raw, Socket,
+    payload::{self, Encoded, IntoArgs},
+};
+
+/// Why a handler's parameter could not be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Reject(pub(crate) String);
+
+impl Reject {
+    /// A reason in words; it is logged and sent to a client that asked for an acknowledgement.
+    pub fn new(reason: impl Into<String>) -> Self {
+        Self(reason.into())
+    }
+}
+
+/// A type that a handler can have as a parameter.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a handler's parameter",
+    note = "parameters are Socket, Io, Data<T>, Args<T>, Raw, Auth<T>, State<T>, Local<T>, AckHandle, EventName, Reason, Rc<Handshake>, or an Option of one of them",
+    note = "a plain value must be wrapped: `Data(name): Data<String>`"
+)]
+pub trait FromContext: Sized {
+    /// Makes the parameter.
+    ///
+    /// # Errors
+    /// Why it cannot be made.
+    fn from_context(context: &Context<'_>) -> Result<Self, Reject>;
+}
+
+/// The event's first argument, or the connection's credentials, as a `T`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Data<T>(pub T);
+
+/// The object that the client sent when it connected (`auth` in the JavaScript client).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Auth<T>(pub T);
+
+/// State of the server, given to [`crate::Server::state`]: one for all shards, cloned out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct State<T>(pub T);
+
+/// State of the shard, given to [`crate::App::local`]: needs no lock and need not be `Send`.
+#[derive(Debug, Clone)]
+pub struct Local<T>(pub Rc<T>);
+
+impl<T> std::ops::Deref for Local<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+/// Why a client left, with the official strings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reason(pub CloseReason);
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.as_str())
+    }
+}
+
+/// The event's name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventName(pub String);
+
+/// Answers the client later, or from elsewhere on the shard. The handler should return
+/// [`super::NoAck`]; of several answers the first one counts.
+#[derive(Debug)]
+pub struct AckHandle {
+    socket: Socket,
+    id: Option<u64>,
+}
+
+impl AckHandle {
+    /// Whether the client asked for an answer.
+    #[must_use]
+    pub const fn is_wanted(&self) -> bool {
+        self.id.is_some()
+    }
+
+    /// Answers. False if no answer is wanted, if the client has gone, or if the arguments cannot
+    /// be encoded, which is logged.
+    pub fn send(self, args: impl IntoArgs) -> bool {
+        let Some(id) = self.id else { return false };
+        match args.encode() {
+            Ok(encoded) => self.socket.shard.ack(self.socket.key, id, &encoded),
+            Err(error) => {
+                tracing::error!(%error, "acknowledgement not sent");
+                false
+            }
+        }
+    }
+}
+
+fn decode<T>(result: Result<T, serde_json::Error>) -> Result<T, Reject> {
+    result.map_err(|error| Reject(format!("not a {}: {error}", type_name::<T>())))
+}
+
+impl FromContext for Socket {
+    fn from_context(context: &Context<'_>) -> Result<Self, Reject> {
+        Ok(context.socket.clone())
+    }
+}
+
+impl FromContext for Io {
+    fn from_context(context: &Context<'_>) -> Result<Self, Reject> {
+        Ok(context.socket.io())
+    }
+}
+
+impl<T: DeserializeOwned> FromContext for Data<T> {
+    fn from_context(context: &Context<'_>) -> Result<Self, Reject> {
+        let (args, attachments) = context.args();
+        decode(payload::first(args, attachments)).map(Self)
+    }
+}
+
+impl<T: DeserializeOwned> FromContext for Args<T> {
+    fn from_context(context: &Context<'_>) -> Result<Self, Reject> {
+        let (args, attachments) = context.args();
+        decode(payload::list(args, attachments)).map(Self)
+    }
+}
+
+impl FromContext for Raw {
+    fn from_context(context: &Context<'_>) -> Result<Self, Reject> {
+        let (args, attachments) = context.args();
+        Ok(Self { encoded: Encoded { args: args.to_owned(), attachments: attachments.to_vec() } })
+    }
+}
+
+impl<T: DeserializeOwned> FromContext for Auth<T> {
+    fn from_context(context: &Context<'_>) -> Result<Self, Reject> {
+        let Cause::Connect { auth } = &context.cause else {
+            return Err(Reject::new("credentials are only known while connecting"));
+        };
+        decode(serde_json::from_str(auth.unwrap_or("{}"))).map(Self)
+    }
+}
+
+impl<T: Clone + 'static> FromContext for State<T> {
+    fn from_context(context: &Context<'_>) -> Result<Self, Reject> {
+        let missing = || Reject(format!("Server::state was given no {}", type_name::<T>()));
+        context.socket.shard.states.get::<T>().cloned().map(Self).ok_or_else(missing)
+    }
+}
+
+impl<T: 'static> FromContext for Local<T> {
+    fn from_context(context: &Context<'_>) -> Result<Self, Reject> {
+        let missing = || Reject(format!("App::local was given no {}", type_name::<T>()));
+        context.socket.shard.locals.get::<T>().map(Self).ok_or_else(missing)
+    }
+}
+
+impl FromContext for AckHandle {
+    fn from_context(context: &Context<'_>) -> Result<Self, Reject> {
+        let id = match &context.cause {
+            Cause::Event { incoming, .. } => incoming.ack,
+            Cause::Connect { .. } | Cause::Disconnect { .. } => None,
+        };
+        Ok(Self { socket: context.socket.clone(), id })
+    }
+}
+
+impl FromContext for EventName {
+    fn from_context(context: &Context<'_>) -> Result<Self, Reject> {
+        match &context.cause {
+            Cause::Event { name, .. } => Ok(Self((*name).to_owned())),
+            Cause::Connect { .. } => Ok(Self("connect".to_owned())),
+            Cause::Disconnect { .. } => Ok(Self("disconnect".to_owned())),
+        }
+    }
+}
+
+impl FromContext for Reason {
+    fn from_context(context: &Context<'_>) -> Result<Self, Reject> {
+        match &context.cause {
+            Cause::Disconnect { reason } => Ok(Self(*reason)),
+            Cause::Event { .. } | Cause::Connect { .. } => {
+                Err(Reject::new("a reason is only known to disconnect handlers"))
+            }
+        }
+    }
+}
+
+impl FromContext for Rc<Handshake> {
+    fn from_context(context: &Context<'_>) -> Result<Self, Reject> {
+        context.socket.handshake().ok_or_else(|| Reject::new("the handshake is not kept"))
+    }
+}
+
+impl<T: FromContext> FromContext for Option<T> {
+    fn from_context(context: &Context<'_>) -> Result<Self, Reject> {
+        Ok(T::from_context(context).ok())
+    }
+}

@@ -1,0 +1,21 @@
+//! Answers: which user code runs for what, and how its arguments and results are made.
+//!
+//! Handlers are registered once per namespace and shard, not per socket. It must not know about
+//! transports, connections or frames.
+
+mod call;
+mod extract;
+mod handshake;
+mod registry;
+mod reply;
+
+pub(crate) use call::{Call, Cause, LocalFuture, Outcome, Verdict};
+pub use call::{AsyncHandler, Context, SyncHandler};
+pub use extract::{
+    AckHandle, Auth, Data, EventName, FromContext, Local, Reason, Reject, State,
+};
+pub use handshake::{Handshake, Keep};
+pub use registry::{App, NamespaceBuilder};
+pub(crate) use registry::{Handlers, Locals, States};
+pub use reply::{Ack, ConnectReply, IntoReply, NoAck, Refused};
+pub(crate) use reply::Reply;

@@ -1,0 +1,201 @@
+//! Answers: which handlers does a namespace have.
+
+use std::{
+    any::{Any, TypeId},
+    collections::HashMap,
+    fmt,
+    marker::PhantomData,
+    rc::Rc,
+    sync::Arc,
+};
+
+use super::{
+    ConnectReply, IntoReply, Reply,
+    call::{AsyncHandler, Awaited, Call, Called, SyncHandler, Verdict},
+};
+
+type EventHandler = Rc<dyn Call<Reply>>;
+
+/// One namespace's handlers.
+#[derive(Default)]
+pub(crate) struct Handlers {
+    pub(crate) auth: Option<Rc<dyn Call<Verdict>>>,
+    pub(crate) connect: Vec<EventHandler>,
+    pub(crate) disconnect: Vec<EventHandler>,
+    /// By name, in the order they were registered; the first to answer, answers.
+    pub(crate) events: HashMap<Box<str>, Vec<EventHandler>, foldhash::fast::RandomState>,
+    /// For events that have no handler of their own.
+    pub(crate) fallback: Option<EventHandler>,
+}
+
+impl fmt::Debug for Handlers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handlers").field("events", &self.events.keys()).finish_non_exhaustive()
+    }
+}
+
+/// State for all shards, by type.
+#[derive(Default, Clone)]
+pub(crate) struct States(HashMap<TypeId, Arc<dyn Any + Send + Sync>>);
+
+impl States {
+    pub(crate) fn insert<T: Send + Sync + 'static>(&mut self, state: T) {
+        self.0.insert(TypeId::of::<T>(), Arc::new(state));
+    }
+
+    pub(crate) fn get<T: 'static>(&self) -> Option<&T> {
+        self.0.get(&TypeId::of::<T>())?.downcast_ref()
+    }
+}
+
+impl fmt::Debug for States {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "States({})", self.0.len())
+    }
+}
+
+/// State of one shard, by type.
+#[derive(Default)]
+pub(crate) struct Locals(HashMap<TypeId, Rc<dyn Any>>);
+
+impl Locals {
+    pub(crate) fn get<T: 'static>(&self) -> Option<Rc<T>> {
+        self.0.get(&TypeId::of::<T>())?.clone().downcast().ok()
+    }
+}
+
+impl fmt::Debug for Locals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Locals({})", self.0.len())
+    }
+}
+
+/// The application, as one shard runs it: built on every shard's thread by the closure given to
+/// [`crate::Server::app`].
+#[derive(Debug)]
+pub struct App {
+    pub(crate) namespaces: Vec<(Box<str>, Handlers)>,
+    pub(crate) locals: Locals,
+}
+
+impl Default for App {
+    fn default() -> Self {
+        // `/` exists and comes first, as in the official server.
+        Self { namespaces: vec![("/".into(), Handlers::default())], locals: Locals::default() }
+    }
+}
+
+impl App {
+    /// A namespace, created if it is new. `/` exists anyway; a name that does not begin with `/`
+    /// gets one. Clients that ask for one that was never named here are refused.
+    pub fn ns(&mut self, name: &str) -> NamespaceBuilder<'_> {
+        let name = if name.starts_with('/') { name.to_owned() } else { format!("/{name}") };
+        let at = self.namespaces.iter().position(|(known, _)| **known == *name);
+        let at = at.unwrap_or_else(|| {
+            self.namespaces.push((name.into(), Handlers::default()));
+            self.namespaces.len() - 1
+        });
+        NamespaceBuilder { handlers: &mut self.namespaces[at].1 }
+    }
+
+    /// State of this shard for [`crate::Local`]; need not be `Send`.
+    pub fn local<T: 'static>(&mut self, state: T) -> &mut Self {
+        self.locals.0.insert(TypeId::of::<T>(), Rc::new(state));
+        self
+    }
+}
+
+/// Registers a namespace's handlers.
+#[derive(Debug)]
+pub struct NamespaceBuilder<'a> {
+    handlers: &'a mut Handlers,
+}
+
+fn awaited<F, P, T>(handler: F) -> Awaited<F, P, T> {
+    Awaited { handler: Rc::new(handler), _of: PhantomData }
+}
+
+impl NamespaceBuilder<'_> {
+    /// Decides who may join: the official server's namespace middleware. Until it is done, the
+    /// client is not connected and cannot send or join rooms. Replaces an earlier one.
+    pub fn auth<F, P, T>(self, handler: F) -> Self
+    where
+        F: AsyncHandler<P, T>,
+        P: 'static,
+        T: ConnectReply + 'static,
+    {
+        self.handlers.auth = Some(Rc::new(awaited(handler)));
+        self
+    }
+
+    /// Runs when a client has joined.
+    pub fn on_connect<F, P, T>(self, handler: F) -> Self
+    where
+        F: AsyncHandler<P, T>,
+        P: 'static,
+        T: IntoReply + 'static,
+    {
+        self.handlers.connect.push(Rc::new(awaited(handler)));
+        self
+    }
+
+    /// Runs when a client has left, whatever the reason. It is out of its rooms already; which
+    /// they were, its data and its id can still be read.
+    pub fn on_disconnect<F, P, T>(self, handler: F) -> Self
+    where
+        F: AsyncHandler<P, T>,
+        P: 'static,
+        T: IntoReply + 'static,
+    {
+        self.handlers.disconnect.push(Rc::new(awaited(handler)));
+        self
+    }
+
+    fn add(self, event: &str, handler: EventHandler) -> Self {
+        assert!(
+            !stentor_engine::sio::packet::is_reserved(event),
+            "{event:?} is a reserved event name and never comes from a client"
+        );
+        self.handlers.events.entry(event.into()).or_default().push(handler);
+        self
+    }
+
+    /// Runs for an event. Handlers of one client *start* in the order of its events, always; one
+    /// that awaits lets the next start.
+    ///
+    /// # Panics
+    /// If the name is reserved (`connect`, `disconnect`, …).
+    pub fn on<F, P, T>(self, event: &str, handler: F) -> Self
+    where
+        F: AsyncHandler<P, T>,
+        P: 'static,
+        T: IntoReply + 'static,
+    {
+        self.add(event, Rc::new(awaited(handler)))
+    }
+
+    /// Runs for an event, without a future: the fast path. It must not block: while it runs, so
+    /// waits its whole shard.
+    ///
+    /// # Panics
+    /// If the name is reserved (`connect`, `disconnect`, …).
+    pub fn on_sync<F, P, T>(self, event: &str, handler: F) -> Self
+    where
+        F: SyncHandler<P, T>,
+        P: 'static,
+        T: IntoReply + 'static,
+    {
+        self.add(event, Rc::new(Called { handler, _of: PhantomData }))
+    }
+
+    /// Runs for events that have no handler of their own; [`crate::EventName`] says which it is.
+    pub fn on_fallback<F, P, T>(self, handler: F) -> Self
+    where
+        F: AsyncHandler<P, T>,
+        P: 'static,
+        T: IntoReply + 'static,
+    {
+        self.handlers.fallback = Some(Rc::new(awaited(handler)));
+        self
+    }
+}

@@ -1,0 +1,384 @@
+//! Answers: what does HTTP say: long-polling, the application's own pages, and WebSocket requests
+//! that come late on a connection.
+//!
+//! hyper reads and writes; this module turns requests into [`PollKind`]s and [`Reply`]s into
+//! responses. It must not know about handlers or packets.
+
+use std::{
+    convert::Infallible, future::Future, net::SocketAddr, pin::Pin, rc::Rc, sync::Arc,
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Either, Full, combinators::UnsyncBoxBody};
+use hyper::body::{Body, Incoming};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use stentor_engine::{
+    eio::handshake::{Refusal, Request as Query, Transport},
+    error::PeerError,
+    id::Sid,
+};
+
+use super::replay::Replay;
+use crate::{
+    post::{PollKind, Reply},
+    shard::Shard,
+};
+
+/// Time to a complete head, also between requests of one connection (reliability 1.5).
+const HEAD_WAIT: Duration = Duration::from_secs(10);
+/// Time to the next piece of a body.
+const BODY_PIECE_WAIT: Duration = Duration::from_secs(10);
+/// Time to a whole body.
+const BODY_WAIT: Duration = Duration::from_secs(60);
+/// hyper's buffer: a head must fit (431 else). Its own default is 400 KB.
+const BUFFER_BYTES: usize = 32 * 1024;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+/// A response's body: ours is one piece, the application's is its own.
+pub(crate) type ResponseBody = Either<Full<Bytes>, UnsyncBoxBody<Bytes, BoxError>>;
+type HttpFuture = Pin<Box<dyn Future<Output = Response<ResponseBody>>>>;
+/// The application's pages, as one shard serves them.
+pub(crate) type HttpService = Rc<dyn Fn(Request<Incoming>) -> HttpFuture>;
+/// Makes an [`HttpService`] on each shard.
+pub(crate) type MakeHttpService = Arc<dyn Fn() -> HttpService + Send + Sync>;
+
+/// Wraps a tower service, such as an axum router, for every shard.
+pub(crate) fn make_service<S, B>(service: S) -> MakeHttpService
+where
+    S: tower_service::Service<Request<Incoming>, Response = Response<B>> + Clone + Send + Sync + 'static,
+    S::Error: std::fmt::Display,
+    S::Future: 'static,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    Arc::new(move || {
+        let service = service.clone();
+        Rc::new(move |request| {
+            let mut service = service.clone();
+            Box::pin(async move {
+                let ready = std::future::poll_fn(|cx| service.poll_ready(cx)).await;
+                let response = match ready {
+                    Ok(()) => service.call(request).await,
+                    Err(error) => Err(error),
+                };
+                match response {
+                    Ok(response) => response.map(|body| {
+                        Either::Right(body.map_err(Into::into).boxed_unsync())
+                    }),
+                    Err(error) => {
+                        tracing::error!(%error, "the HTTP service failed");
+                        status(StatusCode::INTERNAL_SERVER_ERROR)
+                    }
+                }
+            })
+        })
+    })
+}
+
+/// Serves a connection whose first bytes were read already.
+pub(crate) fn spawn(shard: &Rc<Shard>, stream: std::net::TcpStream, read: Vec<u8>) {
+    let address = stream.peer_addr();
+    let stream = stream.set_nonblocking(true).and_then(|()| tokio::net::TcpStream::from_std(stream));
+    let (Ok(stream), Ok(address)) = (stream, address) else { return };
+    let shard = Rc::clone(shard);
+    tokio::task::spawn_local(async move {
+        let _open = Open::count(&shard);
+        let io = TokioIo::new(Replay { prefix: read.into(), stream });
+        let service = hyper::service::service_fn(|request| {
+            let shard = Rc::clone(&shard);
+            async move { Ok::<_, Infallible>(answer(&shard, address, request).await) }
+        });
+        let served = hyper::server::conn::http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_WAIT)
+            .max_buf_size(BUFFER_BYTES)
+            .serve_connection(io, service)
+            .with_upgrades()
+            .await;
+        if let Err(error) = served {
+            tracing::debug!(%error, "an HTTP connection ended");
+        }
+    });
+}
+
+/// Counts a connection while it lives.
+struct Open(Rc<Shard>);
+
+impl Open {
+    fn count(shard: &Rc<Shard>) -> Self {
+        shard.http_open.set(shard.http_open.get() + 1);
+        Self(Rc::clone(shard))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.http_open.set(self.0.http_open.get() - 1);
+    }
+}
+
+fn full(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Response<ResponseBody> {
+    let mut response = Response::new(Either::Left(Full::new(body.into())));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    if !kind.is_empty() {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    }
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+fn status(status: StatusCode) -> Response<ResponseBody> {
+    full(status, "", Bytes::new())
+}
+
+fn refused(refusal: Refusal, message: Option<&str>) -> Response<ResponseBody> {
+    let status = match refusal {
+        Refusal::Forbidden => StatusCode::FORBIDDEN,
+        _ => StatusCode::BAD_REQUEST,
+    };
+    let body = match message {
+        Some(message) => serde_json::json!({ "code": refusal.code(), "message": message }).to_string(),
+        None => refusal.body(),
+    };
+    full(status, "application/json", body)
+}
+
+fn closing(mut response: Response<ResponseBody>) -> Response<ResponseBody> {
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+fn reply(reply: Reply) -> Response<ResponseBody> {
+    match reply {
+        Reply::Payload(body) => full(StatusCode::OK, "text/plain; charset=UTF-8", body),
+        Reply::Ok | Reply::Continue => full(StatusCode::OK, "text/html", "ok"),
+        Reply::Refused(refusal) => refused(refusal, None),
+        Reply::Status(code) => {
+            status(StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR))
+        }
+    }
+}
+
+/// Answers one request.
+async fn answer(
+    shard: &Rc<Shard>,
+    address: SocketAddr,
+    request: Request<Incoming>,
+) -> Response<ResponseBody> {
+    let headers = request.headers();
+    // The first request of a connection was checked byte by byte; of later ones hyper has already
+    // hidden a Content-Length beside a Transfer-Encoding, so none may follow such a request.
+    let last = headers.contains_key(header::TRANSFER_ENCODING);
+    if request.version() == http::Version::HTTP_11 && !headers.contains_key(header::HOST) {
+        return closing(status(StatusCode::BAD_REQUEST));
+    }
+    let response = if request.uri().path().starts_with(&*shard.config.path) {
+        engine(shard, address, request).await
+    } else if let Some(service) = &shard.http {
+        service(request).await
+    } else {
+        status(StatusCode::NOT_FOUND)
+    };
+    if last || shard.stopping.get() { closing(response) } else { response }
+}
+
+/// Answers a request for the Engine.IO path, in the official order of checks (features 2.2).
+async fn engine(
+    shard: &Rc<Shard>,
+    address: SocketAddr,
+    mut request: Request<Incoming>,
+) -> Response<ResponseBody> {
+    let query = request.uri().query().unwrap_or("").to_owned();
+    let query = Query::parse(&query);
+    let origin = request.headers().get(header::ORIGIN).map(HeaderValue::as_bytes);
+    let transport = match query.check(&shard.config.engine, origin) {
+        Ok(transport) => transport,
+        Err(refusal) => return refused(refusal, None),
+    };
+    let sid = match query.sid() {
+        Ok(sid) => sid,
+        Err(refusal) => return refused(refusal, None),
+    };
+    if fastwebsockets::upgrade::is_upgrade_request(&request) {
+        return late_upgrade(shard, address, &mut request);
+    }
+    let Some(sid) = sid else {
+        if let Err(refusal) = query.check_new(transport, request.method() == Method::GET, false) {
+            return refused(refusal, None);
+        }
+        return handshake(shard, address, &request);
+    };
+    if transport != Transport::Polling {
+        let known = wait(shard, sid, PollKind::Exists).await == Some(Reply::Ok);
+        return refused(if known { Refusal::BadRequest } else { Refusal::SessionUnknown }, None);
+    }
+    match *request.method() {
+        Method::GET => get(shard, sid).await,
+        Method::POST => post(shard, sid, request).await,
+        _ => {
+            let mut response = status(StatusCode::METHOD_NOT_ALLOWED);
+            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, POST"));
+            response
+        }
+    }
+}
+
+async fn wait(shard: &Rc<Shard>, sid: Sid, what: PollKind) -> Option<Reply> {
+    shard.poll(sid, what).await.ok()
+}
+
+/// A new session over polling. The handshake is itself a poll: what user code emits at once goes
+/// with it.
+fn handshake(
+    shard: &Rc<Shard>,
+    address: SocketAddr,
+    request: &Request<Incoming>,
+) -> Response<ResponseBody> {
+    if shard.stopping.get() {
+        return closing(status(StatusCode::SERVICE_UNAVAILABLE));
+    }
+    let head = head_of(request);
+    let kept = crate::shard::keep_handshake(shard.config.keep, head.as_bytes(), address);
+    if let Err(message) = shard.allows(kept.as_ref(), head.as_bytes(), Some(address)) {
+        return refused(Refusal::Forbidden, Some(&message));
+    }
+    let session = shard.with_hub(|hub, now| hub.open(now, None));
+    shard.begin_session(session, kept);
+    reply(Reply::Payload(shard.with_hub(|hub, _| hub.sessions().take_poll(session))))
+}
+
+/// A request's head as it may have looked on the wire.
+fn head_of(request: &Request<Incoming>) -> String {
+    let mut head = format!("{} {} HTTP/1.1\r\n", request.method(), request.uri());
+    for (name, value) in request.headers() {
+        head.push_str(name.as_str());
+        head.push_str(": ");
+        head.push_str(&String::from_utf8_lossy(value.as_bytes()));
+        head.push_str("\r\n");
+    }
+    head.push_str("\r\n");
+    head
+}
+
+/// Tells the session when a request is dropped before its end: hyper drops it when the client's
+/// connection closes.
+struct Abort<'a> {
+    shard: &'a Rc<Shard>,
+    sid: Sid,
+    what: Option<PollKind>,
+}
+
+impl Drop for Abort<'_> {
+    fn drop(&mut self) {
+        if let Some(what) = self.what.take() {
+            drop(self.shard.poll(self.sid, what));
+        }
+    }
+}
+
+async fn get(shard: &Rc<Shard>, sid: Sid) -> Response<ResponseBody> {
+    // The guard is dropped after the receiver, whose being gone is what marks the GET as aborted.
+    let mut abort = Abort { shard, sid, what: Some(PollKind::GetAborted) };
+    let receiver = shard.poll(sid, PollKind::Get);
+    let answer = receiver.await;
+    abort.what = None;
+    // The session's shard has stopped: the client will find out by its next request.
+    reply(answer.unwrap_or(Reply::Refused(Refusal::SessionUnknown)))
+}
+
+async fn post(shard: &Rc<Shard>, sid: Sid, request: Request<Incoming>) -> Response<ResponseBody> {
+    shard.uncongested().await;
+    match wait(shard, sid, PollKind::PostBegin).await {
+        Some(Reply::Continue) => {}
+        Some(other) => return closing(reply(other)),
+        None => return refused(Refusal::SessionUnknown, None),
+    }
+    let mut abort = Abort { shard, sid, what: Some(PollKind::PostFailed(PeerError::Aborted)) };
+    let kind = request.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    if kind.is_some_and(|kind| kind.starts_with(b"application/octet-stream")) {
+        abort.what = Some(PollKind::PostFailed(PeerError::ContentType));
+        return closing(status(StatusCode::BAD_REQUEST));
+    }
+    let max = shard.config.engine.limits.payload_bytes;
+    match tokio::time::timeout(BODY_WAIT, body(request.into_body(), max)).await {
+        Ok(Ok(body)) => {
+            abort.what = None;
+            let answer = wait(shard, sid, PollKind::PostBody(body)).await;
+            reply(answer.unwrap_or(Reply::Refused(Refusal::SessionUnknown)))
+        }
+        Ok(Err(BodyError::TooLarge)) => {
+            abort.what = Some(PollKind::PostFailed(PeerError::TooLarge));
+            closing(status(StatusCode::PAYLOAD_TOO_LARGE))
+        }
+        Ok(Err(BodyError::Slow)) | Err(_) => closing(status(StatusCode::REQUEST_TIMEOUT)),
+        Ok(Err(BodyError::Broken)) => closing(status(StatusCode::BAD_REQUEST)),
+    }
+}
+
+enum BodyError {
+    TooLarge,
+    Slow,
+    Broken,
+}
+
+/// Reads a body of at most `max` bytes; a longer one is refused by its header if it has one.
+async fn body(mut incoming: Incoming, max: usize) -> Result<Bytes, BodyError> {
+    if incoming.size_hint().lower() > max as u64 {
+        return Err(BodyError::TooLarge);
+    }
+    let mut whole = BytesMut::new();
+    loop {
+        let piece = tokio::time::timeout(BODY_PIECE_WAIT, incoming.frame()).await;
+        let frame = match piece {
+            Err(_) => return Err(BodyError::Slow),
+            Ok(None) => return Ok(whole.freeze()),
+            Ok(Some(Err(_))) => return Err(BodyError::Broken),
+            Ok(Some(Ok(frame))) => frame,
+        };
+        let Ok(data) = frame.into_data() else { continue };
+        if whole.len() + data.len() > max {
+            return Err(BodyError::TooLarge);
+        }
+        if whole.is_empty() && incoming.is_end_stream() {
+            return Ok(data);
+        }
+        whole.extend_from_slice(&data);
+    }
+}
+
+/// A WebSocket request on a connection that hyper reads already, as a proxy that reuses its
+/// connections sends it. The connection goes back to the shard, which judges the request as if it
+/// were the first.
+fn late_upgrade(
+    shard: &Rc<Shard>,
+    address: SocketAddr,
+    request: &mut Request<Incoming>,
+) -> Response<ResponseBody> {
+    let head = head_of(request);
+    let response = match shard.judge_late(head.as_bytes(), address) {
+        Ok(()) => fastwebsockets::upgrade::upgrade(&mut *request),
+        Err(message) => {
+            return closing(full(StatusCode::BAD_REQUEST, "text/html", message));
+        }
+    };
+    let Ok((response, upgraded)) = response else {
+        return closing(status(StatusCode::BAD_REQUEST));
+    };
+    let shard = Rc::clone(shard);
+    tokio::task::spawn_local(async move {
+        let Ok(socket) = upgraded.await else { return };
+        let upgraded = socket.into_inner().into_inner();
+        let Ok(parts) = upgraded.downcast::<TokioIo<Replay>>() else { return };
+        let Replay { prefix, stream } = parts.io.into_inner();
+        if let Ok(stream) = stream.into_std() {
+            let mut read = head.into_bytes();
+            read.extend_from_slice(&prefix);
+            read.extend_from_slice(&parts.read_buf);
+            shard.adopt(stream, read, true);
+        }
+    });
+    response.map(|_| Either::Left(Full::default()))
+}

@@ -1,0 +1,80 @@
+//! Answers: what travels between shards, and from other threads to a shard.
+
+use std::net::TcpStream;
+
+use bytes::Bytes;
+use stentor_engine::{
+    hub::{Action, Mail, Selection},
+    id::Sid,
+};
+use tokio::sync::oneshot;
+
+use crate::api::answers::Settled;
+
+/// What is in a mailbox.
+#[derive(Debug)]
+pub(crate) enum Post {
+    /// From one hub to another.
+    Mail(Mail),
+    /// A connection whose session lives here, with the bytes read from it so far. `answered` if
+    /// its WebSocket handshake has had its response.
+    Handoff { stream: TcpStream, read: Vec<u8>, answered: bool },
+    /// A polling request whose session lives here, on a connection that serves many sessions.
+    Poll(PollRequest),
+    /// A broadcast with acknowledgements, asked by a thread that is no shard.
+    Ask(Ask),
+    /// Something to be done with sockets, asked by a thread that is no shard.
+    Act(Selection, Action),
+    /// Stop serving.
+    Stop,
+}
+
+/// A long-polling request for a session, and where its answer goes.
+#[derive(Debug)]
+pub(crate) struct PollRequest {
+    pub(crate) sid: Sid,
+    pub(crate) what: PollKind,
+    pub(crate) reply: oneshot::Sender<Reply>,
+}
+
+/// What a long-polling request wants.
+#[derive(Debug)]
+pub(crate) enum PollKind {
+    /// Whether there is such a session.
+    Exists,
+    Get,
+    /// The client of a parked GET went away.
+    GetAborted,
+    /// A POST begins.
+    PostBegin,
+    /// Its body is here.
+    PostBody(Bytes),
+    /// Its body will not come: the client went away, or sent too much or the wrong type.
+    PostFailed(stentor_engine::error::PeerError),
+}
+
+/// The answer to a long-polling request.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Reply {
+    /// 200 and packets.
+    Payload(Vec<u8>),
+    /// 200 `ok`.
+    Ok,
+    /// The POST may go on.
+    Continue,
+    /// 400 or 403 with a code.
+    Refused(stentor_engine::eio::handshake::Refusal),
+    /// This status and nothing else.
+    Status(u16),
+}
+
+/// A question put to a shard by a thread that is none.
+#[derive(Debug)]
+pub(crate) struct Ask {
+    pub(crate) to: Selection,
+    pub(crate) name: Box<str>,
+    pub(crate) args: Box<str>,
+    pub(crate) attachments: Vec<Bytes>,
+    pub(crate) timeout: std::time::Duration,
+    pub(crate) answers: tokio::sync::mpsc::UnboundedSender<Settled>,
+}

@@ -1,0 +1,195 @@
+//! Answers: which connections does this shard read and write itself, and in which role.
+//!
+//! A connection owns its socket and, while a message is under way, what has arrived of it: an idle
+//! one has no buffer. Nothing here knows what a message means.
+
+use std::{
+    collections::VecDeque,
+    io::{self, IoSlice, Read, Write},
+    net,
+};
+
+use mio::{Interest, Registry, Token, net::TcpStream};
+use stentor_engine::{
+    hub::SessionKey,
+    id::ConnId,
+    limits::SLICES_MAX,
+    out::Written,
+    slab::{Key, Slab},
+    time::Tick,
+};
+
+use crate::net::ws;
+
+pub(super) type ConnKey = Key<Conn>;
+
+/// What a connection is for.
+#[derive(Debug)]
+pub(super) enum Role {
+    /// Its first request is being read.
+    Head(Vec<u8>),
+    /// It is a session's transport.
+    WebSocket { session: SessionKey, reader: ws::Reader },
+    /// It probes for a session that polls.
+    Probe { session: SessionKey, reader: ws::Reader },
+    /// The last word was said; what comes is thrown away until the peer closes too.
+    Lingering,
+}
+
+/// A connection.
+#[derive(Debug)]
+pub(super) struct Conn {
+    pub(super) stream: TcpStream,
+    pub(super) role: Role,
+}
+
+/// How long a first request may take to arrive whole (slowloris, reliability 1.5).
+const HEAD_WAIT_MS: u64 = 10_000;
+/// How long a peer may take to close after we did.
+const LINGER_WAIT_MS: u64 = 2_000;
+
+/// All connections of a shard.
+#[derive(Debug)]
+pub(super) struct Conns {
+    table: Slab<Conn>,
+    registry: Registry,
+    /// Deadlines in the order they come, because each list waits a fixed time.
+    heads: VecDeque<(Tick, ConnKey)>,
+    lingering: VecDeque<(Tick, ConnKey)>,
+}
+
+pub(super) const fn conn_id(key: ConnKey) -> ConnId {
+    ConnId(key.to_bits())
+}
+
+pub(super) const fn conn_key(id: ConnId) -> ConnKey {
+    Key::from_bits(id.0)
+}
+
+/// Keys are tokens; the two that are not have an index that no table reaches.
+#[expect(clippy::cast_possible_truncation, reason = "usize is 64 bits wide where mio runs here")]
+const fn token(key: ConnKey) -> Token {
+    Token(key.to_bits() as usize)
+}
+
+impl Conns {
+    pub(super) fn new(registry: Registry) -> Self {
+        Self {
+            table: Slab::default(),
+            registry,
+            heads: VecDeque::new(),
+            lingering: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    pub(super) fn get(&self, key: ConnKey) -> Option<&Conn> {
+        self.table.get(key)
+    }
+
+    pub(super) fn get_mut(&mut self, key: ConnKey) -> Option<&mut Conn> {
+        self.table.get_mut(key)
+    }
+
+    /// Takes a connection in. Readable and writable are both watched from the start: a write edge
+    /// comes only after a write was blocked, so watching costs nothing.
+    pub(super) fn add(&mut self, mut stream: TcpStream, role: Role, now: Tick) -> io::Result<ConnKey> {
+        let key = self.table.next_key();
+        self.registry.register(&mut stream, token(key), Interest::READABLE | Interest::WRITABLE)?;
+        if matches!(role, Role::Head(_)) {
+            self.heads.push_back((Tick(now.0 + HEAD_WAIT_MS), key));
+        }
+        self.table.insert(Conn { stream, role });
+        Ok(key)
+    }
+
+    /// Gives a connection away.
+    pub(super) fn take(&mut self, key: ConnKey) -> Option<net::TcpStream> {
+        let mut conn = self.table.remove(key)?;
+        if let Err(error) = self.registry.deregister(&mut conn.stream) {
+            tracing::debug!(%error, "deregistering a connection");
+        }
+        Some(conn.stream.into())
+    }
+
+    /// Closes a connection at once.
+    pub(super) fn drop_conn(&mut self, key: ConnKey) -> Option<Role> {
+        // Closing the descriptor takes it out of epoll: it was never duplicated.
+        self.table.remove(key).map(|conn| conn.role)
+    }
+
+    /// Says the last word and waits for the peer to close, so that no reset overtakes the word.
+    pub(super) fn finish(&mut self, key: ConnKey, last_word: &[u8], now: Tick) {
+        let Some(conn) = self.table.get_mut(key) else { return };
+        if matches!(conn.role, Role::Lingering) {
+            return;
+        }
+        let said = last_word.is_empty() || (&conn.stream).write(last_word).is_ok();
+        if !said || conn.stream.shutdown(net::Shutdown::Write).is_err() {
+            self.table.remove(key);
+            return;
+        }
+        conn.role = Role::Lingering;
+        self.lingering.push_back((Tick(now.0 + LINGER_WAIT_MS), key));
+    }
+
+    /// Reads once.
+    pub(super) fn read(&self, key: ConnKey, buf: &mut [u8]) -> Option<io::Result<usize>> {
+        let conn = self.table.get(key)?;
+        loop {
+            match (&conn.stream).read(buf) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => return Some(result),
+            }
+        }
+    }
+
+    /// Writes once.
+    pub(super) fn write(&self, key: ConnKey, slices: &[&[u8]]) -> Written {
+        let Some(conn) = self.table.get(key) else { return Written::Failed };
+        loop {
+            let written = match slices {
+                [one] => (&conn.stream).write(one),
+                many => {
+                    let mut vectors = [IoSlice::new(&[]); SLICES_MAX];
+                    for (vector, slice) in vectors.iter_mut().zip(many) {
+                        *vector = IoSlice::new(slice);
+                    }
+                    (&conn.stream).write_vectored(&vectors[..many.len().min(SLICES_MAX)])
+                }
+            };
+            return match written {
+                Ok(n) => Written::Bytes(n),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Written::Blocked,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(_) => Written::Failed,
+            };
+        }
+    }
+
+    /// The connections whose time is up: heads that did not arrive, peers that did not close.
+    pub(super) fn expired(&mut self, now: Tick) -> Vec<ConnKey> {
+        let mut expired = Vec::new();
+        while let Some((_, key)) = self.heads.pop_front_if(|(due, _)| *due <= now) {
+            if matches!(self.table.get(key), Some(Conn { role: Role::Head(_), .. })) {
+                expired.push(key);
+            }
+        }
+        while let Some((_, key)) = self.lingering.pop_front_if(|(due, _)| *due <= now) {
+            expired.push(key);
+        }
+        expired
+    }
+
+    /// When [`Conns::expired`] may have something next.
+    pub(super) fn deadline(&self) -> Option<Tick> {
+        let first = |list: &VecDeque<(Tick, ConnKey)>| list.front().map(|(due, _)| *due);
+        match (first(&self.heads), first(&self.lingering)) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! Answers: how is user code called without harm to the shard.
+//!
+//! No borrow of the hub is held while a handler runs; a panic is caught and ends that event alone.
+//! A handler's future is polled once at once: only one that really waits becomes a task.
+
+use std::{
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    rc::Rc,
+    task::{self, Poll, Waker},
+};
+
+use stentor_engine::{
+    error::CloseReason,
+    hub::{Event, Incoming, Received, SessionKey, SocketKey},
+    id::{NamespaceId, SocketId},
+    sio::packet::event_name,
+};
+
+use super::{Application, Shard};
+use crate::{
+    api::socket::{Farewell, Socket},
+    engine_server::Message,
+    handler::{Call, Cause, Context, Handlers, LocalFuture, Outcome, Refused, Reply, Verdict},
+    post::Ask,
+};
+
+/// A future that ends with `None` when it panics.
+struct Guarded<R>(LocalFuture<R>);
+
+impl<R> Future for Guarded<R> {
+    type Output = Option<R>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Option<R>> {
+        // Nothing of the shard is borrowed here, and the future is not polled again.
+        match catch_unwind(AssertUnwindSafe(|| self.0.as_mut().poll(cx))) {
+            Ok(poll) => poll.map(Some),
+            Err(_) => Poll::Ready(None),
+        }
+    }
+}
+
+/// Calls a handler and drives it as far as it goes without waiting; `finish` gets its result, now
+/// or later, or `None` if it panicked.
+fn drive<R: 'static>(
+    call: &Rc<dyn Call<R>>,
+    context: &Context<'_>,
+    finish: impl FnOnce(Option<Result<R, String>>) + 'static,
+) {
+    let outcome = catch_unwind(AssertUnwindSafe(|| call.call(context)));
+    let future = match outcome {
+        Err(_) => return finish(None),
+        Ok(Outcome::Rejected(reject)) => return finish(Some(Err(reject.0))),
+        Ok(Outcome::Done(result)) => return finish(Some(Ok(result))),
+        Ok(Outcome::Begun(future)) => future,
+    };
+    let mut future = Guarded(future);
+    match Pin::new(&mut future).poll(&mut task::Context::from_waker(Waker::noop())) {
+        Poll::Ready(result) => finish(result.map(Ok)),
+        Poll::Pending => {
+            tokio::task::spawn_local(async move { finish(future.await.map(Ok)) });
+        }
+    }
+}
+
+impl Shard {
+    fn handlers(&self, namespace: NamespaceId) -> Option<&Handlers> {
+        match &self.application {
+            Application::SocketIo(namespaces) => {
+                namespaces.get(usize::from(namespace.0)).map(|(_, handlers)| handlers)
+            }
+            Application::EngineIo(_) => None,
+        }
+    }
+
+    fn socket(self: &Rc<Self>, key: SocketKey, namespace: NamespaceId) -> Socket {
+        Socket { shard: Rc::clone(self), key, namespace, farewell: None }
+    }
+
+    /// What a packet came to reaches user code; then what followed from it.
+    pub(super) fn dispatch(self: &Rc<Self>, session: SessionKey, received: Received<'_>) {
+        match received {
+            Received::Nothing => {}
+            Received::Event(incoming) => self.event(&incoming),
+            Received::Text(text) => self.engine_message(session, Message::Text(text)),
+            Received::Binary(data) => self.engine_message(session, Message::Binary(data)),
+        }
+        self.drain_events();
+    }
+
+    fn event(self: &Rc<Self>, incoming: &Incoming<'_>) {
+        let Some(handlers) = self.handlers(incoming.namespace) else { return };
+        let name = event_name(&incoming.text, &incoming.name);
+        let known = handlers.events.get(&*name).map_or(&[][..], Vec::as_slice);
+        let fallback = handlers.fallback.as_slice();
+        let list = if known.is_empty() { fallback } else { known };
+        if list.is_empty() {
+            return; // as in the official server, an event nobody listens to is no error
+        }
+        let socket = self.socket(incoming.socket, incoming.namespace);
+        let cause = Cause::Event { name: &name, incoming };
+        let context = Context { socket: &socket, cause };
+        for (nth, handler) in list.iter().enumerate() {
+            let ack = incoming.ack.filter(|_| nth == 0);
+            let (shard, key) = (Rc::clone(self), incoming.socket);
+            let event = if ack.is_some() { Some(name.to_string()) } else { None };
+            drive(handler, &context, move |result| {
+                shard.finish_event(key, ack, event.as_deref(), result);
+            });
+        }
+    }
+
+    fn finish_event(
+        &self,
+        socket: SocketKey,
+        ack: Option<u64>,
+        event: Option<&str>,
+        result: Option<Result<Reply, String>>,
+    ) {
+        let error = match result {
+            Some(Ok(Reply::Ack(encoded))) => {
+                if let Some(id) = ack {
+                    self.ack(socket, id, &encoded);
+                }
+                return;
+            }
+            Some(Ok(Reply::Silent)) => return,
+            None => {
+                tracing::error!(event, "a handler panicked");
+                return;
+            }
+            Some(Ok(Reply::Failed(error)) | Err(error)) => error,
+        };
+        tracing::warn!(event, %error, "a handler failed");
+        if let Some(id) = ack {
+            let body = serde_json::json!({ "error": { "message": error } }).to_string();
+            self.with_hub(|hub, _| hub.ack(socket, id, &body, &[]));
+        }
+    }
+
+    /// Tells user code everything that has happened.
+    pub(super) fn drain_events(self: &Rc<Self>) {
+        loop {
+            let Some(event) = self.hub.borrow_mut().next_event() else { return };
+            match event {
+                Event::Connecting { socket, namespace, auth } => {
+                    self.connecting(socket, namespace, auth);
+                }
+                Event::Connected { socket, namespace, auth } => {
+                    self.connected(socket, namespace, auth.as_deref());
+                }
+                Event::Disconnected { socket, id, namespace, reason, rooms, connected } => {
+                    self.disconnected(socket, id, namespace, reason, rooms, connected);
+                }
+                Event::Closed { session, reason } => self.closed(session, reason),
+                Event::Ack { token, news } => self.questions.tell(token, news),
+            }
+        }
+    }
+
+    fn connecting(self: &Rc<Self>, key: SocketKey, namespace: NamespaceId, auth: Option<Box<str>>) {
+        let socket = self.socket(key, namespace);
+        let handler = self.handlers(namespace).and_then(|handlers| handlers.auth.clone());
+        let Some(handler) = handler else { return self.admit(key, namespace, auth.as_deref()) };
+        let shard = Rc::clone(self);
+        let cause = Cause::Connect { auth: auth.as_deref() };
+        let context = Context { socket: &socket, cause };
+        let credentials = auth.clone();
+        drive(&handler, &context, move |result| {
+            let refused = match result {
+                Some(Ok(Verdict(Ok(())))) => {
+                    shard.admit(key, namespace, credentials.as_deref());
+                    return shard.drain_events();
+                }
+                Some(Ok(Verdict(Err(refused)))) => refused,
+                Some(Err(reject)) => Refused::new(reject),
+                None => {
+                    tracing::error!("an auth handler panicked");
+                    Refused::new("Internal server error")
+                }
+            };
+            let data = refused.data.map(|data| data.to_string());
+            shard.with_hub(|hub, _| hub.refuse(key, &refused.message, data.as_deref()));
+            shard.extensions.borrow_mut().remove(&key.to_bits());
+        });
+    }
+
+    fn admit(self: &Rc<Self>, key: SocketKey, namespace: NamespaceId, auth: Option<&str>) {
+        if self.with_hub(|hub, now| hub.accept(now, key)) {
+            self.connected(key, namespace, auth);
+        }
+    }
+
+    fn connected(self: &Rc<Self>, key: SocketKey, namespace: NamespaceId, auth: Option<&str>) {
+        let Some(handlers) = self.handlers(namespace) else { return };
+        if handlers.connect.is_empty() {
+            return;
+        }
+        let socket = self.socket(key, namespace);
+        let context = Context { socket: &socket, cause: Cause::Connect { auth } };
+        for handler in &handlers.connect {
+            let shard = Rc::clone(self);
+            drive(handler, &context, move |result| {
+                shard.finish_event(key, None, Some("connect"), result);
+            });
+        }
+    }
+
+    /// The socket is out of every table before user code hears of it: whatever that does, nothing
+    /// of the socket stays.
+    fn disconnected(
+        self: &Rc<Self>,
+        key: SocketKey,
+        id: SocketId,
+        namespace: NamespaceId,
+        reason: CloseReason,
+        rooms: Vec<Box<str>>,
+        connected: bool,
+    ) {
+        let extensions = self.extensions.borrow_mut().remove(&key.to_bits());
+        let Some(handlers) = self.handlers(namespace) else { return };
+        if !connected || handlers.disconnect.is_empty() {
+            return;
+        }
+        let handshake = None;
+        let farewell = Some(Rc::new(Farewell { id, rooms, extensions, handshake }));
+        let socket = Socket { farewell, ..self.socket(key, namespace) };
+        let context = Context { socket: &socket, cause: Cause::Disconnect { reason } };
+        for handler in &handlers.disconnect {
+            let shard = Rc::clone(self);
+            drive(handler, &context, move |result| {
+                shard.finish_event(key, None, Some("disconnect"), result);
+            });
+        }
+    }
+
+    /// A thread that is no shard asks clients for an answer.
+    pub(super) fn ask_for(&self, ask: Ask) {
+        let Ask { to, name, args, attachments, timeout, answers } = ask;
+        let emit = stentor_engine::hub::Emit {
+            name: &name,
+            args: &args,
+            attachments: &attachments,
+            volatile: false,
+        };
+        let token = self.questions.ask_for(answers);
+        let asked = self.with_hub(|hub, now| hub.ask_many(now, to, &emit, token, timeout));
+        self.questions.asked(token, asked);
+    }
+
+    // ---- Engine.IO alone ----
+
+    /// A session has begun.
+    pub(super) fn opened(self: &Rc<Self>, session: SessionKey) {
+        if let Application::EngineIo(handlers) = &self.application {
+            handlers.opened(self, session);
+        }
+        self.drain_events();
+    }
+
+    fn engine_message(self: &Rc<Self>, session: SessionKey, message: Message<'_>) {
+        if let Application::EngineIo(handlers) = &self.application {
+            handlers.message(self, session, message);
+        }
+    }
+
+    fn closed(self: &Rc<Self>, session: SessionKey, reason: CloseReason) {
+        self.handshakes.borrow_mut().remove(&session.to_bits());
+        if let Application::EngineIo(handlers) = &self.application {
+            handlers.closed(self, session, reason);
+        }
+    }
+}

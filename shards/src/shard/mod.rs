@@ -1,0 +1,248 @@
+//! Answers: what is one shard, and how do its parts reach each other.
+//!
+//! A shard is a pinned thread with its own runtime, hub, connections and handlers. Nothing in it is
+//! shared; other threads reach it by its mailbox. The hub is borrowed for the length of one call and
+//! never while user code runs or something is awaited.
+
+mod conns;
+mod dispatch;
+mod polling;
+pub(crate) mod questions;
+mod reactor;
+mod upgrade;
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::{HashMap, VecDeque},
+    fmt,
+    rc::Rc,
+    sync::Arc,
+    task::Waker,
+};
+
+use stentor_engine::{
+    hub::{Hub, Mail, SessionKey, SocketKey},
+    id::ShardId,
+    time::Tick,
+};
+use tokio::sync::oneshot;
+
+pub(crate) use self::{
+    reactor::{Reactor, WAKER, run},
+    upgrade::handshake as keep_handshake,
+};
+use crate::{
+    api::{
+        Io,
+        payload::Encoded,
+        socket::Extensions,
+    },
+    clock::Clock,
+    config::ShardConfig,
+    engine_server::EngineHandlers,
+    handler::{Handlers, Handshake, Locals, States},
+    mailbox::Full,
+    net::http::HttpService,
+    post::{Post, Reply},
+    shared::Shared,
+};
+use conns::Conns;
+use questions::Questions;
+
+thread_local! {
+    static CURRENT: RefCell<Option<Rc<Shard>>> = const { RefCell::new(None) };
+}
+
+/// The shard whose thread this is, if it belongs to the same server.
+pub(crate) fn current(shared: &Arc<Shared>) -> Option<Rc<Shard>> {
+    let shard = CURRENT.with_borrow(Clone::clone)?;
+    (shard.shared.server == shared.server).then_some(shard)
+}
+
+/// What a shard runs: the layer that user code sees.
+#[derive(Debug)]
+pub(crate) enum Application {
+    SocketIo(Vec<(Box<str>, Handlers)>),
+    EngineIo(EngineHandlers),
+}
+
+/// See the module's text.
+pub(crate) struct Shard {
+    pub(crate) id: ShardId,
+    pub(crate) hub: RefCell<Hub>,
+    pub(crate) config: Arc<ShardConfig>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) application: Application,
+    pub(crate) states: States,
+    pub(crate) locals: Locals,
+    pub(crate) http: Option<HttpService>,
+    pub(crate) questions: Questions,
+    clock: Clock,
+    now: Cell<Tick>,
+    conns: RefCell<Conns>,
+    /// Parked GETs by session.
+    parked: RefCell<HashMap<u64, oneshot::Sender<Reply>>>,
+    extensions: RefCell<HashMap<u64, Rc<Extensions>>>,
+    handshakes: RefCell<HashMap<u64, Rc<Handshake>>>,
+    /// What mailboxes had no room for, by shard. Not empty: nothing more is read from clients.
+    overflow: RefCell<Vec<VecDeque<Post>>>,
+    congested: Cell<bool>,
+    /// A turn is under way: its end will see to what is queued.
+    in_turn: Cell<bool>,
+    turn_wanted: Cell<bool>,
+    reactor: RefCell<Option<Waker>>,
+    /// HTTP connections that hyper serves.
+    pub(crate) http_open: Cell<usize>,
+    pub(crate) stopping: Cell<bool>,
+}
+
+impl fmt::Debug for Shard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shard").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// What a shard is made of.
+pub(crate) struct Parts {
+    pub(crate) id: ShardId,
+    pub(crate) hub: Hub,
+    pub(crate) config: Arc<ShardConfig>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) application: Application,
+    pub(crate) states: States,
+    pub(crate) locals: Locals,
+    pub(crate) http: Option<HttpService>,
+    pub(crate) clock: Clock,
+    pub(crate) registry: mio::Registry,
+}
+
+impl Shard {
+    pub(crate) fn new(parts: Parts) -> Rc<Self> {
+        let shards = parts.shared.sessions.len();
+        let shard = Rc::new(Self {
+            id: parts.id,
+            hub: RefCell::new(parts.hub),
+            config: parts.config,
+            shared: parts.shared,
+            application: parts.application,
+            states: parts.states,
+            locals: parts.locals,
+            http: parts.http,
+            questions: Questions::default(),
+            clock: parts.clock,
+            now: Cell::new(parts.clock.now()),
+            conns: RefCell::new(Conns::new(parts.registry)),
+            parked: RefCell::default(),
+            extensions: RefCell::default(),
+            handshakes: RefCell::default(),
+            overflow: RefCell::new((0..shards).map(|_| VecDeque::new()).collect()),
+            congested: Cell::new(false),
+            in_turn: Cell::new(false),
+            turn_wanted: Cell::new(false),
+            reactor: RefCell::new(None),
+            http_open: Cell::new(0),
+            stopping: Cell::new(false),
+        });
+        CURRENT.set(Some(Rc::clone(&shard)));
+        shard
+    }
+
+    pub(crate) fn io(&self) -> Io {
+        Io { shared: Arc::clone(&self.shared) }
+    }
+
+    /// One call of the hub, from wherever. What it queues leaves at the end of the turn.
+    pub(crate) fn with_hub<R>(&self, call: impl FnOnce(&mut Hub, Tick) -> R) -> R {
+        self.enter();
+        call(&mut self.hub.borrow_mut(), self.now.get())
+    }
+
+    /// Before anything that is done outside a turn: the time is read, and a turn will follow.
+    fn enter(&self) {
+        if !self.in_turn.get() {
+            self.now.set(self.clock.now());
+            self.want_turn();
+        }
+    }
+
+    /// Makes the reactor run a turn, soon.
+    fn want_turn(&self) {
+        if !self.turn_wanted.replace(true) {
+            if let Some(waker) = &*self.reactor.borrow() {
+                waker.wake_by_ref();
+            }
+        }
+    }
+
+    /// Answers a client's question.
+    pub(crate) fn ack(&self, socket: SocketKey, id: u64, encoded: &Encoded) -> bool {
+        self.with_hub(|hub, _| hub.ack(socket, id, &encoded.args, &encoded.attachments))
+    }
+
+    pub(crate) fn handshake(&self, session: SessionKey) -> Option<Rc<Handshake>> {
+        self.handshakes.borrow().get(&session.to_bits()).cloned()
+    }
+
+    pub(crate) fn extensions(&self, socket: SocketKey, create: bool) -> Option<Rc<Extensions>> {
+        let mut extensions = self.extensions.borrow_mut();
+        if !create {
+            return extensions.get(&socket.to_bits()).cloned();
+        }
+        self.hub.borrow().socket_id(socket)?; // not for a socket that is gone: nothing would free it
+        Some(Rc::clone(extensions.entry(socket.to_bits()).or_default()))
+    }
+
+    // ---- other shards ----
+
+    /// Posts to another shard, now or when it has room; the order to each shard is kept.
+    fn post(&self, to: ShardId, post: Post) {
+        let Some(posts) = self.shared.posts.get() else { return };
+        let Some(mailbox) = posts.get(usize::from(to.0)) else { return };
+        let mut overflow = self.overflow.borrow_mut();
+        let waiting = &mut overflow[usize::from(to.0)];
+        if !waiting.is_empty() {
+            waiting.push_back(post);
+            return;
+        }
+        match mailbox.try_send(post) {
+            // A shard that has stopped needs no more mail.
+            Ok(()) | Err(Full::Closed(_)) => {}
+            Err(Full::Full(post)) => {
+                waiting.push_back(post);
+                self.congested.set(true);
+            }
+        }
+    }
+
+    /// Tries again what mailboxes had no room for.
+    fn post_overflow(&self) {
+        if !self.congested.get() {
+            return;
+        }
+        let Some(posts) = self.shared.posts.get() else { return };
+        let mut congested = false;
+        for (mailbox, waiting) in posts.iter().zip(&mut *self.overflow.borrow_mut()) {
+            while let Some(post) = waiting.pop_front() {
+                if let Err(Full::Full(post)) = mailbox.try_send(post) {
+                    waiting.push_front(post);
+                    congested = true;
+                    break;
+                }
+            }
+        }
+        self.congested.set(congested);
+    }
+
+    fn post_mail(&self) {
+        let mail: Vec<(ShardId, Mail)> = {
+            let mut hub = self.hub.borrow_mut();
+            if !hub.has_mail() {
+                return;
+            }
+            hub.take_mail().collect()
+        };
+        for (to, mail) in mail {
+            self.post(to, Post::Mail(mail));
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Answers: what do the requests of a long-polling client do.
+//!
+//! Requests come from hyper's tasks on this shard, or as mail from a shard whose connection serves
+//! sessions of several shards. It must not know about HTTP: bodies and kinds come ready.
+
+use std::{rc::Rc, time::Duration};
+
+use bytes::Bytes;
+use stentor_engine::{
+    eio::{handshake::Refusal, payload, session::Poll},
+    error::PeerError,
+    hub::SessionKey,
+    id::Sid,
+};
+use tokio::sync::oneshot;
+
+use super::Shard;
+use crate::post::{PollKind, PollRequest, Post, Reply};
+
+impl Shard {
+    /// Sends a request to the session's shard, this one or another; the answer comes by the channel.
+    pub(crate) fn poll(self: &Rc<Self>, sid: Sid, what: PollKind) -> oneshot::Receiver<Reply> {
+        let (reply, receiver) = oneshot::channel();
+        let request = PollRequest { sid, what, reply };
+        if self.is_elsewhere(&sid) {
+            self.post(sid.shard(), Post::Poll(request));
+        } else {
+            self.enter();
+            self.poll_request(request);
+        }
+        receiver
+    }
+
+    pub(super) fn poll_request(self: &Rc<Self>, PollRequest { sid, what, reply }: PollRequest) {
+        let found = self.hub.borrow().find(&sid);
+        let Some(session) = found else {
+            let _ = reply.send(Reply::Refused(Refusal::SessionUnknown));
+            return;
+        };
+        let answer = match what {
+            PollKind::Exists => Reply::Ok,
+            PollKind::Get => match self.get(session) {
+                Some(answer) => answer,
+                None => {
+                    self.parked.borrow_mut().insert(session.to_bits(), reply);
+                    return;
+                }
+            },
+            PollKind::GetAborted => {
+                // Only if it is the one that is parked: it may have been answered meanwhile.
+                let mut parked = self.parked.borrow_mut();
+                let lost = parked.get(&session.to_bits()).is_some_and(oneshot::Sender::is_closed);
+                if lost {
+                    parked.remove(&session.to_bits());
+                    drop(parked);
+                    self.hub.borrow_mut().sessions().poll_lost(session);
+                    self.fail(session, PeerError::Aborted);
+                }
+                Reply::Ok
+            }
+            PollKind::PostBegin => self.post_begin(session),
+            PollKind::PostBody(body) => self.post_body(session, &body),
+            PollKind::PostFailed(error) => {
+                self.fail(session, error);
+                Reply::Ok
+            }
+        };
+        let _ = reply.send(answer);
+    }
+
+    /// `None`: it is parked.
+    fn get(self: &Rc<Self>, session: SessionKey) -> Option<Reply> {
+        let mut hub = self.hub.borrow_mut();
+        match hub.sessions().recv_get(session) {
+            None => Some(Reply::Refused(Refusal::SessionUnknown)),
+            Some(Ok(Poll::Park)) => None,
+            Some(Ok(Poll::Answer)) => Some(Reply::Payload(hub.sessions().take_poll(session))),
+            Some(Ok(Poll::Mismatch)) => Some(Reply::Refused(Refusal::BadRequest)),
+            Some(Err(error)) => {
+                drop(hub);
+                self.fail(session, error);
+                Some(Reply::Status(400))
+            }
+        }
+    }
+
+    fn fail(self: &Rc<Self>, session: SessionKey, error: PeerError) {
+        tracing::debug!(shard = self.id.0, ?session, %error, "closing a session");
+        self.with_hub(|hub, now| hub.fail(now, session, error));
+        self.drain_events();
+    }
+
+    fn post_begin(self: &Rc<Self>, session: SessionKey) -> Reply {
+        let begun = self.hub.borrow_mut().sessions().recv_post(session);
+        match begun {
+            None => Reply::Refused(Refusal::SessionUnknown),
+            Some(Ok(true)) => Reply::Continue,
+            Some(Ok(false)) => Reply::Refused(Refusal::BadRequest),
+            Some(Err(error)) => {
+                self.fail(session, error);
+                Reply::Status(400)
+            }
+        }
+    }
+
+    fn post_body(self: &Rc<Self>, session: SessionKey, body: &Bytes) -> Reply {
+        let Ok(text) = simdutf8::basic::from_utf8(body) else {
+            self.fail(session, PeerError::EnginePacket);
+            return Reply::Status(400);
+        };
+        for packet in payload::packets(text) {
+            if !self.hub.borrow().is_open(session) {
+                break; // what follows the close in the same payload is ignored
+            }
+            if let Err(error) = self.packet(session, packet) {
+                tracing::debug!(shard = self.id.0, ?session, %error, "closing a session");
+                self.drain_events();
+                return Reply::Status(400);
+            }
+        }
+        self.hub.borrow_mut().sessions().end_post(session);
+        Reply::Ok
+    }
+
+    fn packet(self: &Rc<Self>, session: SessionKey, packet: &str) -> Result<(), PeerError> {
+        let now = self.now.get();
+        let Some(base64) = packet.strip_prefix('b') else {
+            let received = self.hub.borrow_mut().receive_text(now, session, packet)?;
+            self.dispatch(session, received);
+            return Ok(());
+        };
+        let data = match payload::binary(base64) {
+            Ok(data) => data,
+            Err(error) => {
+                self.hub.borrow_mut().fail(now, session, error);
+                return Err(error);
+            }
+        };
+        let received = self.hub.borrow_mut().receive_binary(now, session, &data)?;
+        self.dispatch(session, received);
+        Ok(())
+    }
+
+    /// Waits while other shards are behind.
+    pub(crate) async fn uncongested(&self) {
+        while self.congested.get() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+}

@@ -1,0 +1,576 @@
+//! Answers: when does what happen on a shard.
+//!
+//! One task per shard, one *turn* per wake: mail, then what is readable, then timers, then user
+//! code's events, then one write per session that was given something. Connections have no task
+//! and no timer: their readiness comes from the shard's own epoll, which the runtime watches as one
+//! descriptor, and their deadlines from the hub's wheel.
+
+use std::{
+    future::poll_fn,
+    io,
+    ops::ControlFlow,
+    pin::Pin,
+    rc::Rc,
+    sync::atomic::Ordering,
+    task::Poll,
+    time::Duration,
+};
+
+use mio::{Events, Interest, Token, net::TcpListener};
+use stentor_engine::{
+    error::{CloseReason, PeerError},
+    frame::{Kind, write_head},
+    hub::{Client, Ending, Entry, Io, SessionKey, Signal},
+    id::ConnId,
+    out::Written,
+    slab::Key,
+    time::Tick,
+};
+use tokio::{io::unix::AsyncFd, time::Sleep};
+
+use super::{
+    Shard,
+    conns::{ConnKey, Role, conn_id, conn_key},
+};
+use crate::{
+    mailbox::Receiver,
+    net::ws::{self, Incoming, ReadLimits},
+    placement,
+    post::{Post, Reply},
+};
+
+/// The listener's token: an index and generation that no connection has.
+pub(crate) const LISTENER: Token = Token(usize::MAX);
+/// The mailbox's waker.
+pub(crate) const WAKER: Token = Token(usize::MAX - 1);
+
+/// Readiness taken in one turn; more waits for the next, so that output is never long in coming.
+const EVENTS_PER_TURN: usize = 1024;
+/// Mail taken in one turn.
+const MAIL_PER_TURN: usize = 4096;
+/// Connections accepted in one turn.
+const ACCEPTS_PER_TURN: usize = 256;
+/// Bytes of one read. Shared by all connections of the shard.
+const READ_BYTES: usize = 64 * 1024;
+/// Frames of one message (reliability 1.5): Autobahn's largest case has 65,536.
+const FRAGMENTS_MAX: usize = 65_536;
+/// After accept failed for want of descriptors or memory, it is not tried for so long.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How often a full mailbox is tried again.
+const CONGESTION_RETRY: Duration = Duration::from_millis(1);
+/// How long a stopping shard waits for last words to be fetched.
+const STOP_WAIT: Duration = Duration::from_secs(2);
+
+/// What the reactor's task owns.
+pub(crate) struct Reactor {
+    pub(crate) poll: mio::Poll,
+    pub(crate) listener: Option<TcpListener>,
+    pub(crate) mailbox: Receiver<Post>,
+}
+
+struct Turns {
+    shard: Rc<Shard>,
+    epoll: AsyncFd<mio::Poll>,
+    listener: Option<TcpListener>,
+    mailbox: Receiver<Post>,
+    events: Events,
+    buffer: Box<[u8]>,
+    /// Connections that had more to read than one turn takes.
+    unread: Vec<ConnKey>,
+    accept_more: bool,
+    accept_after: Tick,
+    sleep: Pin<Box<Sleep>>,
+    /// What the sleep is set to.
+    armed: Tick,
+}
+
+/// Runs a shard until it is told to stop.
+pub(crate) async fn run(shard: Rc<Shard>, reactor: Reactor) -> io::Result<()> {
+    let Reactor { poll, mut listener, mailbox } = reactor;
+    if let Some(listener) = &mut listener {
+        poll.registry().register(listener, LISTENER, Interest::READABLE)?;
+    }
+    let mut turns = Turns {
+        shard,
+        epoll: AsyncFd::with_interest(poll, tokio::io::Interest::READABLE)?,
+        listener,
+        mailbox,
+        events: Events::with_capacity(EVENTS_PER_TURN),
+        buffer: vec![0; READ_BYTES].into(),
+        unread: Vec::new(),
+        accept_more: false,
+        accept_after: Tick(0),
+        sleep: Box::pin(tokio::time::sleep(Duration::MAX)),
+        armed: Tick::NEVER,
+    };
+    let mut stop_at = Tick::NEVER;
+    loop {
+        turns.turn()?;
+        let shard = &turns.shard;
+        if shard.stopping.get() {
+            if stop_at == Tick::NEVER {
+                stop_at = shard.now.get().after(STOP_WAIT);
+            }
+            let busy = shard.conns.borrow().len() + shard.http_open.get() > 0;
+            if !busy || shard.now.get() >= stop_at {
+                return Ok(());
+            }
+        }
+        if turns.has_more() {
+            tokio::task::yield_now().await;
+        } else {
+            turns.wait(stop_at).await?;
+        }
+    }
+}
+
+impl Turns {
+    fn has_more(&self) -> bool {
+        let congested = self.shard.congested.get();
+        self.accept_more && self.accept_after <= self.shard.now.get()
+            || !self.mailbox.is_empty()
+            || (!self.unread.is_empty() && !congested)
+    }
+
+    /// Waits for readiness, mail, something queued, or a deadline.
+    async fn wait(&mut self, stop_at: Tick) -> io::Result<()> {
+        self.arm(stop_at);
+        let Self { shard, epoll, sleep, armed, .. } = self;
+        poll_fn(|cx| {
+            let waker = &mut *shard.reactor.borrow_mut();
+            if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+                *waker = Some(cx.waker().clone());
+            }
+            if shard.turn_wanted.get() {
+                return Poll::Ready(Ok(()));
+            }
+            // Cleared before epoll is asked: what becomes ready in between sets it again.
+            match epoll.poll_read_ready(cx) {
+                Poll::Ready(Ok(mut ready)) => {
+                    ready.clear_ready();
+                    return Poll::Ready(Ok(()));
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => {}
+            }
+            if *armed != Tick::NEVER && sleep.as_mut().poll(cx).is_ready() {
+                *armed = Tick::NEVER;
+                return Poll::Ready(Ok(()));
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Sets the one timer to the first deadline there is.
+    fn arm(&mut self, stop_at: Tick) {
+        let shard = &self.shard;
+        let mut first = shard.hub.borrow().deadline().unwrap_or(Tick::NEVER).min(stop_at);
+        if let Some(due) = shard.conns.borrow().deadline() {
+            first = first.min(due);
+        }
+        if self.accept_more {
+            first = first.min(self.accept_after);
+        }
+        if shard.congested.get() {
+            first = first.min(shard.now.get().after(CONGESTION_RETRY));
+        }
+        if first == self.armed {
+            return;
+        }
+        self.armed = Tick::NEVER;
+        if let Some(at) = (first != Tick::NEVER).then(|| shard.clock.at(first)).flatten() {
+            self.sleep.as_mut().reset(at.into());
+            self.armed = first;
+        }
+    }
+
+    fn turn(&mut self) -> io::Result<()> {
+        let shard = Rc::clone(&self.shard);
+        shard.in_turn.set(true);
+        shard.turn_wanted.set(false);
+        shard.now.set(shard.clock.now());
+        shard.post_overflow();
+        self.take_mail();
+        self.take_readiness()?;
+        if self.accept_more && self.accept_after <= shard.now.get() {
+            self.accept();
+        }
+        self.pass_time();
+        shard.end_turn();
+        shard.in_turn.set(false);
+        Ok(())
+    }
+
+    fn take_mail(&mut self) {
+        self.mailbox.begin();
+        for _ in 0..MAIL_PER_TURN {
+            let Some(post) = self.mailbox.try_recv() else { return };
+            self.shard.receive_post(post);
+            if self.shard.stopping.get() {
+                self.listener = None;
+                self.accept_more = false;
+            }
+        }
+    }
+
+    fn take_readiness(&mut self) -> io::Result<()> {
+        for key in std::mem::take(&mut self.unread) {
+            self.read(key, false);
+        }
+        let polled = self.epoll.get_mut().poll(&mut self.events, Some(Duration::ZERO));
+        match polled {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+            _ => {}
+        }
+        let events = std::mem::replace(&mut self.events, Events::with_capacity(0));
+        let mut count = 0;
+        for event in &events {
+            count += 1;
+            match event.token() {
+                WAKER => self.take_mail(),
+                LISTENER => self.accept_more = true,
+                Token(bits) => {
+                    let key = Key::from_bits(bits as u64);
+                    if event.is_writable() {
+                        self.shard.writable(key);
+                    }
+                    if event.is_readable() || event.is_read_closed() || event.is_error() {
+                        self.read(key, event.is_read_closed() || event.is_error());
+                    }
+                }
+            }
+        }
+        self.events = events;
+        if count == EVENTS_PER_TURN {
+            self.shard.turn_wanted.set(true); // there may be more than fitted
+        }
+        Ok(())
+    }
+
+    fn accept(&mut self) {
+        let Some(listener) = &self.listener else {
+            self.accept_more = false;
+            return;
+        };
+        for _ in 0..ACCEPTS_PER_TURN {
+            match listener.accept() {
+                Ok((stream, _)) => self.shard.accepted(stream),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.accept_more = false;
+                    return;
+                }
+                // The peer was gone before it was accepted.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) => {
+                    tracing::warn!(%error, "accept failed; pausing");
+                    self.accept_after = self.shard.now.get().after(ACCEPT_PAUSE);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Reads a connection and handles what comes. One read, unless there is reason for another:
+    /// the buffer was filled, or the peer has closed and the end must be seen.
+    fn read(&mut self, key: ConnKey, to_the_end: bool) {
+        for _ in 0..4 {
+            if self.shard.congested.get() {
+                break; // other shards are behind: their back-pressure becomes TCP's
+            }
+            let read = self.shard.conns.borrow().read(key, &mut self.buffer);
+            match read {
+                None => return,
+                Some(Ok(0)) => return self.shard.conn_closed(key),
+                Some(Ok(n)) => {
+                    self.shard.conn_bytes(key, &mut self.buffer[..n]);
+                    if n < self.buffer.len() && !to_the_end {
+                        return;
+                    }
+                }
+                Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Some(Err(_)) => return self.shard.conn_closed(key),
+            }
+        }
+        self.unread.push(key);
+    }
+
+    fn pass_time(&mut self) {
+        let now = self.shard.now.get();
+        let due = self.shard.hub.borrow().deadline();
+        if due.is_some_and(|due| due <= now) {
+            self.shard.hub.borrow_mut().advance(now);
+        }
+        let expired = self.shard.conns.borrow_mut().expired(now);
+        for key in expired {
+            self.shard.conns.borrow_mut().drop_conn(key);
+        }
+        if self.armed <= now {
+            self.armed = Tick::NEVER;
+        }
+    }
+}
+
+/// How the hub's output reaches connections and parked GETs.
+struct Port<'a>(&'a Shard);
+
+impl Io<Client> for Port<'_> {
+    #[inline]
+    fn write(&mut self, conn: ConnId, slices: &[&[u8]]) -> Written {
+        self.0.conns.borrow().write(conn_key(conn), slices)
+    }
+
+    fn answer(&mut self, session: Key<Entry<Client>>, body: Vec<u8>) {
+        if let Some(reply) = self.0.parked.borrow_mut().remove(&session.to_bits()) {
+            // A client that went away meanwhile is noticed by its request's own guard.
+            let _ = reply.send(Reply::Payload(body));
+        }
+    }
+}
+
+impl Shard {
+    /// User code hears what happened, then everything queued leaves.
+    pub(super) fn end_turn(self: &Rc<Self>) {
+        loop {
+            self.drain_events();
+            self.post_mail();
+            if self.hub.borrow().is_dirty() {
+                self.hub.borrow_mut().flush(self.now.get(), &mut Port(self));
+            }
+            self.obey_signals();
+            let quiet = {
+                let hub = self.hub.borrow();
+                !hub.is_dirty() && !hub.has_events() && !hub.has_mail()
+            };
+            if quiet {
+                break;
+            }
+        }
+        let sessions = self.hub.borrow().counts().sessions;
+        self.shared.sessions[usize::from(self.id.0)].store(sessions, Ordering::Relaxed);
+    }
+
+    fn obey_signals(&self) {
+        loop {
+            let Some(signal) = self.hub.borrow_mut().next_signal() else { return };
+            match signal {
+                Signal::Text(conn, text) => {
+                    let mut frame = Vec::new();
+                    write_head(&mut frame, Kind::Text, text.len());
+                    frame.extend_from_slice(text.as_bytes());
+                    self.conns.borrow().write(conn_key(conn), &[&frame]);
+                }
+                Signal::Adopt(conn) => {
+                    let mut conns = self.conns.borrow_mut();
+                    if let Some(conn) = conns.get_mut(conn_key(conn)) {
+                        if let Role::Probe { session, reader } = &mut conn.role {
+                            let (session, reader) = (*session, std::mem::take(reader));
+                            conn.role = Role::WebSocket { session, reader };
+                        }
+                    }
+                }
+                Signal::Close(conn, code) => {
+                    let (frame, len) = ws::close_frame(code, "");
+                    self.conns.borrow_mut().finish(conn_key(conn), &frame[..len], self.now.get());
+                }
+            }
+        }
+    }
+
+    fn receive_post(self: &Rc<Self>, post: Post) {
+        let now = self.now.get();
+        match post {
+            Post::Mail(mail) => self.hub.borrow_mut().receive_mail(now, mail),
+            Post::Handoff { stream, read, answered } => self.adopt(stream, read, answered),
+            Post::Poll(request) => self.poll_request(request),
+            Post::Ask(ask) => self.ask_for(ask),
+            Post::Act(to, action) => self.hub.borrow_mut().act(now, to, action),
+            Post::Stop => {
+                self.stopping.set(true);
+                self.hub.borrow_mut().shut_down(now);
+            }
+        }
+    }
+
+    fn accepted(self: &Rc<Self>, stream: mio::net::TcpStream) {
+        if let Err(error) = placement::tune(&stream, self.config.tcp_user_timeout) {
+            tracing::debug!(%error, "setting options of a connection");
+        }
+        let added = self.conns.borrow_mut().add(stream, Role::Head(Vec::new()), self.now.get());
+        if let Err(error) = added {
+            tracing::warn!(%error, "a new connection was lost");
+        }
+    }
+
+    fn writable(&self, key: ConnKey) {
+        let session = match self.conns.borrow().get(key).map(|conn| &conn.role) {
+            Some(Role::WebSocket { session, .. }) => *session,
+            _ => return,
+        };
+        self.hub.borrow_mut().sessions().writable(session);
+    }
+
+    /// Bytes have come over a connection.
+    fn conn_bytes(self: &Rc<Self>, key: ConnKey, bytes: &mut [u8]) {
+        let head = match self.conns.borrow_mut().get_mut(key).map(|conn| &mut conn.role) {
+            None | Some(Role::Lingering) => return,
+            Some(Role::Head(read)) => Some(std::mem::take(read)),
+            Some(Role::WebSocket { .. } | Role::Probe { .. }) => None,
+        };
+        match head {
+            Some(mut read) => {
+                read.extend_from_slice(bytes);
+                self.first_bytes(key, read, false);
+            }
+            None => self.frames(key, bytes),
+        }
+    }
+
+    /// Bytes of WebSocket frames have come.
+    pub(super) fn frames(self: &Rc<Self>, key: ConnKey, bytes: &mut [u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        let taken = match self.conns.borrow_mut().get_mut(key).map(|conn| &mut conn.role) {
+            Some(Role::WebSocket { session, reader }) => {
+                Some((*session, std::mem::take(reader), false))
+            }
+            Some(Role::Probe { session, reader }) => Some((*session, std::mem::take(reader), true)),
+            _ => None,
+        };
+        let Some((session, mut reader, mut probing)) = taken else { return };
+        let limits = ReadLimits {
+            message_bytes: self.config.engine.limits.payload_bytes,
+            fragments: FRAGMENTS_MAX,
+        };
+        let fed = reader.feed(bytes, limits, |incoming| {
+            if probing {
+                return self.probe_message(key, session, incoming, &mut probing);
+            }
+            self.websocket_message(key, session, incoming)
+        });
+        if let Err(error) = fed {
+            let code = Some(error.code());
+            self.websocket_failed(key, session, probing, code);
+            return;
+        }
+        if let Some(conn) = self.conns.borrow_mut().get_mut(key) {
+            if let Role::WebSocket { reader: slot, .. } | Role::Probe { reader: slot, .. } =
+                &mut conn.role
+            {
+                *slot = reader;
+            }
+        }
+    }
+
+    fn websocket_message(
+        self: &Rc<Self>,
+        key: ConnKey,
+        session: SessionKey,
+        incoming: Incoming<'_>,
+    ) -> ControlFlow<()> {
+        let now = self.now.get();
+        let received = match incoming {
+            Incoming::Text(text) => self.hub.borrow_mut().receive_text(now, session, text),
+            Incoming::Binary(data) => self.hub.borrow_mut().receive_binary(now, session, data),
+            Incoming::Ping(payload) => {
+                let mut pong = Vec::new();
+                ws::pong_frame(payload, &mut pong);
+                self.hub.borrow_mut().sessions().push_raw(session, &pong);
+                return ControlFlow::Continue(());
+            }
+            Incoming::Pong(_) => return ControlFlow::Continue(()),
+            Incoming::Close(close) => {
+                self.answer_close(key, close.map(|(code, _)| code));
+                let reason = CloseReason::TransportClose;
+                self.hub.borrow_mut().close(now, session, reason, Ending::ByPeer);
+                return ControlFlow::Break(());
+            }
+        };
+        match received {
+            Ok(received) => {
+                self.dispatch(session, received);
+                ControlFlow::Continue(())
+            }
+            Err(error) => {
+                self.note_peer_error(session, error);
+                ControlFlow::Break(())
+            }
+        }
+    }
+
+    fn note_peer_error(&self, session: SessionKey, error: PeerError) {
+        tracing::debug!(shard = self.id.0, ?session, %error, "closing a session");
+    }
+
+    fn probe_message(
+        self: &Rc<Self>,
+        key: ConnKey,
+        session: SessionKey,
+        incoming: Incoming<'_>,
+        probing: &mut bool,
+    ) -> ControlFlow<()> {
+        let (now, conn) = (self.now.get(), conn_id(key));
+        match incoming {
+            Incoming::Text(text) => {
+                let mut hub = self.hub.borrow_mut();
+                hub.sessions().recv_probe(now, session, conn, text);
+                *probing = hub.sessions().is_probing(session, conn);
+                let upgraded = !*probing && hub.sessions().is_on(session, conn);
+                drop(hub);
+                if *probing || upgraded { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            }
+            Incoming::Ping(payload) => {
+                let mut pong = Vec::new();
+                ws::pong_frame(payload, &mut pong);
+                self.conns.borrow().write(key, &[&pong]);
+                ControlFlow::Continue(())
+            }
+            Incoming::Pong(_) => ControlFlow::Continue(()),
+            Incoming::Close(close) => {
+                self.answer_close(key, close.map(|(code, _)| code));
+                self.hub.borrow_mut().sessions().abandon_probe(session, conn);
+                ControlFlow::Break(())
+            }
+            Incoming::Binary(_) => {
+                self.websocket_failed(key, session, true, None);
+                ControlFlow::Break(())
+            }
+        }
+    }
+
+    /// The peer closes: the same code goes back, and then nothing.
+    fn answer_close(&self, key: ConnKey, code: Option<u16>) {
+        let (frame, len) = ws::close_frame(code, "");
+        self.conns.borrow_mut().finish(key, &frame[..len], self.now.get());
+    }
+
+    /// The peer broke a rule of the WebSocket protocol.
+    fn websocket_failed(&self, key: ConnKey, session: SessionKey, probing: bool, code: Option<u16>) {
+        if probing {
+            let (frame, len) = ws::close_frame(code, "");
+            self.conns.borrow_mut().finish(key, &frame[..len], self.now.get());
+            self.hub.borrow_mut().sessions().abandon_probe(session, conn_id(key));
+        } else {
+            let reason = CloseReason::TransportError;
+            self.hub.borrow_mut().close(self.now.get(), session, reason, Ending::Abrupt(code));
+        }
+    }
+
+    /// The peer closed its connection, or it broke.
+    fn conn_closed(&self, key: ConnKey) {
+        let role = self.conns.borrow_mut().drop_conn(key);
+        match role {
+            None | Some(Role::Head(_) | Role::Lingering) => {}
+            Some(Role::WebSocket { session, .. }) => {
+                let (now, reason) = (self.now.get(), CloseReason::TransportClose);
+                let mut hub = self.hub.borrow_mut();
+                hub.close(now, session, reason, Ending::ByPeer);
+                hub.sessions().connection_lost(session);
+            }
+            Some(Role::Probe { session, .. }) => {
+                self.hub.borrow_mut().sessions().abandon_probe(session, conn_id(key));
+            }
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! Answers: what does a new connection's first request want: a WebSocket here, one on another
+//! shard, or HTTP.
+//!
+//! WebSocket handshakes are answered here, without hyper: the response and the OPEN packet leave in
+//! one write, and the connection never belongs to a task. Everything else goes to hyper.
+
+use std::{net::SocketAddr, rc::Rc, time::SystemTime};
+
+use mio::net::TcpStream;
+use stentor_engine::{
+    eio::handshake::{Refusal, Request, Transport},
+    hub::SessionKey,
+    id::Sid,
+};
+
+use super::{
+    Shard,
+    conns::{ConnKey, Role, conn_id},
+};
+use crate::{
+    handler::{Handshake, Keep},
+    net::{
+        head::{self, Head, RequestHead, accept_key},
+        http, ws,
+    },
+    post::Post,
+};
+
+/// What becomes of a first request.
+enum Verdict {
+    /// More of it must come.
+    Wait,
+    /// Answer this and close.
+    Answer(Vec<u8>),
+    /// A new session; the response, and what is kept of the request.
+    Open { response: String, handshake: Option<Handshake> },
+    /// A WebSocket for a session that polls here.
+    Probe { response: String, session: SessionKey },
+    /// The session lives on another shard.
+    Elsewhere(Sid),
+    /// Not a WebSocket of ours.
+    Http,
+}
+
+/// The answer to a WebSocket request that is refused before it is one (features 2.2).
+pub(crate) fn refusal(message: &str) -> Vec<u8> {
+    format!(
+        "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-type: text/html\r\n\
+         Content-Length: {}\r\n\r\n{message}",
+        message.len()
+    )
+    .into_bytes()
+}
+
+/// The response that makes a connection a WebSocket. The first offered subprotocol is accepted, as
+/// the official server's does; without that browsers that offer one would close.
+fn switching(key: &str, head: &RequestHead<'_>) -> Option<String> {
+    let mut response = format!(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: {}\r\n",
+        accept_key(key)
+    );
+    if let Some(offered) = head.header("sec-websocket-protocol") {
+        let first = offered.split(|b| *b == b',').next()?.trim_ascii();
+        let token = |b: &u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b);
+        if first.is_empty() || !first.iter().all(token) {
+            return None;
+        }
+        response.push_str("Sec-WebSocket-Protocol: ");
+        response.push_str(std::str::from_utf8(first).ok()?);
+        response.push_str("\r\n");
+    }
+    response.push_str("\r\n");
+    Some(response)
+}
+
+impl Shard {
+    /// Bytes of a first request have come. `answered` if hyper has sent the response to it already.
+    pub(super) fn first_bytes(self: &Rc<Self>, key: ConnKey, mut read: Vec<u8>, answered: bool) {
+        let (verdict, used) = match head::parse(&read) {
+            Head::Incomplete => (Verdict::Wait, 0),
+            Head::Bad(error) => (Verdict::Answer(error.response().to_vec()), 0),
+            Head::Request(request) => {
+                let address = self.conns.borrow().get(key).and_then(|c| c.stream.peer_addr().ok());
+                (self.judge(&request, &read[..request.len], address), request.len)
+            }
+        };
+        let now = self.now.get();
+        match verdict {
+            Verdict::Wait => {
+                if let Some(conn) = self.conns.borrow_mut().get_mut(key) {
+                    conn.role = Role::Head(read);
+                }
+            }
+            Verdict::Answer(response) => self.conns.borrow_mut().finish(key, &response, now),
+            Verdict::Http => {
+                let stream = self.conns.borrow_mut().take(key);
+                if let Some(stream) = stream {
+                    http::spawn(self, stream, read);
+                }
+            }
+            Verdict::Elsewhere(sid) => {
+                let stream = self.conns.borrow_mut().take(key);
+                if let Some(stream) = stream {
+                    self.post(sid.shard(), Post::Handoff { stream, read, answered });
+                }
+            }
+            Verdict::Open { response, handshake } => {
+                let response = if answered { "" } else { &*response };
+                let preamble = (conn_id(key), response.as_bytes());
+                let session = self.hub.borrow_mut().open(now, Some(preamble));
+                self.begin_session(session, handshake);
+                self.become_websocket(key, Role::WebSocket { session, reader: ws::Reader::default() });
+                self.frames(key, &mut read[used..]);
+            }
+            Verdict::Probe { response, session } => {
+                let probing = self.hub.borrow_mut().sessions().recv_probe_open(
+                    now,
+                    session,
+                    conn_id(key),
+                );
+                if !probing {
+                    // Upgraded or upgrading already.
+                    let refused = refusal(Refusal::BadRequest.message());
+                    let last_word = if answered { &[][..] } else { &refused };
+                    return self.conns.borrow_mut().finish(key, last_word, now);
+                }
+                if !answered {
+                    self.conns.borrow().write(key, &[response.as_bytes()]);
+                }
+                self.become_websocket(key, Role::Probe { session, reader: ws::Reader::default() });
+                self.frames(key, &mut read[used..]);
+            }
+        }
+    }
+
+    fn become_websocket(&self, key: ConnKey, role: Role) {
+        if let Some(conn) = self.conns.borrow_mut().get_mut(key) {
+            conn.role = role;
+        }
+    }
+
+    fn judge(&self, request: &RequestHead<'_>, head: &[u8], address: Option<SocketAddr>) -> Verdict {
+        let (path, query) = request.path_and_query();
+        if !path.starts_with(&*self.config.path) || !request.wants_websocket() {
+            return self.judge_http(path, query);
+        }
+        let refused = |refusal_code: Refusal| Verdict::Answer(refusal(refusal_code.message()));
+        let query = Request::parse(query);
+        let hub = self.hub.borrow();
+        let transport = match query.check(hub.config(), request.header("origin")) {
+            Ok(transport) => transport,
+            Err(error) => return refused(error),
+        };
+        let sid = match query.sid() {
+            Ok(sid) => sid,
+            Err(error) => return refused(error),
+        };
+        if let Some(sid) = sid.filter(|sid| self.is_elsewhere(sid)) {
+            return Verdict::Elsewhere(sid);
+        }
+        let session = match sid.map(|sid| hub.find(&sid)) {
+            Some(None) => return refused(Refusal::SessionUnknown),
+            Some(found) => found,
+            None => None,
+        };
+        drop(hub);
+        if session.is_some() && (transport != Transport::WebSocket || !query.is_version_4()) {
+            return refused(Refusal::BadRequest);
+        }
+        if session.is_none() {
+            if let Err(error) = query.check_new(transport, request.method == "GET", true) {
+                return refused(error);
+            }
+        }
+        let key = match request.check_upgrade() {
+            Ok(key) => key,
+            Err(error) => return Verdict::Answer(error.response().to_vec()),
+        };
+        let Some(response) = switching(key, request) else { return refused(Refusal::BadRequest) };
+        if let Some(session) = session {
+            return Verdict::Probe { response, session };
+        }
+        let handshake = address.and_then(|address| handshake(self.config.keep, head, address));
+        match self.allows(handshake.as_ref(), head, address) {
+            Ok(()) => Verdict::Open { response, handshake },
+            Err(message) => Verdict::Answer(refusal(&message)),
+        }
+    }
+
+    /// A polling request whose session lives elsewhere takes its connection there: the requests
+    /// that follow on it will mostly be of the same client.
+    fn judge_http(&self, path: &str, query: &str) -> Verdict {
+        if path.starts_with(&*self.config.path) {
+            if let Ok(Some(sid)) = Request::parse(query).sid() {
+                if self.is_elsewhere(&sid) {
+                    return Verdict::Elsewhere(sid);
+                }
+            }
+        }
+        Verdict::Http
+    }
+
+    /// Whether the sid names another shard that exists.
+    pub(crate) fn is_elsewhere(&self, sid: &Sid) -> bool {
+        sid.shard() != self.id && usize::from(sid.shard().0) < self.shared.sessions.len()
+    }
+
+    /// Asks the application whether a session may begin.
+    pub(crate) fn allows(
+        &self,
+        kept: Option<&Handshake>,
+        head: &[u8],
+        address: Option<SocketAddr>,
+    ) -> Result<(), String> {
+        let Some(allow) = &self.config.allow_request else { return Ok(()) };
+        if let Some(kept) = kept {
+            return allow(kept);
+        }
+        let made = address.and_then(|address| handshake(Keep::Whole, head, address));
+        made.map_or_else(|| Err(Refusal::BadRequest.message().to_owned()), |made| allow(&made))
+    }
+
+    /// A session has begun: keeps its request and tells the application.
+    pub(crate) fn begin_session(self: &Rc<Self>, session: SessionKey, handshake: Option<Handshake>) {
+        if let Some(handshake) = handshake {
+            self.handshakes.borrow_mut().insert(session.to_bits(), Rc::new(handshake));
+        }
+        self.opened(session);
+    }
+
+    /// Whether a WebSocket request that hyper has read would be granted; the message for the
+    /// client if not.
+    pub(crate) fn judge_late(&self, head: &[u8], address: SocketAddr) -> Result<(), String> {
+        let Head::Request(request) = head::parse(head) else {
+            return Err(Refusal::BadRequest.message().to_owned());
+        };
+        match self.judge(&request, head, Some(address)) {
+            Verdict::Open { .. } | Verdict::Probe { .. } | Verdict::Elsewhere(_) => Ok(()),
+            Verdict::Answer(response) => {
+                let response = String::from_utf8_lossy(&response).into_owned();
+                Err(response.split_once("\r\n\r\n").unwrap_or_default().1.to_owned())
+            }
+            Verdict::Wait | Verdict::Http => Err(Refusal::BadRequest.message().to_owned()),
+        }
+    }
+
+    /// A connection comes from another shard, or from hyper; `read` begins with its request.
+    pub(crate) fn adopt(
+        self: &Rc<Self>,
+        stream: std::net::TcpStream,
+        read: Vec<u8>,
+        answered: bool,
+    ) {
+        self.enter();
+        let stream = TcpStream::from_std(stream);
+        let added = self.conns.borrow_mut().add(stream, Role::Head(Vec::new()), self.now.get());
+        match added {
+            Ok(key) => self.first_bytes(key, read, answered),
+            Err(error) => tracing::warn!(%error, "a connection handed over was lost"),
+        }
+    }
+}
+
+/// What is kept of a request.
+pub(crate) fn handshake(keep: Keep, head: &[u8], address: SocketAddr) -> Option<Handshake> {
+    let Keep::Whole = keep else { return None };
+    let head = String::from_utf8_lossy(head).into_owned().into();
+    Some(Handshake { head, address, issued: SystemTime::now() })
+}

@@ -1,0 +1,133 @@
+//! Answers: what do all threads of one server have in common.
+//!
+//! Everything here is read-only after start, atomic, or a mailbox: no lock on a message's path.
+
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicU64, AtomicUsize, Ordering},
+};
+
+use stentor_engine::{
+    hub::{Directory, RoomHash, ShardSet},
+    id::{NamespaceId, ShardId},
+};
+
+use crate::{mailbox::Sender, post::Post};
+
+/// Buckets of the directory: 512 KiB a server. Two rooms in one bucket cost a mail too many now and
+/// then, never one too few.
+const BUCKETS: usize = 1 << 16;
+
+/// What the threads of a server share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// Names this server among others in the process.
+    pub(crate) server: u64,
+    pub(crate) posts: OnceLock<Vec<Sender<Post>>>,
+    /// The names of the namespaces in the order of their ids, told by the first shard that is up.
+    pub(crate) namespaces: OnceLock<Vec<Box<str>>>,
+    buckets: Box<[AtomicU64]>,
+    pub(crate) seed: u64,
+    pub(crate) hash: RoomHash,
+    /// Shards that are up; the server listens when all are.
+    pub(crate) ready: AtomicUsize,
+    /// Engine.IO sessions over all shards, counted at turns' ends.
+    pub(crate) sessions: Box<[AtomicUsize]>,
+}
+
+impl Shared {
+    pub(crate) fn new(shards: usize, seed: u64) -> Arc<Self> {
+        static SERVERS: AtomicU64 = AtomicU64::new(1);
+        Arc::new(Self {
+            server: SERVERS.fetch_add(1, Ordering::Relaxed),
+            posts: OnceLock::new(),
+            namespaces: OnceLock::new(),
+            buckets: (0..BUCKETS).map(|_| AtomicU64::new(0)).collect(),
+            seed,
+            hash: RoomHash::new(seed),
+            ready: AtomicUsize::new(0),
+            sessions: (0..shards).map(|_| AtomicUsize::new(0)).collect(),
+        })
+    }
+
+    pub(crate) fn namespace(&self, name: &str) -> Option<NamespaceId> {
+        let names = self.namespaces.get()?;
+        let at = names.iter().position(|known| **known == *name)?;
+        Some(NamespaceId(at as u16)) // the hub takes no more than 2^16
+    }
+
+    fn bucket(&self, hash: u64) -> &AtomicU64 {
+        &self.buckets[hash as usize % BUCKETS]
+    }
+}
+
+/// The directory as threads that are no shard read it.
+impl Directory for &Shared {
+    fn add(&mut self, _: u64) {}
+
+    fn remove(&mut self, _: u64) {}
+
+    fn shards(&self, hash: u64) -> ShardSet {
+        // Pairs with the AcqRel of `LocalDirectory`: who has seen a join's effect sees its bit.
+        self.bucket(hash).load(Ordering::Acquire)
+    }
+}
+
+/// One shard's end of the directory: counts its own rooms per bucket, so that the shared bit is
+/// touched only when the first comes or the last goes.
+#[derive(Debug)]
+pub(crate) struct LocalDirectory {
+    shared: Arc<Shared>,
+    bit: ShardSet,
+    counts: Box<[u32]>,
+}
+
+impl LocalDirectory {
+    pub(crate) fn new(shared: Arc<Shared>, shard: ShardId) -> Self {
+        Self { shared, bit: 1 << shard.0, counts: vec![0; BUCKETS].into() }
+    }
+}
+
+impl Directory for LocalDirectory {
+    fn add(&mut self, hash: u64) {
+        let count = &mut self.counts[hash as usize % BUCKETS];
+        *count += 1;
+        if *count == 1 {
+            self.shared.bucket(hash).fetch_or(self.bit, Ordering::AcqRel);
+        }
+    }
+
+    fn remove(&mut self, hash: u64) {
+        let count = &mut self.counts[hash as usize % BUCKETS];
+        *count -= 1;
+        if *count == 0 {
+            self.shared.bucket(hash).fetch_and(!self.bit, Ordering::AcqRel);
+        }
+    }
+
+    fn shards(&self, hash: u64) -> ShardSet {
+        (&*self.shared).shards(hash)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bit_is_set_while_any_room_of_the_bucket_lives() {
+        let shared = Shared::new(2, 1);
+        let mut zero = LocalDirectory::new(Arc::clone(&shared), ShardId(0));
+        let mut one = LocalDirectory::new(Arc::clone(&shared), ShardId(1));
+        let (room, other) = (5, 5 + BUCKETS as u64);
+        zero.add(room);
+        zero.add(other);
+        one.add(room);
+        assert_eq!((&*shared).shards(room), 0b11);
+        zero.remove(room);
+        one.remove(room);
+        assert_eq!(one.shards(other), 0b01);
+        zero.remove(other);
+        assert_eq!((&*shared).shards(room), 0);
+    }
+}
