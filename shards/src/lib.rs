@@ -32,7 +32,7 @@ mod shared;
 
 pub use api::{
     AckError, Answer, Answers, Args, Binary, Broadcast, EmitError, EncodeError, Gathered, IntoArgs,
-    Io, JoinError, Namespace, Raw, Socket,
+    Io, JoinError, Namespace, Raw, Socket, Value,
 };
 pub use engine_server::{EngineApp, EngineSocket, Message};
 pub use handler::{
@@ -49,6 +49,6 @@ pub type Result<T = (), E = ServerError> = std::result::Result<T, E>;
 pub mod prelude {
     pub use crate::{
         Ack, AckHandle, App, Args, Auth, Binary, Data, EventName, Handshake, Io, Local, NoAck, Raw,
-        Reason, Refused, Server, Socket, State,
+        Reason, Refused, Server, Socket, State, Value,
     };
 }

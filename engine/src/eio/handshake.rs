@@ -98,7 +98,9 @@ pub struct Request<'a> {
     version_4: bool,
 }
 
-fn unescape(value: &str) -> Cow<'_, str> {
+/// A query parameter's value with its percent escapes and plus signs read.
+#[must_use]
+pub fn unescape(value: &str) -> Cow<'_, str> {
     if !value.bytes().any(|b| b == b'%' || b == b'+') {
         return Cow::Borrowed(value);
     }

@@ -7,9 +7,11 @@ mod broadcast;
 mod io;
 pub(crate) mod payload;
 pub(crate) mod socket;
+mod value;
 
 pub use answers::{AckError, Answer, Answers, Gathered};
 pub use broadcast::Broadcast;
 pub use io::{EmitError, Io, Namespace};
 pub use payload::{Args, Binary, EncodeError, IntoArgs, Raw};
 pub use socket::{JoinError, Socket};
+pub use value::Value;

@@ -188,6 +188,11 @@ impl Serialize for Binary {
     }
 }
 
+/// An attachment of the decode that is under way.
+pub(super) fn attachment(num: usize) -> Option<Bytes> {
+    ATTACHMENTS.with_borrow(|attachments| attachments.as_ref()?.get(num).cloned())
+}
+
 impl<'de> Deserialize<'de> for Binary {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
@@ -196,10 +201,7 @@ impl<'de> Deserialize<'de> for Binary {
             num: usize,
         }
         let placeholder = Placeholder::deserialize(deserializer)?;
-        let part = ATTACHMENTS.with_borrow(|attachments| {
-            attachments.as_ref()?.get(placeholder.num).cloned()
-        });
-        let part = part.filter(|_| placeholder._placeholder);
+        let part = attachment(placeholder.num).filter(|_| placeholder._placeholder);
         part.map(Self).ok_or_else(|| DeError::custom("no such binary attachment"))
     }
 }

@@ -1,6 +1,8 @@
 //! Answers: what did the request look like that a session began with.
 
-use std::{net::SocketAddr, time::SystemTime};
+use std::{borrow::Cow, net::SocketAddr, time::SystemTime};
+
+use stentor_engine::eio::handshake::unescape;
 
 /// Whether servers keep the request that each session began with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -40,12 +42,12 @@ impl Handshake {
         self.head.split(' ').nth(1).unwrap_or("")
     }
 
-    /// The value of a query parameter as it was sent, percent escapes included; the last of several.
+    /// The value of a query parameter, escapes read; the last of several.
     #[must_use]
-    pub fn query(&self, name: &str) -> Option<&str> {
+    pub fn query(&self, name: &str) -> Option<Cow<'_, str>> {
         let query = self.url().split_once('?')?.1;
         let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-        pairs.filter(|(known, _)| *known == name).last().map(|(_, value)| value)
+        pairs.filter(|(known, _)| *known == name).last().map(|(_, value)| unescape(value))
     }
 
     /// The first header of this name, in any case.
@@ -68,11 +70,11 @@ mod tests {
     #[test]
     fn reads_its_head() {
         let handshake = Handshake {
-            head: "GET /socket.io/?EIO=4&tag=a%20b&tag=c HTTP/1.1\r\nHost: x:1\r\nX-A:  b \r\n\r\n".into(),
+            head: "GET /socket.io/?EIO=4&tag=a&tag=c%20d HTTP/1.1\r\nHost: x:1\r\nX-A:  b \r\n\r\n".into(),
             address: ([127, 0, 0, 1], 5).into(),
             issued: SystemTime::UNIX_EPOCH,
         };
-        assert_eq!(handshake.query("tag"), Some("c"));
+        assert_eq!(handshake.query("tag").as_deref(), Some("c d"));
         assert_eq!(handshake.query("none"), None);
         assert_eq!(handshake.header("host"), Some("x:1"));
         assert_eq!(handshake.header("x-a"), Some("b"));

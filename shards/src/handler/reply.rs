@@ -59,7 +59,7 @@ macro_rules! serialized {
 
 serialized!(
     bool, u8, u16, u32, u64, usize, i8, i16, i32, i64, isize, f32, f64, String, &str,
-    serde_json::Value, crate::Binary
+    serde_json::Value, crate::Binary, crate::Value
 );
 
 #[expect(private_interfaces, reason = "sealed by it")]

@@ -92,7 +92,7 @@ pub(crate) async fn run(shard: Rc<Shard>, reactor: Reactor) -> io::Result<()> {
     }
     let mut turns = Turns {
         shard,
-        epoll: AsyncFd::with_interest(poll, tokio::io::Interest::READABLE)?,
+        epoll: watch(poll)?,
         listener,
         mailbox,
         events: Events::with_capacity(EVENTS_PER_TURN),
@@ -122,6 +122,16 @@ pub(crate) async fn run(shard: Rc<Shard>, reactor: Reactor) -> io::Result<()> {
             turns.wait(stop_at).await?;
         }
     }
+}
+
+/// Has the runtime watch the shard's epoll.
+#[expect(
+    deprecated,
+    reason = "the successor is unsafe for types that may close their descriptor early; mio::Poll \
+              owns its own for as long as the AsyncFd owns the Poll"
+)]
+fn watch(poll: mio::Poll) -> io::Result<AsyncFd<mio::Poll>> {
+    AsyncFd::with_interest(poll, tokio::io::Interest::READABLE)
 }
 
 impl Turns {

@@ -6,20 +6,20 @@
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use stentor::{NamespaceBuilder, prelude::*};
 
 use crate::cli::ServeOptions;
 
 #[derive(Deserialize)]
 struct Token {
-    token: Option<Value>,
+    token: Option<serde_json::Value>,
 }
 
 /// What a socket that asked `watch` tells when it is gone.
 struct Watched(String);
 
-async fn greet(s: Socket, Auth(auth): Auth<Value>) {
+async fn greet(s: Socket, Auth(auth): Auth<serde_json::Value>) {
     s.emit("auth", &auth);
 }
 
@@ -38,7 +38,7 @@ async fn gone(s: Socket, io: Io, reason: Reason) {
     }
 }
 
-fn whoami(s: Socket) -> Value {
+fn whoami(s: Socket) -> serde_json::Value {
     let handshake = s.handshake();
     let tag = handshake.as_deref().and_then(|handshake| handshake.query("tag"));
     json!({ "id": s.id().map(|id| id.to_string()), "transport": s.transport(), "tag": tag })
@@ -52,7 +52,7 @@ async fn late_ack(Data(ms): Data<u64>, args: Raw) -> Raw {
 async fn ask(s: Socket, Data(ms): Data<u64>, args: Raw) -> NoAck {
     let answer = s.call_raw(Duration::from_millis(ms), "question", args.rest()).await;
     match answer {
-        Ok(answer) => s.emit("asked", answer.prefixed(&Value::Null)),
+        Ok(answer) => s.emit("asked", answer.prefixed(&serde_json::Value::Null)),
         Err(error) => s.emit("asked", &error.to_string()),
     };
     NoAck
