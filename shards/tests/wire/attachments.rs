@@ -52,16 +52,24 @@ fn ten_attachments() {
 fn placeholders_out_of_order() {
     each(Profile::Calm, |server| {
         let mut ws = Ws::joined(server);
-        ws.send_text(
-            r#"452-["message",{"_placeholder":true,"num":1},{"num":0,"_placeholder":true}]"#,
+        let (one, zero) = (
+            r#"{"_placeholder":true,"num":1}"#,
+            r#"{"num":0,"_placeholder":true}"#,
         );
+        ws.send_text(&format!(r#"452-["message",{one},{zero}]"#));
         ws.send_binary(b"zero");
         ws.send_binary(b"one");
-        ws.expect_text(
-            r#"452-["message-back",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]"#,
-        );
-        ws.expect_binary(b"one");
-        ws.expect_binary(b"zero");
+        // Numbered anew as Node does, or passed on as they came: the same arguments.
+        let text = ws.text();
+        if text == format!(r#"452-["message-back",{one},{zero}]"#) {
+            ws.expect_binary(b"zero");
+            ws.expect_binary(b"one");
+        } else {
+            let (zero, one) = (r#"{"_placeholder":true,"num":0}"#, one);
+            assert_eq!(text, format!(r#"452-["message-back",{zero},{one}]"#));
+            ws.expect_binary(b"one");
+            ws.expect_binary(b"zero");
+        }
     });
 }
 

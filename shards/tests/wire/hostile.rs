@@ -4,11 +4,10 @@ use crate::support::http::{End, request};
 use crate::support::ws::upgrade_request;
 use crate::support::{Differs, Http, POLL, Polling, Profile, Server, WS, each, ours_only, show};
 
-/// Sends bytes; the answer's status, or 0 where the connection ends without one.
+/// Sends bytes; the answer's status, or 0 where the server ends the connection without one.
 fn status(server: &Server, bytes: impl AsRef<[u8]>) -> u16 {
     let mut http = Http::connect(server);
     http.send(bytes);
-    http.finish();
     http.try_response().map_or(0, |response| response.status)
 }
 
@@ -294,7 +293,10 @@ fn bytes_that_are_no_http() {
             b"\r\n\r\n\r\n\r\n",
             b"42[\"echo\",1]",
         ] {
-            let status = status(server, bytes);
+            let mut http = Http::connect(server);
+            http.send(bytes);
+            http.finish(); // some of these could still become a request
+            let status = http.try_response().map_or(0, |response| response.status);
             assert!([0, 400].contains(&status), "{}: {status}", show(bytes));
         }
     });

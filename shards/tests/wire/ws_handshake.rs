@@ -1,7 +1,7 @@
 //! The WebSocket opening handshake (RFC 6455 4, features.md 2.4).
 
 use crate::support::ws::{ACCEPT, KEY, TEXT, ask, upgrade_request};
-use crate::support::{Differs, Event, Profile, Server, WS, Ws, each, field, masked, ours_only};
+use crate::support::{Differs, Profile, Server, WS, Ws, each, field, masked, ours_only};
 
 const FIN_TEXT: u8 = 0x80 | TEXT;
 
@@ -275,12 +275,10 @@ fn a_client_that_leaves_during_the_handshake() {
             let mut http = crate::support::Http::connect(server);
             http.send(upgrade_request(WS));
             http.finish();
-            let mut ws = Ws { http };
-            let mut event = Event::Text(String::new());
-            if ws.http.response().status == 101 {
-                while !matches!(event, Event::End(_)) {
-                    event = ws.event();
-                }
+            // Half a connection: answered as one that is open, or ended as one that is gone.
+            if let Ok(response) = http.try_response() {
+                assert_eq!(response.status, 101, "{response:?}");
+                Ws { http }.ends();
             }
         }
     });

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use super::http::{once, request};
-use super::{Http, POLL, RS, Response, Server, await_that, field};
+use super::{Http, POLL, RS, Response, Server, WS, await_that, field};
 
 #[derive(Debug)]
 pub(crate) struct Polling<'a> {
@@ -89,10 +89,17 @@ impl<'a> Polling<'a> {
         self.expect(&event);
     }
 
-    /// Asks whether the session is there without touching it: the verification (features.md 2.2)
-    /// refuses an unknown sid before it looks at a method that no session has.
+    /// Asks whether the session is there without touching it: the verification (features.md 2.2,
+    /// step 3) knows code 1 for an unknown sid, and code 3 for another transport than its own.
     pub(crate) fn is_known(&self) -> bool {
-        once(self.server, "PUT", &self.target(), "").status != 400
+        let target = format!("{WS}&sid={}", self.sid);
+        let response = once(self.server, "GET", &target, "");
+        response.is_error(if response.text().contains(r#""code":1"#) {
+            1
+        } else {
+            3
+        });
+        response.text().contains(r#""code":3"#)
     }
 
     /// The session goes, sooner or later, without our doing.
