@@ -20,7 +20,9 @@ pub(crate) struct ShardConfig {
 
 impl fmt::Debug for ShardConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ShardConfig").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("ShardConfig")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
     }
 }
 
@@ -30,4 +32,3 @@ pub(crate) const MAILBOX_CAPACITY: usize = 1 << 16;
 
 /// Connections the kernel may hold for a listener that is busy.
 pub(crate) const BACKLOG: i32 = 4096;
-

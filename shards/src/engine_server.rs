@@ -31,19 +31,25 @@ pub struct EngineSocket {
 
 impl fmt::Debug for EngineSocket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EngineSocket").field("session", &self.session).finish_non_exhaustive()
+        f.debug_struct("EngineSocket")
+            .field("session", &self.session)
+            .finish_non_exhaustive()
     }
 }
 
 impl EngineSocket {
     /// Sends a message. False if the session has closed.
-    #[expect(clippy::must_use_candidate, reason = "sending to who has gone is no error")]
+    #[expect(
+        clippy::must_use_candidate,
+        reason = "sending to who has gone is no error"
+    )]
     pub fn send(&self, message: Message<'_>) -> bool {
         let (kind, data) = match message {
             Message::Text(text) => (Kind::Text, text.as_bytes()),
             Message::Binary(data) => (Kind::Binary, data),
         };
-        self.shard.with_hub(|hub, _| hub.send(self.session, kind, data))
+        self.shard
+            .with_hub(|hub, _| hub.send(self.session, kind, data))
     }
 
     /// Closes the session after what is queued has been sent.
@@ -117,13 +123,19 @@ impl EngineApp {
     }
 
     /// Runs for every message, in order.
-    pub fn on_message(&mut self, handler: impl Fn(&EngineSocket, Message<'_>) + 'static) -> &mut Self {
+    pub fn on_message(
+        &mut self,
+        handler: impl Fn(&EngineSocket, Message<'_>) + 'static,
+    ) -> &mut Self {
         self.handlers.message = Some(Box::new(handler));
         self
     }
 
     /// Runs when a session has closed.
-    pub fn on_close(&mut self, handler: impl Fn(&EngineSocket, CloseReason) + 'static) -> &mut Self {
+    pub fn on_close(
+        &mut self,
+        handler: impl Fn(&EngineSocket, CloseReason) + 'static,
+    ) -> &mut Self {
         self.handlers.close = Some(Box::new(handler));
         self
     }
@@ -137,7 +149,10 @@ fn guarded(call: impl FnOnce()) {
 }
 
 fn socket(shard: &Rc<Shard>, session: SessionKey) -> EngineSocket {
-    EngineSocket { shard: Rc::clone(shard), session }
+    EngineSocket {
+        shard: Rc::clone(shard),
+        session,
+    }
 }
 
 impl EngineHandlers {

@@ -12,7 +12,10 @@ pub(crate) struct Entropy {
 
 impl Default for Entropy {
     fn default() -> Self {
-        Self { pool: [0; 1024], used: 1024 }
+        Self {
+            pool: [0; 1024],
+            used: 1024,
+        }
     }
 }
 
@@ -20,7 +23,8 @@ impl Entropy {
     /// Fills `bytes`, at most 1,024 of them.
     pub(crate) fn fill(&mut self, bytes: &mut [u8]) {
         if self.pool.len() - self.used < bytes.len() {
-            getrandom::fill(&mut self.pool).expect("the kernel has random bytes once it has booted");
+            getrandom::fill(&mut self.pool)
+                .expect("the kernel has random bytes once it has booted");
             self.used = 0;
         }
         let taken = &mut self.pool[self.used..self.used + bytes.len()];

@@ -36,8 +36,9 @@ pub use api::{
 };
 pub use engine_server::{EngineApp, EngineSocket, Message};
 pub use handler::{
-    Ack, AckHandle, App, AsyncHandler, Auth, ConnectReply, Context, Data, EventName, FromContext, Handshake,
-    IntoReply, Keep, Local, NamespaceBuilder, NoAck, Reason, Refused, Reject, State, SyncHandler,
+    Ack, AckHandle, App, AsyncHandler, Auth, ConnectReply, Context, Data, EventName, FromContext,
+    Handshake, IntoReply, Keep, Local, NamespaceBuilder, NoAck, Reason, Refused, Reject, State,
+    SyncHandler,
 };
 pub use server::{Running, Server, ServerError};
 pub use stentor_engine::{error::CloseReason, id::SocketId, limits::Limits};

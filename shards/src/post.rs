@@ -18,7 +18,11 @@ pub(crate) enum Post {
     Mail(Mail),
     /// A connection whose session lives here, with the bytes read from it so far. `answered` if
     /// its WebSocket handshake has had its response.
-    Handoff { stream: TcpStream, read: Vec<u8>, answered: bool },
+    Handoff {
+        stream: TcpStream,
+        read: Vec<u8>,
+        answered: bool,
+    },
     /// A polling request whose session lives here, on a connection that serves many sessions.
     Poll(PollRequest),
     /// A broadcast with acknowledgements, asked by a thread that is no shard.

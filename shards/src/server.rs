@@ -91,7 +91,10 @@ pub struct Server {
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Server");
-        debug.field("address", &self.address).field("shards", &self.shards).finish_non_exhaustive()
+        debug
+            .field("address", &self.address)
+            .field("shards", &self.shards)
+            .finish_non_exhaustive()
     }
 }
 
@@ -251,8 +254,10 @@ impl Server {
     #[must_use]
     pub fn http<S, B>(mut self, service: S) -> Self
     where
-        S: tower_service::Service<http::Request<hyper::body::Incoming>, Response = http::Response<B>>
-            + Clone
+        S: tower_service::Service<
+                http::Request<hyper::body::Incoming>,
+                Response = http::Response<B>,
+            > + Clone
             + Send
             + Sync
             + 'static,
@@ -276,8 +281,12 @@ impl Server {
     /// The server's handle for any thread. It works once the server has started.
     pub fn io(&mut self) -> Io {
         let shards = self.shards;
-        let shared = self.shared.get_or_insert_with(|| Shared::new(shards, Entropy::seed()));
-        Io { shared: Arc::clone(shared) }
+        let shared = self
+            .shared
+            .get_or_insert_with(|| Shared::new(shards, Entropy::seed()));
+        Io {
+            shared: Arc::clone(shared),
+        }
     }
 
     /// Starts the server on threads of its own.
@@ -309,7 +318,9 @@ impl Server {
             allow_request: self.allow_request,
             tcp_user_timeout: self.tcp_user_timeout,
         });
-        let build = self.build.unwrap_or_else(|| Build::SocketIo(Arc::new(|_| {})));
+        let build = self
+            .build
+            .unwrap_or_else(|| Build::SocketIo(Arc::new(|_| {})));
         let clock = Clock::start();
         let mut threads = Vec::new();
         for (index, seat) in seats.into_iter().enumerate() {
@@ -324,19 +335,36 @@ impl Server {
                 pin: self.pin,
             };
             let thread = thread::Builder::new().name(format!("shard-{index}"));
-            let thread = thread.spawn(move || plan.run(seat)).map_err(ServerError::Start)?;
+            let thread = thread
+                .spawn(move || plan.run(seat))
+                .map_err(ServerError::Start)?;
             threads.push(thread);
         }
-        let running = Running { address, io, threads };
+        let running = Running {
+            address,
+            io,
+            threads,
+        };
         running.await_ready()?;
         Ok(running)
     }
 
     fn listen_all(&self) -> Result<(SocketAddr, Vec<std::net::TcpListener>), ServerError> {
-        let fail = |error| ServerError::Listen { address: self.address.clone(), error };
-        let mut address = self.address.to_socket_addrs().map_err(fail)?.next().ok_or_else(|| {
-            fail(io::Error::new(io::ErrorKind::InvalidInput, "the name has no address"))
-        })?;
+        let fail = |error| ServerError::Listen {
+            address: self.address.clone(),
+            error,
+        };
+        let mut address = self
+            .address
+            .to_socket_addrs()
+            .map_err(fail)?
+            .next()
+            .ok_or_else(|| {
+                fail(io::Error::new(
+                    io::ErrorKind::InvalidInput,
+                    "the name has no address",
+                ))
+            })?;
         let mut listeners = Vec::new();
         for _ in 0..self.shards {
             // Also with one shard: so that a second process can take over a port without a gap.
@@ -374,7 +402,14 @@ impl Seat {
                 tracing::error!(%error, "a shard could not be woken");
             }
         });
-        Ok((Self { poll, listener, mailbox }, post))
+        Ok((
+            Self {
+                poll,
+                listener,
+                mailbox,
+            },
+            post,
+        ))
     }
 }
 
@@ -404,7 +439,15 @@ impl Plan {
             let shard = self.build(registry);
             shared.ready.fetch_add(1, Ordering::Release);
             let listener = Some(mio::net::TcpListener::from_std(seat.listener));
-            shard::run(shard, Reactor { poll: seat.poll, listener, mailbox: seat.mailbox }).await
+            shard::run(
+                shard,
+                Reactor {
+                    poll: seat.poll,
+                    listener,
+                    mailbox: seat.mailbox,
+                },
+            )
+            .await
         })
     }
 
@@ -413,10 +456,16 @@ impl Plan {
             Build::SocketIo(build) => {
                 let mut app = App::default();
                 build(&mut app);
-                let names: Vec<Box<str>> =
-                    app.namespaces.iter().map(|(name, _)| name.clone()).collect();
+                let names: Vec<Box<str>> = app
+                    .namespaces
+                    .iter()
+                    .map(|(name, _)| name.clone())
+                    .collect();
                 let known = self.shared.namespaces.get_or_init(|| names.clone());
-                assert!(*known == names, "the app's namespaces differ from shard to shard");
+                assert!(
+                    *known == names,
+                    "the app's namespaces differ from shard to shard"
+                );
                 let gates = app.namespaces.iter().map(|(name, handlers)| Namespace {
                     name: name.clone(),
                     gated: handlers.auth.is_some(),
@@ -428,7 +477,11 @@ impl Plan {
                 let mut app = EngineApp::default();
                 build(&mut app);
                 self.shared.namespaces.get_or_init(Vec::new);
-                (Mode::EngineIo, Application::EngineIo(app.handlers), Locals::default())
+                (
+                    Mode::EngineIo,
+                    Application::EngineIo(app.handlers),
+                    Locals::default(),
+                )
             }
         };
         let shards = self.shared.sessions.len();
@@ -485,7 +538,11 @@ impl Running {
 
     fn await_ready(&self) -> Result<(), ServerError> {
         while self.io.shared.ready.load(Ordering::Acquire) < self.threads.len() {
-            if let Some(dead) = self.threads.iter().position(thread::JoinHandle::is_finished) {
+            if let Some(dead) = self
+                .threads
+                .iter()
+                .position(thread::JoinHandle::is_finished)
+            {
                 return Err(ServerError::ShardDied(dead));
             }
             thread::sleep(Duration::from_millis(1));
@@ -498,7 +555,9 @@ impl Running {
     /// # Errors
     /// [`ServerError::Start`] if signals cannot be waited for; [`ServerError::ShardDied`].
     pub fn wait_for_signal(&self) -> Result<(), ServerError> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
         runtime.map_err(ServerError::Start)?.block_on(async {
             use tokio::signal::unix::{SignalKind, signal};
             let mut terminate = signal(SignalKind::terminate()).map_err(ServerError::Start)?;
@@ -509,7 +568,11 @@ impl Running {
                     _ = interrupt.recv() => return Ok(()),
                     () = tokio::time::sleep(Duration::from_secs(1)) => {}
                 }
-                if let Some(dead) = self.threads.iter().position(thread::JoinHandle::is_finished) {
+                if let Some(dead) = self
+                    .threads
+                    .iter()
+                    .position(thread::JoinHandle::is_finished)
+                {
                     return Err(ServerError::ShardDied(dead));
                 }
             }

@@ -84,7 +84,11 @@ pub(crate) struct LocalDirectory {
 
 impl LocalDirectory {
     pub(crate) fn new(shared: Arc<Shared>, shard: ShardId) -> Self {
-        Self { shared, bit: 1 << shard.0, counts: vec![0; BUCKETS].into() }
+        Self {
+            shared,
+            bit: 1 << shard.0,
+            counts: vec![0; BUCKETS].into(),
+        }
     }
 }
 
@@ -93,7 +97,9 @@ impl Directory for LocalDirectory {
         let count = &mut self.counts[hash as usize % BUCKETS];
         *count += 1;
         if *count == 1 {
-            self.shared.bucket(hash).fetch_or(self.bit, Ordering::AcqRel);
+            self.shared
+                .bucket(hash)
+                .fetch_or(self.bit, Ordering::AcqRel);
         }
     }
 
@@ -101,7 +107,9 @@ impl Directory for LocalDirectory {
         let count = &mut self.counts[hash as usize % BUCKETS];
         *count -= 1;
         if *count == 0 {
-            self.shared.bucket(hash).fetch_and(!self.bit, Ordering::AcqRel);
+            self.shared
+                .bucket(hash)
+                .fetch_and(!self.bit, Ordering::AcqRel);
         }
     }
 

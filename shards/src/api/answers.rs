@@ -57,7 +57,10 @@ pub(crate) struct Collector {
 impl Collector {
     /// For a question put to so many shards.
     pub(crate) fn awaiting(shards: u32) -> Self {
-        Self { silent: shards, ..Self::default() }
+        Self {
+            silent: shards,
+            ..Self::default()
+        }
     }
 
     pub(crate) fn tell(&mut self, news: AckNews) {
@@ -170,8 +173,12 @@ impl<T: DeserializeOwned> Answers<T> {
 
     /// Waits for all of them.
     pub async fn all(mut self) -> Gathered<T> {
-        let mut all =
-            Gathered { ok: Vec::new(), timed_out: Vec::new(), left: Vec::new(), failed: Vec::new() };
+        let mut all = Gathered {
+            ok: Vec::new(),
+            timed_out: Vec::new(),
+            left: Vec::new(),
+            failed: Vec::new(),
+        };
         while let Some((who, answer)) = self.next().await {
             match answer {
                 Ok(value) => all.ok.push((who, value)),

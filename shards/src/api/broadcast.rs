@@ -25,7 +25,12 @@ pub struct Broadcast {
 
 impl Broadcast {
     pub(crate) const fn new(io: Io, to: Selection) -> Self {
-        Self { io, to, volatile: false, timeout: None }
+        Self {
+            io,
+            to,
+            volatile: false,
+            timeout: None,
+        }
     }
 
     /// And everybody in this room. Without any room: everybody in the namespace.
@@ -68,7 +73,8 @@ impl Broadcast {
 
     /// Sends an event and collects everybody's answer: who answered, timed out or left.
     pub fn call<T>(self, event: &str, args: impl IntoArgs) -> Answers<T> {
-        self.io.ask(self.to, event, args, self.volatile, self.timeout)
+        self.io
+            .ask(self.to, event, args, self.volatile, self.timeout)
     }
 
     /// Puts everybody chosen into a room.
@@ -76,7 +82,8 @@ impl Broadcast {
     /// # Errors
     /// [`EmitError::MailboxFull`] from a thread that is no shard.
     pub fn join(self, room: impl fmt::Display) -> Result<(), EmitError> {
-        self.io.act(self.to, Action::Join(vec![room.to_string().into()]))
+        self.io
+            .act(self.to, Action::Join(vec![room.to_string().into()]))
     }
 
     /// Takes everybody chosen out of a room.
@@ -84,7 +91,8 @@ impl Broadcast {
     /// # Errors
     /// [`EmitError::MailboxFull`] from a thread that is no shard.
     pub fn leave(self, room: impl fmt::Display) -> Result<(), EmitError> {
-        self.io.act(self.to, Action::Leave(vec![room.to_string().into()]))
+        self.io
+            .act(self.to, Action::Leave(vec![room.to_string().into()]))
     }
 
     /// Disconnects everybody chosen; with `close` their whole connections end.

@@ -55,7 +55,9 @@ pub struct Io {
 
 impl fmt::Debug for Io {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Io").field("server", &self.shared.server).finish_non_exhaustive()
+        f.debug_struct("Io")
+            .field("server", &self.shared.server)
+            .finish_non_exhaustive()
     }
 }
 
@@ -70,7 +72,10 @@ impl Io {
     /// The namespace of this name. Emitting to one that does not exist reaches nobody.
     #[must_use]
     pub fn of(&self, namespace: &str) -> Namespace {
-        Namespace { io: self.clone(), id: self.shared.namespace(namespace) }
+        Namespace {
+            io: self.clone(),
+            id: self.shared.namespace(namespace),
+        }
     }
 
     fn root(&self) -> Broadcast {
@@ -99,7 +104,9 @@ impl Io {
     #[must_use]
     pub fn sessions(&self) -> usize {
         let counts = self.shared.sessions.iter();
-        counts.map(|count| count.load(std::sync::atomic::Ordering::Relaxed)).sum()
+        counts
+            .map(|count| count.load(std::sync::atomic::Ordering::Relaxed))
+            .sum()
     }
 
     pub(crate) fn publish(
@@ -112,16 +119,30 @@ impl Io {
         if stentor_engine::sio::packet::is_reserved(event) {
             return Err(EmitError::Reserved(event.to_owned()));
         }
-        let Some(namespace) = self.name_of(&to)? else { return Ok(()) };
-        let emit = Emit { name: event, args: &args, attachments: &attachments, volatile };
+        let Some(namespace) = self.name_of(&to)? else {
+            return Ok(());
+        };
+        let emit = Emit {
+            name: event,
+            args: &args,
+            attachments: &attachments,
+            volatile,
+        };
         if let Some(shard) = shard::current(&self.shared) {
             shard.with_hub(|hub, now| hub.publish(now, to, &emit));
             return Ok(());
         }
         let shards = self.shared.hash.shards(&to, &&*self.shared);
         let frame = Hub::encode_event(namespace, &emit);
-        let publication = Arc::new(Publication { to, frame, volatile, question: None });
-        self.post(shards, || Post::Mail(Mail::Publish(Arc::clone(&publication))))
+        let publication = Arc::new(Publication {
+            to,
+            frame,
+            volatile,
+            question: None,
+        });
+        self.post(shards, || {
+            Post::Mail(Mail::Publish(Arc::clone(&publication)))
+        })
     }
 
     /// The name of the namespace that is meant; `None` if there is no such, and nobody in it.
@@ -161,7 +182,10 @@ impl Io {
             }
             Err(error) => Source::Nobody(Some(AckError::Encode(error))),
         };
-        Answers { source, _of: PhantomData }
+        Answers {
+            source,
+            _of: PhantomData,
+        }
     }
 
     fn ask_encoded(
@@ -177,16 +201,31 @@ impl Io {
         }
         if let Some(shard) = shard::current(&self.shared) {
             let question = Question::new(&shard, u32::MAX);
-            let emit = Emit { name: event, args: &args, attachments: &attachments, volatile };
+            let emit = Emit {
+                name: event,
+                args: &args,
+                attachments: &attachments,
+                volatile,
+            };
             let token = question.token();
-            let asked =
-                shard.with_hub(|hub, now| hub.ask_many(now, to, &emit, token, timeout));
+            let asked = shard.with_hub(|hub, now| hub.ask_many(now, to, &emit, token, timeout));
             question.asked(asked);
             return Source::Here(question);
         }
         let (answers, receiver) = tokio::sync::mpsc::unbounded_channel();
-        let ask = Ask { to, name: event.into(), args: args.into(), attachments, timeout, answers };
-        let sent = self.shared.posts.get().map(|posts| posts[0].try_send(Post::Ask(ask)));
+        let ask = Ask {
+            to,
+            name: event.into(),
+            args: args.into(),
+            attachments,
+            timeout,
+            answers,
+        };
+        let sent = self
+            .shared
+            .posts
+            .get()
+            .map(|posts| posts[0].try_send(Post::Ask(ask)));
         match sent {
             Some(Ok(())) => Source::Elsewhere(receiver),
             _ => Source::Nobody(Some(AckError::NotSent)),
@@ -202,10 +241,12 @@ impl Io {
             return Ok(());
         }
         let posts = self.shared.posts.get().ok_or(EmitError::NotRunning)?;
-        posts[0].try_send(Post::Act(to, action)).map_err(|error| match error {
-            Full::Full(_) => EmitError::MailboxFull,
-            Full::Closed(_) => EmitError::NotRunning,
-        })
+        posts[0]
+            .try_send(Post::Act(to, action))
+            .map_err(|error| match error {
+                Full::Full(_) => EmitError::MailboxFull,
+                Full::Closed(_) => EmitError::NotRunning,
+            })
     }
 }
 

@@ -60,7 +60,10 @@ pub trait IntoArgs {
 
 fn encode(value: &(impl Serialize + ?Sized)) -> Result<Encoded, EncodeError> {
     let (args, attachments) = with_attachments(Vec::new(), || serde_json::to_string(value));
-    Ok(Encoded { args: args?, attachments })
+    Ok(Encoded {
+        args: args?,
+        attachments,
+    })
 }
 
 #[expect(private_interfaces, reason = "sealed by it")]
@@ -85,12 +88,16 @@ pub struct Args<T>(pub T);
 impl<T: Serialize> IntoArgs for Args<T> {
     fn encode(self) -> Result<Encoded, EncodeError> {
         let mut encoded = encode(&self.0)?;
-        let list = encoded.args.strip_prefix('[').and_then(|args| args.strip_suffix(']'));
+        let list = encoded
+            .args
+            .strip_prefix('[')
+            .and_then(|args| args.strip_suffix(']'));
         match list {
             Some(list) => encoded.args = list.to_owned(),
             None if encoded.args == "null" => encoded.args.clear(),
             None => {
-                let error: serde_json::Error = SerError::custom("Args must hold a tuple, a list or ()");
+                let error: serde_json::Error =
+                    SerError::custom("Args must hold a tuple, a list or ()");
                 return Err(EncodeError(error));
             }
         }
@@ -131,7 +138,11 @@ impl Raw {
     /// These arguments with one more before them.
     #[must_use]
     pub fn prefixed(mut self, first: &serde_json::Value) -> Self {
-        let comma = if self.encoded.args.is_empty() { "" } else { "," };
+        let comma = if self.encoded.args.is_empty() {
+            ""
+        } else {
+            ","
+        };
         self.encoded.args.insert_str(0, &format!("{first}{comma}"));
         self
     }
@@ -202,7 +213,8 @@ impl<'de> Deserialize<'de> for Binary {
         }
         let placeholder = Placeholder::deserialize(deserializer)?;
         let part = attachment(placeholder.num).filter(|_| placeholder._placeholder);
-        part.map(Self).ok_or_else(|| DeError::custom("no such binary attachment"))
+        part.map(Self)
+            .ok_or_else(|| DeError::custom("no such binary attachment"))
     }
 }
 
@@ -259,7 +271,9 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for First<T> {
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<First<T>, A::Error> {
                 let first = seq.next_element()?;
                 while seq.next_element::<IgnoredAny>()?.is_some() {}
-                first.map(First).ok_or_else(|| DeError::custom("no argument"))
+                first
+                    .map(First)
+                    .ok_or_else(|| DeError::custom("no argument"))
             }
 
             fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<First<T>, A::Error> {
@@ -293,7 +307,8 @@ mod tests {
             r#"{"_placeholder":true,"num":0},[{"_placeholder":true,"num":1}]"#
         );
         assert_eq!(encoded.attachments, ["xy", "z"]);
-        let back: (Binary, Vec<Option<Binary>>) = list(&encoded.args, &encoded.attachments).unwrap();
+        let back: (Binary, Vec<Option<Binary>>) =
+            list(&encoded.args, &encoded.attachments).unwrap();
         assert_eq!(back, value);
         let one: Binary = first(&encoded.args, &encoded.attachments).unwrap();
         assert_eq!(one, value.0);

@@ -76,7 +76,9 @@ pub struct Socket {
 
 impl fmt::Debug for Socket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Socket").field("key", &self.key).finish_non_exhaustive()
+        f.debug_struct("Socket")
+            .field("key", &self.key)
+            .finish_non_exhaustive()
     }
 }
 
@@ -100,7 +102,11 @@ impl Socket {
     /// The namespace's name.
     #[must_use]
     pub fn namespace(&self) -> String {
-        self.shard.hub.borrow().namespace_name(self.namespace).to_owned()
+        self.shard
+            .hub
+            .borrow()
+            .namespace_name(self.namespace)
+            .to_owned()
     }
 
     /// `polling` or `websocket`, as it is now; `None` if the client has gone.
@@ -150,8 +156,15 @@ impl Socket {
     }
 
     fn emit_as(&self, event: &str, args: impl IntoArgs, volatile: bool) -> bool {
-        let Some(Encoded { args, attachments }) = Self::encode(event, args) else { return false };
-        let emit = Emit { name: event, args: &args, attachments: &attachments, volatile };
+        let Some(Encoded { args, attachments }) = Self::encode(event, args) else {
+            return false;
+        };
+        let emit = Emit {
+            name: event,
+            args: &args,
+            attachments: &attachments,
+            volatile,
+        };
         self.shard.with_hub(|hub, _| hub.emit(self.key, &emit))
     }
 
@@ -191,9 +204,12 @@ impl Socket {
         args: impl IntoArgs,
     ) -> Result<Raw, AckError> {
         match self.ask(timeout, event, args).await? {
-            EngineAnswer::Value(args, attachments) => {
-                Ok(Raw { encoded: Encoded { args: args.into(), attachments } })
-            }
+            EngineAnswer::Value(args, attachments) => Ok(Raw {
+                encoded: Encoded {
+                    args: args.into(),
+                    attachments,
+                },
+            }),
             EngineAnswer::TimedOut => Err(AckError::TimedOut),
             EngineAnswer::Left => Err(AckError::Disconnected),
         }
@@ -207,15 +223,24 @@ impl Socket {
     ) -> Result<EngineAnswer, AckError> {
         let Encoded { args, attachments } = args.encode()?;
         let question = Question::new(&self.shard, 1);
-        let emit = Emit { name: event, args: &args, attachments: &attachments, volatile: false };
+        let emit = Emit {
+            name: event,
+            args: &args,
+            attachments: &attachments,
+            volatile: false,
+        };
         let token = question.token();
-        let sent =
-            self.shard.with_hub(|hub, now| hub.ask_one(now, self.key, &emit, token, timeout));
+        let sent = self
+            .shard
+            .with_hub(|hub, now| hub.ask_one(now, self.key, &emit, token, timeout));
         if !sent {
             return Err(AckError::NotSent);
         }
         let source = Source::Here(question);
-        let mut answers = Answers::<()> { source, _of: PhantomData };
+        let mut answers = Answers::<()> {
+            source,
+            _of: PhantomData,
+        };
         let settled = answers.next_settled().await;
         settled.map(|(_, answer)| answer).ok_or(AckError::NotSent)
     }
@@ -232,7 +257,10 @@ impl Socket {
 
     /// Everybody in the namespace but this client: `socket.broadcast`.
     pub fn broadcast(&self) -> Broadcast {
-        let to = Selection { not: self.id(), ..Selection::all(self.namespace) };
+        let to = Selection {
+            not: self.id(),
+            ..Selection::all(self.namespace)
+        };
         Broadcast::new(self.io(), to)
     }
 
@@ -256,7 +284,11 @@ impl Socket {
     pub fn join(&self, room: impl fmt::Display) -> Result<(), JoinError> {
         let room = room.to_string();
         let change = self.shard.with_hub(|hub, _| {
-            if hub.is_connected(self.key) { Some(hub.join(self.key, &room)) } else { None }
+            if hub.is_connected(self.key) {
+                Some(hub.join(self.key, &room))
+            } else {
+                None
+            }
         });
         match change {
             None => Err(JoinError::NotConnected),
@@ -283,7 +315,8 @@ impl Socket {
     /// Removes the client from the namespace. With `close`, its whole connection ends, other
     /// namespaces too.
     pub fn disconnect(&self, close: bool) {
-        self.shard.with_hub(|hub, now| hub.disconnect(now, self.key, close));
+        self.shard
+            .with_hub(|hub, now| hub.disconnect(now, self.key, close));
     }
 
     // ---- data ----
@@ -291,14 +324,22 @@ impl Socket {
     /// Keeps a value with the socket, in place of the one of the same type.
     pub fn set<T: 'static>(&self, value: T) {
         if let Some(extensions) = self.extensions(true) {
-            extensions.0.borrow_mut().insert(TypeId::of::<T>(), Rc::new(value));
+            extensions
+                .0
+                .borrow_mut()
+                .insert(TypeId::of::<T>(), Rc::new(value));
         }
     }
 
     /// The value of this type that was kept.
     #[must_use]
     pub fn get<T: 'static>(&self) -> Option<Rc<T>> {
-        let value = self.extensions(false)?.0.borrow().get(&TypeId::of::<T>()).cloned()?;
+        let value = self
+            .extensions(false)?
+            .0
+            .borrow()
+            .get(&TypeId::of::<T>())
+            .cloned()?;
         value.downcast().ok()
     }
 

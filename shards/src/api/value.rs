@@ -40,8 +40,13 @@ impl Value {
     /// The member of this name, if this is an object that has it.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Self> {
-        let Self::Object(members) = self else { return None };
-        members.iter().find(|(known, _)| known == name).map(|(_, value)| value)
+        let Self::Object(members) = self else {
+            return None;
+        };
+        members
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value)
     }
 }
 
@@ -54,12 +59,16 @@ impl Serialize for Value {
             Self::String(value) => serializer.serialize_str(value),
             Self::Array(items) => {
                 let mut seq = serializer.serialize_seq(Some(items.len()))?;
-                items.iter().try_for_each(|item| seq.serialize_element(item))?;
+                items
+                    .iter()
+                    .try_for_each(|item| seq.serialize_element(item))?;
                 seq.end()
             }
             Self::Object(members) => {
                 let mut map = serializer.serialize_map(Some(members.len()))?;
-                members.iter().try_for_each(|(name, value)| map.serialize_entry(name, value))?;
+                members
+                    .iter()
+                    .try_for_each(|(name, value)| map.serialize_entry(name, value))?;
                 map.end()
             }
             Self::Binary(bytes) => Binary(bytes.clone()).serialize(serializer),
@@ -129,7 +138,12 @@ impl<'de> Visitor<'de> for Any {
 
 /// The attachment that an object stands for, if it does. One without attachments is an object.
 fn binary(members: &[(String, Value)]) -> Option<Value> {
-    let member = |name| members.iter().find(|(known, _)| known == name).map(|(_, value)| value);
+    let member = |name| {
+        members
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value)
+    };
     let (Value::Bool(true), Value::Number(num)) = (member("_placeholder")?, member("num")?) else {
         return None;
     };
@@ -145,7 +159,9 @@ mod tests {
         let args = r#"{"b":[1,-2,0.5,{"_placeholder":true,"num":1}],"a":"x","n":null}"#;
         let parts = [Bytes::from_static(b"0"), Bytes::from_static(b"1")];
         let value: Value = first(args, &parts).unwrap();
-        let Some(Value::Array(list)) = value.get("b") else { panic!("{value:?}") };
+        let Some(Value::Array(list)) = value.get("b") else {
+            panic!("{value:?}")
+        };
         assert_eq!(list[3], Value::Binary(parts[1].clone()));
         let encoded = (&value).encode().unwrap();
         assert_eq!(encoded.args, args.replace("\"num\":1", "\"num\":0"));

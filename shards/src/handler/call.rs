@@ -12,7 +12,10 @@ use crate::api::Socket;
 #[derive(Debug)]
 pub enum Cause<'a> {
     #[doc(hidden)]
-    Event { name: &'a str, incoming: &'a Incoming<'a> },
+    Event {
+        name: &'a str,
+        incoming: &'a Incoming<'a>,
+    },
     #[doc(hidden)]
     Connect { auth: Option<&'a str> },
     #[doc(hidden)]
@@ -189,7 +192,9 @@ where
     T: super::ConnectReply + 'static,
 {
     fn call(&self, context: &Context<'_>) -> Outcome<Verdict> {
-        converted(self.handler.begin(context), |value| AsVerdict(value).convert())
+        converted(self.handler.begin(context), |value| {
+            AsVerdict(value).convert()
+        })
     }
 }
 

@@ -143,7 +143,12 @@ impl<T: DeserializeOwned> FromContext for Args<T> {
 impl FromContext for Raw {
     fn from_context(context: &Context<'_>) -> Result<Self, Reject> {
         let (args, attachments) = context.args();
-        Ok(Self { encoded: Encoded { args: args.to_owned(), attachments: attachments.to_vec() } })
+        Ok(Self {
+            encoded: Encoded {
+                args: args.to_owned(),
+                attachments: attachments.to_vec(),
+            },
+        })
     }
 }
 
@@ -159,14 +164,27 @@ impl<T: DeserializeOwned> FromContext for Auth<T> {
 impl<T: Clone + 'static> FromContext for State<T> {
     fn from_context(context: &Context<'_>) -> Result<Self, Reject> {
         let missing = || Reject(format!("Server::state was given no {}", type_name::<T>()));
-        context.socket.shard.states.get::<T>().cloned().map(Self).ok_or_else(missing)
+        context
+            .socket
+            .shard
+            .states
+            .get::<T>()
+            .cloned()
+            .map(Self)
+            .ok_or_else(missing)
     }
 }
 
 impl<T: 'static> FromContext for Local<T> {
     fn from_context(context: &Context<'_>) -> Result<Self, Reject> {
         let missing = || Reject(format!("App::local was given no {}", type_name::<T>()));
-        context.socket.shard.locals.get::<T>().map(Self).ok_or_else(missing)
+        context
+            .socket
+            .shard
+            .locals
+            .get::<T>()
+            .map(Self)
+            .ok_or_else(missing)
     }
 }
 
@@ -176,7 +194,10 @@ impl FromContext for AckHandle {
             Cause::Event { incoming, .. } => incoming.ack,
             Cause::Connect { .. } | Cause::Disconnect { .. } => None,
         };
-        Ok(Self { socket: context.socket.clone(), id })
+        Ok(Self {
+            socket: context.socket.clone(),
+            id,
+        })
     }
 }
 
@@ -203,7 +224,10 @@ impl FromContext for Reason {
 
 impl FromContext for Rc<Handshake> {
     fn from_context(context: &Context<'_>) -> Result<Self, Reject> {
-        context.socket.handshake().ok_or_else(|| Reject::new("the handshake is not kept"))
+        context
+            .socket
+            .handshake()
+            .ok_or_else(|| Reject::new("the handshake is not kept"))
     }
 }
 

@@ -46,20 +46,29 @@ impl Handshake {
     #[must_use]
     pub fn query(&self, name: &str) -> Option<Cow<'_, str>> {
         let query = self.url().split_once('?')?.1;
-        let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-        pairs.filter(|(known, _)| *known == name).last().map(|(_, value)| unescape(value))
+        let pairs = query
+            .split('&')
+            .map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        pairs
+            .filter(|(known, _)| *known == name)
+            .last()
+            .map(|(_, value)| unescape(value))
     }
 
     /// The first header of this name, in any case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        self.headers()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
     }
 
     /// All headers.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
         let lines = self.head.split("\r\n").skip(1);
-        lines.filter_map(|line| line.split_once(':')).map(|(name, value)| (name, value.trim()))
+        lines
+            .filter_map(|line| line.split_once(':'))
+            .map(|(name, value)| (name, value.trim()))
     }
 }
 
@@ -70,7 +79,8 @@ mod tests {
     #[test]
     fn reads_its_head() {
         let handshake = Handshake {
-            head: "GET /socket.io/?EIO=4&tag=a&tag=c%20d HTTP/1.1\r\nHost: x:1\r\nX-A:  b \r\n\r\n".into(),
+            head: "GET /socket.io/?EIO=4&tag=a&tag=c%20d HTTP/1.1\r\nHost: x:1\r\nX-A:  b \r\n\r\n"
+                .into(),
             address: ([127, 0, 0, 1], 5).into(),
             issued: SystemTime::UNIX_EPOCH,
         };

@@ -9,13 +9,11 @@ mod handshake;
 mod registry;
 mod reply;
 
-pub(crate) use call::{Call, Cause, LocalFuture, Outcome, Verdict};
 pub use call::{AsyncHandler, Context, SyncHandler};
-pub use extract::{
-    AckHandle, Auth, Data, EventName, FromContext, Local, Reason, Reject, State,
-};
+pub(crate) use call::{Call, Cause, LocalFuture, Outcome, Verdict};
+pub use extract::{AckHandle, Auth, Data, EventName, FromContext, Local, Reason, Reject, State};
 pub use handshake::{Handshake, Keep};
 pub use registry::{App, NamespaceBuilder};
 pub(crate) use registry::{Handlers, Locals, States};
-pub use reply::{Ack, ConnectReply, IntoReply, NoAck, Refused};
 pub(crate) use reply::Reply;
+pub use reply::{Ack, ConnectReply, IntoReply, NoAck, Refused};

@@ -30,7 +30,9 @@ pub(crate) struct Handlers {
 
 impl fmt::Debug for Handlers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handlers").field("events", &self.events.keys()).finish_non_exhaustive()
+        f.debug_struct("Handlers")
+            .field("events", &self.events.keys())
+            .finish_non_exhaustive()
     }
 }
 
@@ -81,7 +83,10 @@ pub struct App {
 impl Default for App {
     fn default() -> Self {
         // `/` exists and comes first, as in the official server.
-        Self { namespaces: vec![("/".into(), Handlers::default())], locals: Locals::default() }
+        Self {
+            namespaces: vec![("/".into(), Handlers::default())],
+            locals: Locals::default(),
+        }
     }
 }
 
@@ -89,13 +94,22 @@ impl App {
     /// A namespace, created if it is new. `/` exists anyway; a name that does not begin with `/`
     /// gets one. Clients that ask for one that was never named here are refused.
     pub fn ns(&mut self, name: &str) -> NamespaceBuilder<'_> {
-        let name = if name.starts_with('/') { name.to_owned() } else { format!("/{name}") };
-        let at = self.namespaces.iter().position(|(known, _)| **known == *name);
+        let name = if name.starts_with('/') {
+            name.to_owned()
+        } else {
+            format!("/{name}")
+        };
+        let at = self
+            .namespaces
+            .iter()
+            .position(|(known, _)| **known == *name);
         let at = at.unwrap_or_else(|| {
             self.namespaces.push((name.into(), Handlers::default()));
             self.namespaces.len() - 1
         });
-        NamespaceBuilder { handlers: &mut self.namespaces[at].1 }
+        NamespaceBuilder {
+            handlers: &mut self.namespaces[at].1,
+        }
     }
 
     /// State of this shard for [`crate::Local`]; need not be `Send`.
@@ -112,7 +126,10 @@ pub struct NamespaceBuilder<'a> {
 }
 
 fn awaited<F, P, T>(handler: F) -> Awaited<F, P, T> {
-    Awaited { handler: Rc::new(handler), _of: PhantomData }
+    Awaited {
+        handler: Rc::new(handler),
+        _of: PhantomData,
+    }
 }
 
 impl NamespaceBuilder<'_> {
@@ -156,7 +173,11 @@ impl NamespaceBuilder<'_> {
             !stentor_engine::sio::packet::is_reserved(event),
             "{event:?} is a reserved event name and never comes from a client"
         );
-        self.handlers.events.entry(event.into()).or_default().push(handler);
+        self.handlers
+            .events
+            .entry(event.into())
+            .or_default()
+            .push(handler);
         self
     }
 
@@ -185,7 +206,13 @@ impl NamespaceBuilder<'_> {
         P: 'static,
         T: IntoReply + 'static,
     {
-        self.add(event, Rc::new(Called { handler, _of: PhantomData }))
+        self.add(
+            event,
+            Rc::new(Called {
+                handler,
+                _of: PhantomData,
+            }),
+        )
     }
 
     /// Runs for events that have no handler of their own; [`crate::EventName`] says which it is.

@@ -58,8 +58,24 @@ macro_rules! serialized {
 }
 
 serialized!(
-    bool, u8, u16, u32, u64, usize, i8, i16, i32, i64, isize, f32, f64, String, &str,
-    serde_json::Value, crate::Binary, crate::Value
+    bool,
+    u8,
+    u16,
+    u32,
+    u64,
+    usize,
+    i8,
+    i16,
+    i32,
+    i64,
+    isize,
+    f32,
+    f64,
+    String,
+    &str,
+    serde_json::Value,
+    crate::Binary,
+    crate::Value
 );
 
 #[expect(private_interfaces, reason = "sealed by it")]
@@ -117,7 +133,10 @@ pub struct Refused {
 impl Refused {
     /// `connect_error` with this message.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), data: None }
+        Self {
+            message: message.into(),
+            data: None,
+        }
     }
 
     /// And with this `err.data`.

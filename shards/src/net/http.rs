@@ -47,7 +47,11 @@ pub(crate) type MakeHttpService = Arc<dyn Fn() -> HttpService + Send + Sync>;
 /// Wraps a tower service, such as an axum router, for every shard.
 pub(crate) fn make_service<S, B>(service: S) -> MakeHttpService
 where
-    S: tower_service::Service<Request<Incoming>, Response = Response<B>> + Clone + Send + Sync + 'static,
+    S: tower_service::Service<Request<Incoming>, Response = Response<B>>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
     S::Error: std::fmt::Display,
     S::Future: 'static,
     B: Body<Data = Bytes> + Send + 'static,
@@ -64,9 +68,9 @@ where
                     Err(error) => Err(error),
                 };
                 match response {
-                    Ok(response) => response.map(|body| {
-                        Either::Right(body.map_err(Into::into).boxed_unsync())
-                    }),
+                    Ok(response) => {
+                        response.map(|body| Either::Right(body.map_err(Into::into).boxed_unsync()))
+                    }
                     Err(error) => {
                         tracing::error!(%error, "the HTTP service failed");
                         status(StatusCode::INTERNAL_SERVER_ERROR)
@@ -80,12 +84,19 @@ where
 /// Serves a connection whose first bytes were read already.
 pub(crate) fn spawn(shard: &Rc<Shard>, stream: std::net::TcpStream, read: Vec<u8>) {
     let address = stream.peer_addr();
-    let stream = stream.set_nonblocking(true).and_then(|()| tokio::net::TcpStream::from_std(stream));
-    let (Ok(stream), Ok(address)) = (stream, address) else { return };
+    let stream = stream
+        .set_nonblocking(true)
+        .and_then(|()| tokio::net::TcpStream::from_std(stream));
+    let (Ok(stream), Ok(address)) = (stream, address) else {
+        return;
+    };
     let shard = Rc::clone(shard);
     tokio::task::spawn_local(async move {
         let _open = Open::count(&shard);
-        let io = TokioIo::new(Replay { prefix: read.into(), stream });
+        let io = TokioIo::new(Replay {
+            prefix: read.into(),
+            stream,
+        });
         let service = hyper::service::service_fn(|request| {
             let shard = Rc::clone(&shard);
             async move { Ok::<_, Infallible>(answer(&shard, address, request).await) }
@@ -140,14 +151,18 @@ fn refused(refusal: Refusal, message: Option<&str>) -> Response<ResponseBody> {
         _ => StatusCode::BAD_REQUEST,
     };
     let body = match message {
-        Some(message) => serde_json::json!({ "code": refusal.code(), "message": message }).to_string(),
+        Some(message) => {
+            serde_json::json!({ "code": refusal.code(), "message": message }).to_string()
+        }
         None => refusal.body(),
     };
     full(status, "application/json", body)
 }
 
 fn closing(mut response: Response<ResponseBody>) -> Response<ResponseBody> {
-    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+        .headers_mut()
+        .insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
 }
 
@@ -182,7 +197,11 @@ async fn answer(
     } else {
         status(StatusCode::NOT_FOUND)
     };
-    if last || shard.stopping.get() { closing(response) } else { response }
+    if last || shard.stopping.get() {
+        closing(response)
+    } else {
+        response
+    }
 }
 
 /// Answers a request for the Engine.IO path, in the official order of checks (features 2.2).
@@ -193,7 +212,10 @@ async fn engine(
 ) -> Response<ResponseBody> {
     let query = request.uri().query().unwrap_or("").to_owned();
     let query = Query::parse(&query);
-    let origin = request.headers().get(header::ORIGIN).map(HeaderValue::as_bytes);
+    let origin = request
+        .headers()
+        .get(header::ORIGIN)
+        .map(HeaderValue::as_bytes);
     let transport = match query.check(&shard.config.engine, origin) {
         Ok(transport) => transport,
         Err(refusal) => return refused(refusal, None),
@@ -213,14 +235,23 @@ async fn engine(
     };
     if transport != Transport::Polling {
         let known = wait(shard, sid, PollKind::Exists).await == Some(Reply::Ok);
-        return refused(if known { Refusal::BadRequest } else { Refusal::SessionUnknown }, None);
+        return refused(
+            if known {
+                Refusal::BadRequest
+            } else {
+                Refusal::SessionUnknown
+            },
+            None,
+        );
     }
     match *request.method() {
         Method::GET => get(shard, sid).await,
         Method::POST => post(shard, sid, request).await,
         _ => {
             let mut response = status(StatusCode::METHOD_NOT_ALLOWED);
-            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, POST"));
+            response
+                .headers_mut()
+                .insert(header::ALLOW, HeaderValue::from_static("GET, POST"));
             response
         }
     }
@@ -247,7 +278,9 @@ fn handshake(
     }
     let session = shard.with_hub(|hub, now| hub.open(now, None));
     shard.begin_session(session, kept);
-    reply(Reply::Payload(shard.with_hub(|hub, _| hub.sessions().take_poll(session))))
+    reply(Reply::Payload(
+        shard.with_hub(|hub, _| hub.sessions().take_poll(session)),
+    ))
 }
 
 /// A request's head as it may have looked on the wire.
@@ -281,7 +314,11 @@ impl Drop for Abort<'_> {
 
 async fn get(shard: &Rc<Shard>, sid: Sid) -> Response<ResponseBody> {
     // The guard is dropped after the receiver, whose being gone is what marks the GET as aborted.
-    let mut abort = Abort { shard, sid, what: Some(PollKind::GetAborted) };
+    let mut abort = Abort {
+        shard,
+        sid,
+        what: Some(PollKind::GetAborted),
+    };
     let receiver = shard.poll(sid, PollKind::Get);
     let answer = receiver.await;
     abort.what = None;
@@ -296,8 +333,15 @@ async fn post(shard: &Rc<Shard>, sid: Sid, request: Request<Incoming>) -> Respon
         Some(other) => return closing(reply(other)),
         None => return refused(Refusal::SessionUnknown, None),
     }
-    let mut abort = Abort { shard, sid, what: Some(PollKind::PostFailed(PeerError::Aborted)) };
-    let kind = request.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let mut abort = Abort {
+        shard,
+        sid,
+        what: Some(PollKind::PostFailed(PeerError::Aborted)),
+    };
+    let kind = request
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .map(HeaderValue::as_bytes);
     if kind.is_some_and(|kind| kind.starts_with(b"application/octet-stream")) {
         abort.what = Some(PollKind::PostFailed(PeerError::ContentType));
         return closing(status(StatusCode::BAD_REQUEST));
@@ -338,7 +382,9 @@ async fn body(mut incoming: Incoming, max: usize) -> Result<Bytes, BodyError> {
             Ok(Some(Err(_))) => return Err(BodyError::Broken),
             Ok(Some(Ok(frame))) => frame,
         };
-        let Ok(data) = frame.into_data() else { continue };
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
         if whole.len() + data.len() > max {
             return Err(BodyError::TooLarge);
         }
@@ -371,7 +417,9 @@ fn late_upgrade(
     tokio::task::spawn_local(async move {
         let Ok(socket) = upgraded.await else { return };
         let upgraded = socket.into_inner().into_inner();
-        let Ok(parts) = upgraded.downcast::<TokioIo<Replay>>() else { return };
+        let Ok(parts) = upgraded.downcast::<TokioIo<Replay>>() else {
+            return;
+        };
         let Replay { prefix, stream } = parts.io.into_inner();
         if let Ok(stream) = stream.into_std() {
             let mut read = head.into_bytes();

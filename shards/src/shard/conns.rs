@@ -29,9 +29,15 @@ pub(super) enum Role {
     /// Its first request is being read.
     Head(Vec<u8>),
     /// It is a session's transport.
-    WebSocket { session: SessionKey, reader: ws::Reader },
+    WebSocket {
+        session: SessionKey,
+        reader: ws::Reader,
+    },
     /// It probes for a session that polls.
-    Probe { session: SessionKey, reader: ws::Reader },
+    Probe {
+        session: SessionKey,
+        reader: ws::Reader,
+    },
     /// The last word was said; what comes is thrown away until the peer closes too.
     Lingering,
 }
@@ -67,7 +73,10 @@ pub(super) const fn conn_key(id: ConnId) -> ConnKey {
 }
 
 /// Keys are tokens; the two that are not have an index that no table reaches.
-#[expect(clippy::cast_possible_truncation, reason = "usize is 64 bits wide where mio runs here")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "usize is 64 bits wide where mio runs here"
+)]
 const fn token(key: ConnKey) -> Token {
     Token(key.to_bits() as usize)
 }
@@ -96,9 +105,18 @@ impl Conns {
 
     /// Takes a connection in. Readable and writable are both watched from the start: a write edge
     /// comes only after a write was blocked, so watching costs nothing.
-    pub(super) fn add(&mut self, mut stream: TcpStream, role: Role, now: Tick) -> io::Result<ConnKey> {
+    pub(super) fn add(
+        &mut self,
+        mut stream: TcpStream,
+        role: Role,
+        now: Tick,
+    ) -> io::Result<ConnKey> {
         let key = self.table.next_key();
-        self.registry.register(&mut stream, token(key), Interest::READABLE | Interest::WRITABLE)?;
+        self.registry.register(
+            &mut stream,
+            token(key),
+            Interest::READABLE | Interest::WRITABLE,
+        )?;
         if matches!(role, Role::Head(_)) {
             self.heads.push_back((Tick(now.0 + HEAD_WAIT_MS), key));
         }
@@ -123,7 +141,9 @@ impl Conns {
 
     /// Says the last word and waits for the peer to close, so that no reset overtakes the word.
     pub(super) fn finish(&mut self, key: ConnKey, last_word: &[u8], now: Tick) {
-        let Some(conn) = self.table.get_mut(key) else { return };
+        let Some(conn) = self.table.get_mut(key) else {
+            return;
+        };
         if matches!(conn.role, Role::Lingering) {
             return;
         }
@@ -133,7 +153,8 @@ impl Conns {
             return;
         }
         conn.role = Role::Lingering;
-        self.lingering.push_back((Tick(now.0 + LINGER_WAIT_MS), key));
+        self.lingering
+            .push_back((Tick(now.0 + LINGER_WAIT_MS), key));
     }
 
     /// Reads once.
@@ -149,7 +170,9 @@ impl Conns {
 
     /// Writes once.
     pub(super) fn write(&self, key: ConnKey, slices: &[&[u8]]) -> Written {
-        let Some(conn) = self.table.get(key) else { return Written::Failed };
+        let Some(conn) = self.table.get(key) else {
+            return Written::Failed;
+        };
         loop {
             let written = match slices {
                 [one] => (&conn.stream).write(one),
@@ -174,7 +197,13 @@ impl Conns {
     pub(super) fn expired(&mut self, now: Tick) -> Vec<ConnKey> {
         let mut expired = Vec::new();
         while let Some((_, key)) = self.heads.pop_front_if(|(due, _)| *due <= now) {
-            if matches!(self.table.get(key), Some(Conn { role: Role::Head(_), .. })) {
+            if matches!(
+                self.table.get(key),
+                Some(Conn {
+                    role: Role::Head(_),
+                    ..
+                })
+            ) {
                 expired.push(key);
             }
         }

@@ -67,15 +67,20 @@ fn drive<R: 'static>(
 impl Shard {
     fn handlers(&self, namespace: NamespaceId) -> Option<&Handlers> {
         match &self.application {
-            Application::SocketIo(namespaces) => {
-                namespaces.get(usize::from(namespace.0)).map(|(_, handlers)| handlers)
-            }
+            Application::SocketIo(namespaces) => namespaces
+                .get(usize::from(namespace.0))
+                .map(|(_, handlers)| handlers),
             Application::EngineIo(_) => None,
         }
     }
 
     fn socket(self: &Rc<Self>, key: SocketKey, namespace: NamespaceId) -> Socket {
-        Socket { shard: Rc::clone(self), key, namespace, farewell: None }
+        Socket {
+            shard: Rc::clone(self),
+            key,
+            namespace,
+            farewell: None,
+        }
     }
 
     /// What a packet came to reaches user code; then what followed from it.
@@ -90,7 +95,9 @@ impl Shard {
     }
 
     fn event(self: &Rc<Self>, incoming: &Incoming<'_>) {
-        let Some(handlers) = self.handlers(incoming.namespace) else { return };
+        let Some(handlers) = self.handlers(incoming.namespace) else {
+            return;
+        };
         let name = event_name(&incoming.text, &incoming.name);
         let known = handlers.events.get(&*name).map_or(&[][..], Vec::as_slice);
         let fallback = handlers.fallback.as_slice();
@@ -99,12 +106,22 @@ impl Shard {
             return; // as in the official server, an event nobody listens to is no error
         }
         let socket = self.socket(incoming.socket, incoming.namespace);
-        let cause = Cause::Event { name: &name, incoming };
-        let context = Context { socket: &socket, cause };
+        let cause = Cause::Event {
+            name: &name,
+            incoming,
+        };
+        let context = Context {
+            socket: &socket,
+            cause,
+        };
         for (nth, handler) in list.iter().enumerate() {
             let ack = incoming.ack.filter(|_| nth == 0);
             let (shard, key) = (Rc::clone(self), incoming.socket);
-            let event = if ack.is_some() { Some(name.to_string()) } else { None };
+            let event = if ack.is_some() {
+                Some(name.to_string())
+            } else {
+                None
+            };
             drive(handler, &context, move |result| {
                 shard.finish_event(key, ack, event.as_deref(), result);
             });
@@ -142,15 +159,32 @@ impl Shard {
     /// Tells user code everything that has happened.
     pub(super) fn drain_events(self: &Rc<Self>) {
         loop {
-            let Some(event) = self.hub.borrow_mut().next_event() else { return };
+            let Some(event) = self.hub.borrow_mut().next_event() else {
+                return;
+            };
             match event {
-                Event::Connecting { socket, namespace, auth } => {
+                Event::Connecting {
+                    socket,
+                    namespace,
+                    auth,
+                } => {
                     self.connecting(socket, namespace, auth);
                 }
-                Event::Connected { socket, namespace, auth } => {
+                Event::Connected {
+                    socket,
+                    namespace,
+                    auth,
+                } => {
                     self.connected(socket, namespace, auth.as_deref());
                 }
-                Event::Disconnected { socket, id, namespace, reason, rooms, connected } => {
+                Event::Disconnected {
+                    socket,
+                    id,
+                    namespace,
+                    reason,
+                    rooms,
+                    connected,
+                } => {
                     self.disconnected(socket, id, namespace, reason, rooms, connected);
                 }
                 Event::Closed { session, reason } => self.closed(session, reason),
@@ -161,11 +195,20 @@ impl Shard {
 
     fn connecting(self: &Rc<Self>, key: SocketKey, namespace: NamespaceId, auth: Option<Box<str>>) {
         let socket = self.socket(key, namespace);
-        let handler = self.handlers(namespace).and_then(|handlers| handlers.auth.clone());
-        let Some(handler) = handler else { return self.admit(key, namespace, auth.as_deref()) };
+        let handler = self
+            .handlers(namespace)
+            .and_then(|handlers| handlers.auth.clone());
+        let Some(handler) = handler else {
+            return self.admit(key, namespace, auth.as_deref());
+        };
         let shard = Rc::clone(self);
-        let cause = Cause::Connect { auth: auth.as_deref() };
-        let context = Context { socket: &socket, cause };
+        let cause = Cause::Connect {
+            auth: auth.as_deref(),
+        };
+        let context = Context {
+            socket: &socket,
+            cause,
+        };
         let credentials = auth.clone();
         drive(&handler, &context, move |result| {
             let refused = match result {
@@ -193,12 +236,17 @@ impl Shard {
     }
 
     fn connected(self: &Rc<Self>, key: SocketKey, namespace: NamespaceId, auth: Option<&str>) {
-        let Some(handlers) = self.handlers(namespace) else { return };
+        let Some(handlers) = self.handlers(namespace) else {
+            return;
+        };
         if handlers.connect.is_empty() {
             return;
         }
         let socket = self.socket(key, namespace);
-        let context = Context { socket: &socket, cause: Cause::Connect { auth } };
+        let context = Context {
+            socket: &socket,
+            cause: Cause::Connect { auth },
+        };
         for handler in &handlers.connect {
             let shard = Rc::clone(self);
             drive(handler, &context, move |result| {
@@ -219,14 +267,27 @@ impl Shard {
         connected: bool,
     ) {
         let extensions = self.extensions.borrow_mut().remove(&key.to_bits());
-        let Some(handlers) = self.handlers(namespace) else { return };
+        let Some(handlers) = self.handlers(namespace) else {
+            return;
+        };
         if !connected || handlers.disconnect.is_empty() {
             return;
         }
         let handshake = None;
-        let farewell = Some(Rc::new(Farewell { id, rooms, extensions, handshake }));
-        let socket = Socket { farewell, ..self.socket(key, namespace) };
-        let context = Context { socket: &socket, cause: Cause::Disconnect { reason } };
+        let farewell = Some(Rc::new(Farewell {
+            id,
+            rooms,
+            extensions,
+            handshake,
+        }));
+        let socket = Socket {
+            farewell,
+            ..self.socket(key, namespace)
+        };
+        let context = Context {
+            socket: &socket,
+            cause: Cause::Disconnect { reason },
+        };
         for handler in &handlers.disconnect {
             let shard = Rc::clone(self);
             drive(handler, &context, move |result| {
@@ -237,7 +298,14 @@ impl Shard {
 
     /// A thread that is no shard asks clients for an answer.
     pub(super) fn ask_for(&self, ask: Ask) {
-        let Ask { to, name, args, attachments, timeout, answers } = ask;
+        let Ask {
+            to,
+            name,
+            args,
+            attachments,
+            timeout,
+            answers,
+        } = ask;
         let emit = stentor_engine::hub::Emit {
             name: &name,
             args: &args,

@@ -32,11 +32,7 @@ pub(crate) use self::{
     upgrade::handshake as keep_handshake,
 };
 use crate::{
-    api::{
-        Io,
-        payload::Encoded,
-        socket::Extensions,
-    },
+    api::{Io, payload::Encoded, socket::Extensions},
     clock::Clock,
     config::ShardConfig,
     engine_server::EngineHandlers,
@@ -98,7 +94,9 @@ pub(crate) struct Shard {
 
 impl fmt::Debug for Shard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shard").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("Shard")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -148,7 +146,9 @@ impl Shard {
     }
 
     pub(crate) fn io(&self) -> Io {
-        Io { shared: Arc::clone(&self.shared) }
+        Io {
+            shared: Arc::clone(&self.shared),
+        }
     }
 
     /// One call of the hub, from wherever. What it queues leaves at the end of the turn.
@@ -196,8 +196,12 @@ impl Shard {
 
     /// Posts to another shard, now or when it has room; the order to each shard is kept.
     fn post(&self, to: ShardId, post: Post) {
-        let Some(posts) = self.shared.posts.get() else { return };
-        let Some(mailbox) = posts.get(usize::from(to.0)) else { return };
+        let Some(posts) = self.shared.posts.get() else {
+            return;
+        };
+        let Some(mailbox) = posts.get(usize::from(to.0)) else {
+            return;
+        };
         let mut overflow = self.overflow.borrow_mut();
         let waiting = &mut overflow[usize::from(to.0)];
         if !waiting.is_empty() {
@@ -219,7 +223,9 @@ impl Shard {
         if !self.congested.get() {
             return;
         }
-        let Some(posts) = self.shared.posts.get() else { return };
+        let Some(posts) = self.shared.posts.get() else {
+            return;
+        };
         let mut congested = false;
         for (mailbox, waiting) in posts.iter().zip(&mut *self.overflow.borrow_mut()) {
             while let Some(post) = waiting.pop_front() {

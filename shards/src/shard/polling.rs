@@ -49,7 +49,9 @@ impl Shard {
             PollKind::GetAborted => {
                 // Only if it is the one that is parked: it may have been answered meanwhile.
                 let mut parked = self.parked.borrow_mut();
-                let lost = parked.get(&session.to_bits()).is_some_and(oneshot::Sender::is_closed);
+                let lost = parked
+                    .get(&session.to_bits())
+                    .is_some_and(oneshot::Sender::is_closed);
                 if lost {
                     parked.remove(&session.to_bits());
                     drop(parked);

@@ -18,7 +18,10 @@ pub(crate) const DEFAULT_ACK_WAIT: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 enum Asker {
     Here(Rc<RefCell<Collector>>),
-    Elsewhere { open: Collector, answers: tokio::sync::mpsc::UnboundedSender<Settled> },
+    Elsewhere {
+        open: Collector,
+        answers: tokio::sync::mpsc::UnboundedSender<Settled>,
+    },
 }
 
 /// The open questions of one shard.
@@ -55,7 +58,10 @@ impl Questions {
     /// A question asked by another thread; returns its token.
     pub(crate) fn ask_for(&self, answers: tokio::sync::mpsc::UnboundedSender<Settled>) -> u64 {
         let open = Collector::awaiting(u32::MAX);
-        self.0.borrow_mut().insert(Asker::Elsewhere { open, answers }).to_bits()
+        self.0
+            .borrow_mut()
+            .insert(Asker::Elsewhere { open, answers })
+            .to_bits()
     }
 
     /// So many shards were asked.
@@ -82,7 +88,11 @@ impl Question {
         let collector = Rc::new(RefCell::new(Collector::awaiting(shards)));
         let asker = Asker::Here(Rc::clone(&collector));
         let token = shard.questions.0.borrow_mut().insert(asker).to_bits();
-        Self { shard: Rc::clone(shard), token, collector }
+        Self {
+            shard: Rc::clone(shard),
+            token,
+            collector,
+        }
     }
 
     pub(crate) const fn token(&self) -> u64 {
@@ -97,6 +107,10 @@ impl Question {
 
 impl Drop for Question {
     fn drop(&mut self) {
-        self.shard.questions.0.borrow_mut().remove(Key::from_bits(self.token));
+        self.shard
+            .questions
+            .0
+            .borrow_mut()
+            .remove(Key::from_bits(self.token));
     }
 }

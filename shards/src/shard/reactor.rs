@@ -6,13 +6,7 @@
 //! descriptor, and their deadlines from the hub's wheel.
 
 use std::{
-    future::poll_fn,
-    io,
-    ops::ControlFlow,
-    pin::Pin,
-    rc::Rc,
-    sync::atomic::Ordering,
-    task::Poll,
+    future::poll_fn, io, ops::ControlFlow, pin::Pin, rc::Rc, sync::atomic::Ordering, task::Poll,
     time::Duration,
 };
 
@@ -86,9 +80,14 @@ struct Turns {
 
 /// Runs a shard until it is told to stop.
 pub(crate) async fn run(shard: Rc<Shard>, reactor: Reactor) -> io::Result<()> {
-    let Reactor { poll, mut listener, mailbox } = reactor;
+    let Reactor {
+        poll,
+        mut listener,
+        mailbox,
+    } = reactor;
     if let Some(listener) = &mut listener {
-        poll.registry().register(listener, LISTENER, Interest::READABLE)?;
+        poll.registry()
+            .register(listener, LISTENER, Interest::READABLE)?;
     }
     let mut turns = Turns {
         shard,
@@ -145,10 +144,19 @@ impl Turns {
     /// Waits for readiness, mail, something queued, or a deadline.
     async fn wait(&mut self, stop_at: Tick) -> io::Result<()> {
         self.arm(stop_at);
-        let Self { shard, epoll, sleep, armed, .. } = self;
+        let Self {
+            shard,
+            epoll,
+            sleep,
+            armed,
+            ..
+        } = self;
         poll_fn(|cx| {
             let waker = &mut *shard.reactor.borrow_mut();
-            if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            if !waker
+                .as_ref()
+                .is_some_and(|waker| waker.will_wake(cx.waker()))
+            {
                 *waker = Some(cx.waker().clone());
             }
             if shard.turn_wanted.get() {
@@ -175,7 +183,12 @@ impl Turns {
     /// Sets the one timer to the first deadline there is.
     fn arm(&mut self, stop_at: Tick) {
         let shard = &self.shard;
-        let mut first = shard.hub.borrow().deadline().unwrap_or(Tick::NEVER).min(stop_at);
+        let mut first = shard
+            .hub
+            .borrow()
+            .deadline()
+            .unwrap_or(Tick::NEVER)
+            .min(stop_at);
         if let Some(due) = shard.conns.borrow().deadline() {
             first = first.min(due);
         }
@@ -189,7 +202,10 @@ impl Turns {
             return;
         }
         self.armed = Tick::NEVER;
-        if let Some(at) = (first != Tick::NEVER).then(|| shard.clock.at(first)).flatten() {
+        if let Some(at) = (first != Tick::NEVER)
+            .then(|| shard.clock.at(first))
+            .flatten()
+        {
             self.sleep.as_mut().reset(at.into());
             self.armed = first;
         }
@@ -215,7 +231,9 @@ impl Turns {
     fn take_mail(&mut self) {
         self.mailbox.begin();
         for _ in 0..MAIL_PER_TURN {
-            let Some(post) = self.mailbox.try_recv() else { return };
+            let Some(post) = self.mailbox.try_recv() else {
+                return;
+            };
             self.shard.receive_post(post);
             if self.shard.stopping.get() {
                 self.listener = None;
@@ -228,7 +246,10 @@ impl Turns {
         for key in std::mem::take(&mut self.unread) {
             self.read(key, false);
         }
-        let polled = self.epoll.get_mut().poll(&mut self.events, Some(Duration::ZERO));
+        let polled = self
+            .epoll
+            .get_mut()
+            .poll(&mut self.events, Some(Duration::ZERO));
         match polled {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
             _ => {}
@@ -362,7 +383,9 @@ impl Shard {
 
     fn obey_signals(&self) {
         loop {
-            let Some(signal) = self.hub.borrow_mut().next_signal() else { return };
+            let Some(signal) = self.hub.borrow_mut().next_signal() else {
+                return;
+            };
             match signal {
                 Signal::Text(conn, text) => {
                     let mut frame = Vec::new();
@@ -381,7 +404,9 @@ impl Shard {
                 }
                 Signal::Close(conn, code) => {
                     let (frame, len) = ws::close_frame(code, "");
-                    self.conns.borrow_mut().finish(conn_key(conn), &frame[..len], self.now.get());
+                    self.conns
+                        .borrow_mut()
+                        .finish(conn_key(conn), &frame[..len], self.now.get());
                 }
             }
         }
@@ -391,7 +416,11 @@ impl Shard {
         let now = self.now.get();
         match post {
             Post::Mail(mail) => self.hub.borrow_mut().receive_mail(now, mail),
-            Post::Handoff { stream, read, answered } => self.adopt(stream, read, answered),
+            Post::Handoff {
+                stream,
+                read,
+                answered,
+            } => self.adopt(stream, read, answered),
             Post::Poll(request) => self.poll_request(request),
             Post::Ask(ask) => self.ask_for(ask),
             Post::Act(to, action) => self.hub.borrow_mut().act(now, to, action),
@@ -406,7 +435,10 @@ impl Shard {
         if let Err(error) = placement::tune(&stream, self.config.tcp_user_timeout) {
             tracing::debug!(%error, "setting options of a connection");
         }
-        let added = self.conns.borrow_mut().add(stream, Role::Head(Vec::new()), self.now.get());
+        let added = self
+            .conns
+            .borrow_mut()
+            .add(stream, Role::Head(Vec::new()), self.now.get());
         if let Err(error) = added {
             tracing::warn!(%error, "a new connection was lost");
         }
@@ -422,7 +454,12 @@ impl Shard {
 
     /// Bytes have come over a connection.
     fn conn_bytes(self: &Rc<Self>, key: ConnKey, bytes: &mut [u8]) {
-        let head = match self.conns.borrow_mut().get_mut(key).map(|conn| &mut conn.role) {
+        let head = match self
+            .conns
+            .borrow_mut()
+            .get_mut(key)
+            .map(|conn| &mut conn.role)
+        {
             None | Some(Role::Lingering) => return,
             Some(Role::Head(read)) => Some(std::mem::take(read)),
             Some(Role::WebSocket { .. } | Role::Probe { .. }) => None,
@@ -441,14 +478,21 @@ impl Shard {
         if bytes.is_empty() {
             return;
         }
-        let taken = match self.conns.borrow_mut().get_mut(key).map(|conn| &mut conn.role) {
+        let taken = match self
+            .conns
+            .borrow_mut()
+            .get_mut(key)
+            .map(|conn| &mut conn.role)
+        {
             Some(Role::WebSocket { session, reader }) => {
                 Some((*session, std::mem::take(reader), false))
             }
             Some(Role::Probe { session, reader }) => Some((*session, std::mem::take(reader), true)),
             _ => None,
         };
-        let Some((session, mut reader, mut probing)) = taken else { return };
+        let Some((session, mut reader, mut probing)) = taken else {
+            return;
+        };
         let limits = ReadLimits {
             message_bytes: self.config.engine.limits.payload_bytes,
             fragments: FRAGMENTS_MAX,
@@ -493,7 +537,9 @@ impl Shard {
             Incoming::Close(close) => {
                 self.answer_close(key, close.map(|(code, _)| code));
                 let reason = CloseReason::TransportClose;
-                self.hub.borrow_mut().close(now, session, reason, Ending::ByPeer);
+                self.hub
+                    .borrow_mut()
+                    .close(now, session, reason, Ending::ByPeer);
                 return ControlFlow::Break(());
             }
         };
@@ -528,7 +574,11 @@ impl Shard {
                 *probing = hub.sessions().is_probing(session, conn);
                 let upgraded = !*probing && hub.sessions().is_on(session, conn);
                 drop(hub);
-                if *probing || upgraded { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+                if *probing || upgraded {
+                    ControlFlow::Continue(())
+                } else {
+                    ControlFlow::Break(())
+                }
             }
             Incoming::Ping(payload) => {
                 let mut pong = Vec::new();
@@ -539,7 +589,10 @@ impl Shard {
             Incoming::Pong(_) => ControlFlow::Continue(()),
             Incoming::Close(close) => {
                 self.answer_close(key, close.map(|(code, _)| code));
-                self.hub.borrow_mut().sessions().abandon_probe(session, conn);
+                self.hub
+                    .borrow_mut()
+                    .sessions()
+                    .abandon_probe(session, conn);
                 ControlFlow::Break(())
             }
             Incoming::Binary(_) => {
@@ -552,18 +605,33 @@ impl Shard {
     /// The peer closes: the same code goes back, and then nothing.
     fn answer_close(&self, key: ConnKey, code: Option<u16>) {
         let (frame, len) = ws::close_frame(code, "");
-        self.conns.borrow_mut().finish(key, &frame[..len], self.now.get());
+        self.conns
+            .borrow_mut()
+            .finish(key, &frame[..len], self.now.get());
     }
 
     /// The peer broke a rule of the WebSocket protocol.
-    fn websocket_failed(&self, key: ConnKey, session: SessionKey, probing: bool, code: Option<u16>) {
+    fn websocket_failed(
+        &self,
+        key: ConnKey,
+        session: SessionKey,
+        probing: bool,
+        code: Option<u16>,
+    ) {
         if probing {
             let (frame, len) = ws::close_frame(code, "");
-            self.conns.borrow_mut().finish(key, &frame[..len], self.now.get());
-            self.hub.borrow_mut().sessions().abandon_probe(session, conn_id(key));
+            self.conns
+                .borrow_mut()
+                .finish(key, &frame[..len], self.now.get());
+            self.hub
+                .borrow_mut()
+                .sessions()
+                .abandon_probe(session, conn_id(key));
         } else {
             let reason = CloseReason::TransportError;
-            self.hub.borrow_mut().close(self.now.get(), session, reason, Ending::Abrupt(code));
+            self.hub
+                .borrow_mut()
+                .close(self.now.get(), session, reason, Ending::Abrupt(code));
         }
     }
 
@@ -579,7 +647,10 @@ impl Shard {
                 hub.sessions().connection_lost(session);
             }
             Some(Role::Probe { session, .. }) => {
-                self.hub.borrow_mut().sessions().abandon_probe(session, conn_id(key));
+                self.hub
+                    .borrow_mut()
+                    .sessions()
+                    .abandon_probe(session, conn_id(key));
             }
         }
     }

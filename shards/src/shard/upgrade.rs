@@ -33,9 +33,15 @@ enum Verdict {
     /// Answer this and close.
     Answer(Vec<u8>),
     /// A new session; the response, and what is kept of the request.
-    Open { response: String, handshake: Option<Handshake> },
+    Open {
+        response: String,
+        handshake: Option<Handshake>,
+    },
     /// A WebSocket for a session that polls here.
-    Probe { response: String, session: SessionKey },
+    Probe {
+        response: String,
+        session: SessionKey,
+    },
     /// The session lives on another shard.
     Elsewhere(Sid),
     /// Not a WebSocket of ours.
@@ -81,8 +87,15 @@ impl Shard {
             Head::Incomplete => (Verdict::Wait, 0),
             Head::Bad(error) => (Verdict::Answer(error.response().to_vec()), 0),
             Head::Request(request) => {
-                let address = self.conns.borrow().get(key).and_then(|c| c.stream.peer_addr().ok());
-                (self.judge(&request, &read[..request.len], address), request.len)
+                let address = self
+                    .conns
+                    .borrow()
+                    .get(key)
+                    .and_then(|c| c.stream.peer_addr().ok());
+                (
+                    self.judge(&request, &read[..request.len], address),
+                    request.len,
+                )
             }
         };
         let now = self.now.get();
@@ -102,23 +115,39 @@ impl Shard {
             Verdict::Elsewhere(sid) => {
                 let stream = self.conns.borrow_mut().take(key);
                 if let Some(stream) = stream {
-                    self.post(sid.shard(), Post::Handoff { stream, read, answered });
+                    self.post(
+                        sid.shard(),
+                        Post::Handoff {
+                            stream,
+                            read,
+                            answered,
+                        },
+                    );
                 }
             }
-            Verdict::Open { response, handshake } => {
+            Verdict::Open {
+                response,
+                handshake,
+            } => {
                 let response = if answered { "" } else { &*response };
                 let preamble = (conn_id(key), response.as_bytes());
                 let session = self.hub.borrow_mut().open(now, Some(preamble));
                 self.begin_session(session, handshake);
-                self.become_websocket(key, Role::WebSocket { session, reader: ws::Reader::default() });
+                self.become_websocket(
+                    key,
+                    Role::WebSocket {
+                        session,
+                        reader: ws::Reader::default(),
+                    },
+                );
                 self.frames(key, &mut read[used..]);
             }
             Verdict::Probe { response, session } => {
-                let probing = self.hub.borrow_mut().sessions().recv_probe_open(
-                    now,
-                    session,
-                    conn_id(key),
-                );
+                let probing =
+                    self.hub
+                        .borrow_mut()
+                        .sessions()
+                        .recv_probe_open(now, session, conn_id(key));
                 if !probing {
                     // Upgraded or upgrading already.
                     let refused = refusal(Refusal::BadRequest.message());
@@ -128,7 +157,13 @@ impl Shard {
                 if !answered {
                     self.conns.borrow().write(key, &[response.as_bytes()]);
                 }
-                self.become_websocket(key, Role::Probe { session, reader: ws::Reader::default() });
+                self.become_websocket(
+                    key,
+                    Role::Probe {
+                        session,
+                        reader: ws::Reader::default(),
+                    },
+                );
                 self.frames(key, &mut read[used..]);
             }
         }
@@ -140,7 +175,12 @@ impl Shard {
         }
     }
 
-    fn judge(&self, request: &RequestHead<'_>, head: &[u8], address: Option<SocketAddr>) -> Verdict {
+    fn judge(
+        &self,
+        request: &RequestHead<'_>,
+        head: &[u8],
+        address: Option<SocketAddr>,
+    ) -> Verdict {
         let (path, query) = request.path_and_query();
         if !path.starts_with(&*self.config.path) || !request.wants_websocket() {
             return self.judge_http(path, query);
@@ -177,13 +217,18 @@ impl Shard {
             Ok(key) => key,
             Err(error) => return Verdict::Answer(error.response().to_vec()),
         };
-        let Some(response) = switching(key, request) else { return refused(Refusal::BadRequest) };
+        let Some(response) = switching(key, request) else {
+            return refused(Refusal::BadRequest);
+        };
         if let Some(session) = session {
             return Verdict::Probe { response, session };
         }
         let handshake = address.and_then(|address| handshake(self.config.keep, head, address));
         match self.allows(handshake.as_ref(), head, address) {
-            Ok(()) => Verdict::Open { response, handshake },
+            Ok(()) => Verdict::Open {
+                response,
+                handshake,
+            },
             Err(message) => Verdict::Answer(refusal(&message)),
         }
     }
@@ -213,18 +258,29 @@ impl Shard {
         head: &[u8],
         address: Option<SocketAddr>,
     ) -> Result<(), String> {
-        let Some(allow) = &self.config.allow_request else { return Ok(()) };
+        let Some(allow) = &self.config.allow_request else {
+            return Ok(());
+        };
         if let Some(kept) = kept {
             return allow(kept);
         }
         let made = address.and_then(|address| handshake(Keep::Whole, head, address));
-        made.map_or_else(|| Err(Refusal::BadRequest.message().to_owned()), |made| allow(&made))
+        made.map_or_else(
+            || Err(Refusal::BadRequest.message().to_owned()),
+            |made| allow(&made),
+        )
     }
 
     /// A session has begun: keeps its request and tells the application.
-    pub(crate) fn begin_session(self: &Rc<Self>, session: SessionKey, handshake: Option<Handshake>) {
+    pub(crate) fn begin_session(
+        self: &Rc<Self>,
+        session: SessionKey,
+        handshake: Option<Handshake>,
+    ) {
         if let Some(handshake) = handshake {
-            self.handshakes.borrow_mut().insert(session.to_bits(), Rc::new(handshake));
+            self.handshakes
+                .borrow_mut()
+                .insert(session.to_bits(), Rc::new(handshake));
         }
         self.opened(session);
     }
@@ -239,7 +295,11 @@ impl Shard {
             Verdict::Open { .. } | Verdict::Probe { .. } | Verdict::Elsewhere(_) => Ok(()),
             Verdict::Answer(response) => {
                 let response = String::from_utf8_lossy(&response).into_owned();
-                Err(response.split_once("\r\n\r\n").unwrap_or_default().1.to_owned())
+                Err(response
+                    .split_once("\r\n\r\n")
+                    .unwrap_or_default()
+                    .1
+                    .to_owned())
             }
             Verdict::Wait | Verdict::Http => Err(Refusal::BadRequest.message().to_owned()),
         }
@@ -254,7 +314,10 @@ impl Shard {
     ) {
         self.enter();
         let stream = TcpStream::from_std(stream);
-        let added = self.conns.borrow_mut().add(stream, Role::Head(Vec::new()), self.now.get());
+        let added = self
+            .conns
+            .borrow_mut()
+            .add(stream, Role::Head(Vec::new()), self.now.get());
         match added {
             Ok(key) => self.first_bytes(key, read, answered),
             Err(error) => tracing::warn!(%error, "a connection handed over was lost"),
@@ -266,5 +329,9 @@ impl Shard {
 pub(crate) fn handshake(keep: Keep, head: &[u8], address: SocketAddr) -> Option<Handshake> {
     let Keep::Whole = keep else { return None };
     let head = String::from_utf8_lossy(head).into_owned().into();
-    Some(Handshake { head, address, issued: SystemTime::now() })
+    Some(Handshake {
+        head,
+        address,
+        issued: SystemTime::now(),
+    })
 }

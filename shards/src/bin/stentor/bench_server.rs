@@ -20,7 +20,9 @@ pub(crate) fn events(app: &mut App) {
         .on_sync("room", |io: Io, Data(room): Data<String>, args: Raw| {
             io.to(room).emit("room", args.rest())
         })
-        .on_sync("volatile", |s: Socket, args: Raw| s.all().volatile().emit("volatile", args));
+        .on_sync("volatile", |s: Socket, args: Raw| {
+            s.all().volatile().emit("volatile", args)
+        });
 }
 
 /// Runs the server until a signal.

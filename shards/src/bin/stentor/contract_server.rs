@@ -34,13 +34,17 @@ async fn guard(Auth(auth): Auth<Token>) -> Result<(), Refused> {
 async fn gone(s: Socket, io: Io, reason: Reason) {
     if let Some(watched) = s.get::<Watched>() {
         let room = format!("gone:{}", watched.0);
-        let _ = io.to(room).emit("gone", Args((&watched.0, reason.to_string())));
+        let _ = io
+            .to(room)
+            .emit("gone", Args((&watched.0, reason.to_string())));
     }
 }
 
 fn whoami(s: Socket) -> serde_json::Value {
     let handshake = s.handshake();
-    let tag = handshake.as_deref().and_then(|handshake| handshake.query("tag"));
+    let tag = handshake
+        .as_deref()
+        .and_then(|handshake| handshake.query("tag"));
     json!({ "id": s.id().map(|id| id.to_string()), "transport": s.transport(), "tag": tag })
 }
 
@@ -50,7 +54,9 @@ async fn late_ack(Data(ms): Data<u64>, args: Raw) -> Raw {
 }
 
 async fn ask(s: Socket, Data(ms): Data<u64>, args: Raw) -> NoAck {
-    let answer = s.call_raw(Duration::from_millis(ms), "question", args.rest()).await;
+    let answer = s
+        .call_raw(Duration::from_millis(ms), "question", args.rest())
+        .await;
     match answer {
         Ok(answer) => s.emit("asked", answer.prefixed(&serde_json::Value::Null)),
         Err(error) => s.emit("asked", &error.to_string()),
@@ -58,10 +64,20 @@ async fn ask(s: Socket, Data(ms): Data<u64>, args: Raw) -> NoAck {
     NoAck
 }
 
-async fn survey(s: Socket, Args((ms, room, data)): Args<(u64, String, Value)>) -> Args<(bool, Vec<Value>)> {
-    let answers = s.all().to(room).timeout(Duration::from_millis(ms)).call("question", &data);
+async fn survey(
+    s: Socket,
+    Args((ms, room, data)): Args<(u64, String, Value)>,
+) -> Args<(bool, Vec<Value>)> {
+    let answers = s
+        .all()
+        .to(room)
+        .timeout(Duration::from_millis(ms))
+        .call("question", &data);
     let all = answers.all().await;
-    Args((!all.timed_out.is_empty(), all.ok.into_iter().map(|(_, answer)| answer).collect()))
+    Args((
+        !all.timed_out.is_empty(),
+        all.ok.into_iter().map(|(_, answer)| answer).collect(),
+    ))
 }
 
 fn flood(s: Socket, Args((n, data)): Args<(u32, Value)>) {
@@ -84,32 +100,46 @@ fn events(ns: NamespaceBuilder<'_>) {
         .on_sync("whoami", whoami)
         .on("late-ack", late_ack)
         .on_sync("never-ack", || NoAck)
-        .on_sync("throw", || -> NoAck { panic!("the contract asks for a handler that panics") })
-        .on_sync("error", || -> Result<(), std::fmt::Error> { Err(std::fmt::Error) })
+        .on_sync("throw", || -> NoAck {
+            panic!("the contract asks for a handler that panics")
+        })
+        .on_sync("error", || -> Result<(), std::fmt::Error> {
+            Err(std::fmt::Error)
+        })
         .on("ask", ask)
         .on_sync("join", |s: Socket, Data(room): Data<String>| s.join(room))
         .on_sync("leave", |s: Socket, Data(room): Data<String>| s.leave(room))
         .on_sync("room", |s: Socket, Data(room): Data<String>, args: Raw| {
             s.all().to(room).emit("room", args.rest())
         })
-        .on_sync("room-others", |s: Socket, Data(room): Data<String>, args: Raw| {
-            s.to(room).emit("room", args.rest())
+        .on_sync(
+            "room-others",
+            |s: Socket, Data(room): Data<String>, args: Raw| s.to(room).emit("room", args.rest()),
+        )
+        .on_sync(
+            "room-except",
+            |s: Socket, Data(room): Data<String>, args: Raw| {
+                let args = args.rest();
+                let except: String = args.decode()?;
+                Ok::<_, Box<dyn std::error::Error>>(
+                    s.all().to(room).except(except).emit("room", args.rest())?,
+                )
+            },
+        )
+        .on_sync("broadcast", |s: Socket, args: Raw| {
+            s.all().emit("broadcast", args)
         })
-        .on_sync("room-except", |s: Socket, Data(room): Data<String>, args: Raw| {
-            let args = args.rest();
-            let except: String = args.decode()?;
-            Ok::<_, Box<dyn std::error::Error>>(
-                s.all().to(room).except(except).emit("room", args.rest())?,
-            )
+        .on_sync("broadcast-others", |s: Socket, args: Raw| {
+            s.broadcast().emit("broadcast", args)
         })
-        .on_sync("broadcast", |s: Socket, args: Raw| s.all().emit("broadcast", args))
-        .on_sync("broadcast-others", |s: Socket, args: Raw| s.broadcast().emit("broadcast", args))
         .on("survey", survey)
         .on_sync("volatile", |s: Socket, args: Raw| {
             s.emit_volatile("volatile", args);
         })
         .on_sync("flood", flood)
-        .on_sync("watch", |s: Socket, Data(tag): Data<String>| s.set(Watched(tag)))
+        .on_sync("watch", |s: Socket, Data(tag): Data<String>| {
+            s.set(Watched(tag))
+        })
         .on_sync("kick", |s: Socket, Data(close): Data<bool>| -> NoAck {
             s.disconnect(close);
             NoAck

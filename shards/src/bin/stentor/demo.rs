@@ -29,7 +29,10 @@ async fn leave(s: Socket) {
 }
 
 fn app(app: &mut App) {
-    app.ns("/").on_sync("join", join).on_sync("say", say).on_disconnect(leave);
+    app.ns("/")
+        .on_sync("join", join)
+        .on_sync("say", say)
+        .on_disconnect(leave);
 }
 
 /// Serves the chat until a signal.
@@ -43,7 +46,9 @@ pub(crate) fn run(options: &DemoOptions) -> stentor::Result {
     }
     let running = server.start()?;
     let port = running.address().port();
-    println!("Stentor's chat is at http://localhost:{port} (open it in two tabs). Ctrl-C stops it.");
+    println!(
+        "Stentor's chat is at http://localhost:{port} (open it in two tabs). Ctrl-C stops it."
+    );
     println!("A client of your own: const socket = io(\"http://localhost:{port}\");");
     running.wait_for_signal()?;
     println!("stopping");

@@ -18,14 +18,18 @@ pub(crate) struct Pages;
 fn page(request: &Request<Incoming>) -> Response<Full<Bytes>> {
     let (status, kind, body) = match (request.method(), request.uri().path()) {
         (&Method::GET | &Method::HEAD, "/") => (StatusCode::OK, "text/html; charset=utf-8", INDEX),
-        (&Method::GET | &Method::HEAD, "/socket.io.min.js") => {
-            (StatusCode::OK, "application/javascript; charset=utf-8", CLIENT)
-        }
+        (&Method::GET | &Method::HEAD, "/socket.io.min.js") => (
+            StatusCode::OK,
+            "application/javascript; charset=utf-8",
+            CLIENT,
+        ),
         _ => (StatusCode::NOT_FOUND, "text/plain", &b"not found"[..]),
     };
     let mut response = Response::new(Full::new(Bytes::from_static(body)));
     *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     response
 }
 
