@@ -17,7 +17,7 @@ TRANSPORTS = {"polling": ["polling"], "websocket": ["websocket"], "upgrade": ["p
 TOPICS = [connect, events, acks, rooms, disconnect, order, restart, threads]
 
 # Far above what any case needs; it only turns a hang into a failure.
-CASE_DEADLINE_S = 30
+CASE_DEADLINE_S = 60
 
 
 async def run_case(case, bench):

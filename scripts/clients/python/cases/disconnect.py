@@ -1,6 +1,11 @@
-async def watched(bench, namespaces=("/",)):
+# Nobody broadcasts in this namespace. A broadcast that meets a WebSocket which is just closing is a
+# write error, and the official server then says `transport error` instead of `transport close`.
+QUIET = "/guarded"
+
+
+async def watched(bench, namespaces=(QUIET,)):
     """A client, and a function that returns the reason the server saw for its end."""
-    client = await bench.connect(namespaces=namespaces)
+    client = await bench.connect(auth={"token": "letmein"}, namespaces=namespaces)
     witness = await bench.connect()
     tags = {}
     for namespace in namespaces:
@@ -8,21 +13,20 @@ async def watched(bench, namespaces=("/",)):
         await witness.call("join", f"gone:{tags[namespace]}")
         await client.call("watch", tags[namespace], namespace=namespace)
 
-    async def gone(namespace="/"):
+    async def gone(namespace=QUIET):
         return (await witness.next("gone", lambda tag, _: tag == tags[namespace]))[1]
 
     return client, gone
 
 
 async def by_the_client(bench):
-    client, gone = await watched(bench, ["/", "/custom"])
+    client, gone = await watched(bench)
     await client.sio.disconnect()
-    for namespace in ("/", "/custom"):
-        # The client says DISCONNECT and closes the engine in one breath; the official server lets
-        # the close overtake.
-        seen = await gone(namespace)
-        assert seen in ("client namespace disconnect", "transport close"), seen
-        assert await client.next("disconnect", namespace=namespace) == ["client disconnect"]
+    # The client says DISCONNECT and closes the engine in one breath; the official server lets the
+    # close overtake.
+    seen = await gone()
+    assert seen in ("client namespace disconnect", "transport close"), seen
+    assert await client.next("disconnect", namespace=QUIET) == ["client disconnect"]
 
 
 async def by_the_client_from_one_of_two_namespaces(bench):
@@ -36,7 +40,7 @@ async def by_the_client_without_a_word(bench):
     client, gone = await watched(bench)
     await client.sio.eio.disconnect()
     assert await gone() == "transport close"
-    assert await client.next("disconnect") == ["client disconnect"]
+    assert await client.next("disconnect", namespace=QUIET) == ["client disconnect"]
 
 
 async def by_the_server_one_namespace(bench):

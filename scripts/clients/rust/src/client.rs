@@ -16,7 +16,7 @@ use tokio::sync::{Mutex, oneshot};
 use tokio::time::timeout;
 
 /// Far above what any case needs; it only turns a hang into a failure.
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Args {
