@@ -49,6 +49,7 @@ enum State {
     /// A GET was parked when the session closed: it is answered at the end of this turn.
     LastPoll {
         by_peer: bool,
+        until: Tick,
     },
     AwaitingPoll {
         until: Tick,
@@ -221,10 +222,8 @@ impl Session {
     pub const fn send_poll(&mut self) {
         match &mut self.state {
             State::Polling { get } | State::Upgrading { get, .. } => *get = Get::None,
-            State::WebSocket { .. }
-            | State::LastPoll { .. }
-            | State::AwaitingPoll { .. }
-            | State::Draining { .. } => {}
+            State::LastPoll { until, .. } => self.state = State::AwaitingPoll { until: *until },
+            State::WebSocket { .. } | State::AwaitingPoll { .. } | State::Draining { .. } => {}
         }
     }
 
@@ -394,7 +393,10 @@ impl Session {
                 get: Get::Parked, ..
             } => {
                 // A client that closed itself only needs its GET back.
-                State::LastPoll { by_peer }
+                State::LastPoll {
+                    by_peer,
+                    until: now.after(POLLING_CLOSE_WAIT),
+                }
             }
             State::Polling { get: Get::None } | State::Upgrading { get: Get::None, .. } => {
                 State::AwaitingPoll {
@@ -416,11 +418,12 @@ impl Session {
     #[must_use]
     pub const fn last_words(&self, carries: bool) -> &'static [&'static str] {
         match self.state {
-            State::LastPoll { by_peer: true } => &["6"],
-            State::LastPoll { by_peer: false } => &["1"],
-            State::AwaitingPoll { .. } if carries => &["1"],
-            State::AwaitingPoll { .. } => &["6", "1"],
+            // Clients handle packets later than they handle the close: it must not come along, or a
+            // DISCONNECT before it would be lost. The next GET carries it.
             _ if carries => &[],
+            State::LastPoll { by_peer: true, .. } => &["6"],
+            State::LastPoll { by_peer: false, .. } => &["1"],
+            State::AwaitingPoll { .. } => &["6", "1"],
             _ => &["6"],
         }
     }

@@ -108,6 +108,8 @@ pub struct Sessions<A> {
     pub palette: Palette,
     dirty: Vec<u32>,
     signals: VecDeque<Signal>,
+    /// Sessions that left their parked GET behind when they went to a WebSocket.
+    stranded: Vec<Key<Entry<A>>>,
     moment: u32,
     due: Vec<u32>,
 }
@@ -125,6 +127,7 @@ impl<A> Sessions<A> {
             palette: Palette::default(),
             dirty: Vec::new(),
             signals: VecDeque::new(),
+            stranded: Vec::new(),
             moment: 0,
             due: Vec::new(),
         }
@@ -366,12 +369,17 @@ impl<A> Sessions<A> {
         entry.outbox.drain(&self.palette, |kind, data| {
             payload::push(&mut body, kind, data);
         });
-        entry.session.send_poll();
-        for word in entry.session.last_words(!body.is_empty()) {
+        let carries = !body.is_empty();
+        for word in entry.session.last_words(carries) {
             payload::push(&mut body, Kind::Text, word.as_bytes());
         }
+        entry.session.send_poll();
         if !entry.session.is_open() {
-            self.remove(key);
+            if carries {
+                self.arm(key);
+            } else {
+                self.remove(key);
+            }
         }
         body
     }
@@ -413,6 +421,12 @@ impl<A> Sessions<A> {
             return;
         };
         let (ping, upgrade) = (text == "2probe", text == "5");
+        if entry.session.probing() != Some(conn) {
+            // Given up on, or never the one: it has no say in what another connection probes for.
+            self.signals.push_back(Signal::Close(conn, None));
+            return;
+        }
+        let parked = entry.session.outlet() == Outlet::Poll;
         match entry.session.recv_probe(now, &self.config, ping, upgrade) {
             Probed::Pong => {
                 self.signals.push_back(Signal::Text(conn, "3probe"));
@@ -420,6 +434,9 @@ impl<A> Sessions<A> {
             }
             Probed::Upgraded => {
                 self.signals.push_back(Signal::Adopt(conn));
+                if parked {
+                    self.stranded.push(key);
+                }
                 self.mark_dirty(key);
             }
             Probed::Abandon => self.signals.push_back(Signal::Close(conn, None)),
@@ -568,9 +585,6 @@ impl<A> Sessions<A> {
         match (ending, entry.session.outlet()) {
             (Ending::Polite, _) | (_, Outlet::Poll) => {
                 entry.session.close(now, ending == Ending::ByPeer);
-                if entry.session.outlet() == Outlet::Poll {
-                    self.unlist(key); // the parked GET takes the close: no other will find it
-                }
                 self.arm(key);
                 self.mark_dirty(key);
             }
@@ -623,6 +637,9 @@ impl<A> Sessions<A> {
     /// Ends the turn: every session that was given something gets one write, or its parked GET an
     /// answer. Sessions whose connection failed or who hold more than the bound are reported.
     pub fn flush(&mut self, io: &mut impl Io<A>, failed: &mut Vec<(Key<Entry<A>>, Flushed)>) {
+        for key in self.stranded.drain(..) {
+            io.answer(key, b"6".into());
+        }
         let mut dirty = core::mem::take(&mut self.dirty);
         for slot in dirty.drain(..) {
             let key = self.slab.key_at(slot);

@@ -8,7 +8,7 @@ use std::{rc::Rc, time::Duration};
 use bytes::Bytes;
 use stentor_engine::{
     eio::{handshake::Refusal, payload, session::Poll},
-    error::PeerError,
+    error::{CloseReason, PeerError},
     hub::SessionKey,
     id::Sid,
 };
@@ -117,7 +117,12 @@ impl Shard {
             if let Err(error) = self.packet(session, packet) {
                 tracing::debug!(shard = self.id.0, ?session, %error, "closing a session");
                 self.drain_events();
-                return Reply::Status(400);
+                return match error.close_reason() {
+                    // The payload was good Engine.IO: the client learns of the close by its GET, as
+                    // from the official server, and not by whichever answer comes first.
+                    CloseReason::ForcedClose | CloseReason::ForcedServerClose => Reply::Ok,
+                    _ => Reply::Status(400),
+                };
             }
         }
         self.hub.borrow_mut().sessions().end_post(session);
