@@ -52,19 +52,33 @@ pub fn compare(a: &[f64], b: &[f64]) -> Option<Difference> {
         return None;
     }
     let ratio = middle_b / middle_a;
-    let whole = Difference { a: middle_a, b: middle_b, ratio, low: 0.0, high: f64::INFINITY };
+    let whole = Difference {
+        a: middle_a,
+        b: middle_b,
+        ratio,
+        low: 0.0,
+        high: f64::INFINITY,
+    };
     if a.len().min(b.len()) < FEWEST {
         return Some(whole);
     }
     let mut random = fastrand::Rng::with_seed(1);
     let mut draw = |values: &[f64]| {
-        let drawn: Vec<f64> = values.iter().map(|_| values[random.usize(..values.len())]).collect();
+        let drawn: Vec<f64> = values
+            .iter()
+            .map(|_| values[random.usize(..values.len())])
+            .collect();
         median(&drawn)
     };
-    let mut ratios: Vec<f64> =
-        (0..DRAWS).map(|_| draw(b) / draw(a).max(f64::MIN_POSITIVE)).collect();
+    let mut ratios: Vec<f64> = (0..DRAWS)
+        .map(|_| draw(b) / draw(a).max(f64::MIN_POSITIVE))
+        .collect();
     ratios.sort_by(f64::total_cmp);
-    Some(Difference { low: ratios[DRAWS / 40], high: ratios[DRAWS - DRAWS / 40 - 1], ..whole })
+    Some(Difference {
+        low: ratios[DRAWS / 40],
+        high: ratios[DRAWS - DRAWS / 40 - 1],
+        ..whole
+    })
 }
 
 #[cfg(test)]
@@ -78,7 +92,10 @@ mod tests {
         let faster: Vec<f64> = base.iter().map(|v| v * 1.3).collect();
         assert!(!compare(&base, &noise).unwrap().is_clear());
         let clear = compare(&base, &faster).unwrap();
-        assert!(clear.is_clear() && (clear.ratio - 1.3).abs() < 1e-9, "{clear:?}");
+        assert!(
+            clear.is_clear() && (clear.ratio - 1.3).abs() < 1e-9,
+            "{clear:?}"
+        );
         assert!(clear.low < 1.3 && clear.high > 1.3);
     }
 

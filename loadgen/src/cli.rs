@@ -178,7 +178,7 @@ pub struct Common {
     /// Write a self-contained HTML report.
     #[arg(long)]
     pub html: Option<PathBuf>,
-    /// Write the seconds' histograms as an HdrHistogram V2 log.
+    /// Write the seconds' histograms as an `HdrHistogram` V2 log.
     #[arg(long)]
     pub hlog: Option<PathBuf>,
     /// One line a second even on a terminal.
@@ -268,8 +268,8 @@ impl Command {
             Self::Run(run) => {
                 let text = std::fs::read_to_string(&run.file)
                     .with_context(|| run.file.display().to_string())?;
-                let made = file::parse(&text, &run.var)
-                    .with_context(|| run.file.display().to_string())?;
+                let made =
+                    file::parse(&text, &run.var).with_context(|| run.file.display().to_string())?;
                 return Ok(Some((run.common.apply(made), &run.common)));
             }
             Self::Compare(_) | Self::Versus(_) | Self::Report(_) | Self::Schema => return Ok(None),
@@ -308,8 +308,16 @@ impl Flags {
             payload: self.size,
             binary: self.binary,
             publishers: self.publishers,
-            slow: SlowReaders { share: 0.0, pause: self.slow_pause, bytes: self.slow_bytes },
-            arrivals: if self.poisson { Arrivals::Poisson } else { Arrivals::Even },
+            slow: SlowReaders {
+                share: 0.0,
+                pause: self.slow_pause,
+                bytes: self.slow_bytes,
+            },
+            arrivals: if self.poisson {
+                Arrivals::Poisson
+            } else {
+                Arrivals::Even
+            },
             seed: self.seed,
             handshakes: self.handshakes,
             connect_rate: self.connect_rate,

@@ -19,7 +19,9 @@ impl Clock {
     /// A clock that starts now.
     #[must_use]
     pub fn start() -> Self {
-        Self { epoch: Instant::now() }
+        Self {
+            epoch: Instant::now(),
+        }
     }
 
     /// Nanoseconds since the start (584 years fit).
@@ -38,7 +40,6 @@ pub fn nanos(secs: f64) -> Nanos {
 
 /// [`Nanos`] to seconds.
 #[must_use]
-#[expect(clippy::cast_precision_loss, reason = "2^53 ns are 104 days")]
 pub fn secs(nanos: Nanos) -> f64 {
     nanos as f64 / 1e9
 }

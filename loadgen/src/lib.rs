@@ -3,6 +3,11 @@
 //! It imports nothing of the server it was written beside, so that it can see that server's
 //! mistakes. `plan` says what to do, `swarm` does it and counts, `run` conducts, `report` tells.
 
+#![expect(
+    clippy::cast_precision_loss,
+    reason = "counts and sizes become floats only to be shown or compared; 2^53 is enough"
+)]
+
 pub mod bootstrap;
 pub mod cli;
 pub mod clock;

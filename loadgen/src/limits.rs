@@ -35,7 +35,7 @@ pub fn divide(
     let descriptors = needed(scenario);
     let limit = raise_nofile();
     let cores = std::thread::available_parallelism().map_or(1, |c| c.get() as u32);
-    let asked = wanted.unwrap_or((cores / 2).max(1)).max(1);
+    let asked = wanted.unwrap_or(cores / 2).max(1);
     let mut warnings = Vec::new();
     let (threads, own_tables) = tables(descriptors, limit, asked)?;
     if let Some(most) = read_number("/proc/sys/fs/file-max") {
@@ -74,7 +74,11 @@ pub fn divide(
             gigabytes(free)
         ));
     }
-    Ok(Division { threads, own_tables, warnings })
+    Ok(Division {
+        threads,
+        own_tables,
+        warnings,
+    })
 }
 
 /// Threads, and whether each needs its own table.
@@ -97,8 +101,15 @@ fn needed(scenario: &Scenario) -> u64 {
     let t = scenario.transports;
     let total = t.websocket + t.polling + t.upgrade;
     let each = (t.websocket + 2.0 * t.polling + 1.0 * t.upgrade) / total;
-    let upgrading = if t.upgrade > 0.0 { 2 * u64::from(scenario.handshakes) } else { 0 };
-    #[expect(clippy::cast_sign_loss, reason = "shares were checked not to be negative")]
+    let upgrading = if t.upgrade > 0.0 {
+        2 * u64::from(scenario.handshakes)
+    } else {
+        0
+    };
+    #[expect(
+        clippy::cast_sign_loss,
+        reason = "shares were checked not to be negative"
+    )]
     let clients = (f64::from(scenario.most_clients()) * each).ceil() as u64;
     clients + upgrading
 }
@@ -108,14 +119,22 @@ fn raise_nofile() -> u64 {
     let hard = now.maximum.unwrap_or(1 << 30);
     if now.current.is_some_and(|soft| soft < hard) {
         // Without the right to raise it, the soft limit counts.
-        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(hard), maximum: now.maximum });
+        let _ = setrlimit(
+            Resource::Nofile,
+            Rlimit {
+                current: Some(hard),
+                maximum: now.maximum,
+            },
+        );
     }
     getrlimit(Resource::Nofile).current.unwrap_or(hard)
 }
 
 fn ports() -> u64 {
     let text = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
-    let mut bounds = text.split_whitespace().filter_map(|n| n.parse::<u64>().ok());
+    let mut bounds = text
+        .split_whitespace()
+        .filter_map(|n| n.parse::<u64>().ok());
     match (bounds.next(), bounds.next()) {
         (Some(low), Some(high)) if high > low => high - low,
         _ => 28_000,
@@ -129,10 +148,13 @@ fn read_number(path: &str) -> Option<u64> {
 fn available() -> Option<u64> {
     let text = fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?;
-    line.split_whitespace().next()?.parse::<u64>().ok().map(|kb| kb * 1024)
+    line.split_whitespace()
+        .next()?
+        .parse::<u64>()
+        .ok()
+        .map(|kb| kb * 1024)
 }
 
-#[expect(clippy::cast_precision_loss, reason = "for show")]
 fn gigabytes(bytes: u64) -> f64 {
     bytes as f64 / 1e9
 }

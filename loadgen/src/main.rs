@@ -76,7 +76,9 @@ fn write_views(report: &Report, csv: Option<&Path>, html: Option<&Path>) -> anyh
 }
 
 fn create(path: &Path) -> anyhow::Result<BufWriter<File>> {
-    Ok(BufWriter::new(File::create(path).with_context(|| path.display().to_string())?))
+    Ok(BufWriter::new(
+        File::create(path).with_context(|| path.display().to_string())?,
+    ))
 }
 
 /// A first Ctrl-C ends the run in good order, a second one at once.
@@ -96,7 +98,13 @@ fn read(path: &Path) -> anyhow::Result<Report> {
 
 fn compare_two(flags: &CompareFlags) -> anyhow::Result<bool> {
     let (a, b) = (read(&flags.a)?, read(&flags.b)?);
-    println!("A: {} ({})\nB: {} ({})\n", flags.a.display(), a.command, flags.b.display(), b.command);
+    println!(
+        "A: {} ({})\nB: {} ({})\n",
+        flags.a.display(),
+        a.command,
+        flags.b.display(),
+        b.command
+    );
     print!("{}", compare::table(("A", "B"), &compare::reports(&a, &b)));
     for caveat in compare::caveats(&a, &b) {
         println!("note: {caveat}");

@@ -49,8 +49,10 @@ impl Observer {
             Self::Page(url) => page(url).ok()?,
         };
         sample.tcp_memory = tcp_memory();
-        sample.kernel_memory =
-            kilobytes(&fs::read_to_string("/proc/meminfo").unwrap_or_default(), "SUnreclaim:");
+        sample.kernel_memory = kilobytes(
+            &fs::read_to_string("/proc/meminfo").unwrap_or_default(),
+            "SUnreclaim:",
+        );
         Some(sample)
     }
 
@@ -69,7 +71,9 @@ fn processes(pids: &[u32]) -> Option<Sample> {
     let mut sample = Sample::default();
     let mut found = false;
     for pid in with_children(pids) {
-        let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else { continue };
+        let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else {
+            continue;
+        };
         found = true;
         sample.rss += kilobytes(&status, "VmRSS:");
         let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
@@ -86,7 +90,9 @@ fn with_children(pids: &[u32]) -> Vec<u32> {
     let mut next = 0;
     while let Some(pid) = all.get(next).copied() {
         next += 1;
-        let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { continue };
+        let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else {
+            continue;
+        };
         for task in tasks.flatten() {
             let children = fs::read_to_string(task.path().join("children")).unwrap_or_default();
             for child in children.split_whitespace().filter_map(|c| c.parse().ok()) {
@@ -100,24 +106,42 @@ fn with_children(pids: &[u32]) -> Vec<u32> {
 }
 
 /// User and system time of a process and of its children that have ended.
-#[expect(clippy::cast_precision_loss, reason = "ticks of a process's life fit 53 bits")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "ticks of a process's life fit 53 bits"
+)]
 fn cpu(pid: u32) -> f64 {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // The name in parentheses may hold anything; fields are counted from its end.
-    let Some((_, fields)) = text.rsplit_once(") ") else { return 0.0 };
-    let ticks: u64 =
-        fields.split_whitespace().skip(11).take(4).filter_map(|t| t.parse::<u64>().ok()).sum();
+    let Some((_, fields)) = text.rsplit_once(") ") else {
+        return 0.0;
+    };
+    let ticks: u64 = fields
+        .split_whitespace()
+        .skip(11)
+        .take(4)
+        .filter_map(|t| t.parse::<u64>().ok())
+        .sum();
     ticks as f64 / rustix::param::clock_ticks_per_second() as f64
 }
 
 fn kilobytes(text: &str, key: &str) -> u64 {
-    let line = text.lines().find_map(|l| l.strip_prefix(key)).unwrap_or_default();
-    line.split_whitespace().next().and_then(|n| n.parse::<u64>().ok()).unwrap_or(0) * 1024
+    let line = text
+        .lines()
+        .find_map(|l| l.strip_prefix(key))
+        .unwrap_or_default();
+    line.split_whitespace()
+        .next()
+        .and_then(|n| n.parse::<u64>().ok())
+        .unwrap_or(0)
+        * 1024
 }
 
 fn tcp_memory() -> u64 {
     let text = fs::read_to_string("/proc/net/sockstat").unwrap_or_default();
-    let Some(line) = text.lines().find(|l| l.starts_with("TCP:")) else { return 0 };
+    let Some(line) = text.lines().find(|l| l.starts_with("TCP:")) else {
+        return 0;
+    };
     let mut words = line.split_whitespace().skip_while(|w| *w != "mem").skip(1);
     let pages: u64 = words.next().and_then(|n| n.parse().ok()).unwrap_or(0);
     pages * rustix::param::page_size() as u64
@@ -129,7 +153,10 @@ fn page(url: &str) -> anyhow::Result<Sample> {
     let mut stream = TcpStream::connect(host)?;
     stream.set_read_timeout(Some(Duration::from_millis(500)))?;
     stream.set_write_timeout(Some(Duration::from_millis(500)))?;
-    write!(stream, "GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")?;
+    write!(
+        stream,
+        "GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+    )?;
     let mut data = Vec::new();
     let mut buffer = [0; 16 << 10];
     loop {
@@ -146,8 +173,11 @@ fn page(url: &str) -> anyhow::Result<Sample> {
 
 fn metrics(text: &str) -> Sample {
     let value = |name: &str| {
-        let line = text.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(' '));
-        line.and_then(|v| v.split_whitespace().next()?.parse::<f64>().ok()).unwrap_or(0.0)
+        let line = text
+            .lines()
+            .find_map(|l| l.strip_prefix(name)?.strip_prefix(' '));
+        line.and_then(|v| v.split_whitespace().next()?.parse::<f64>().ok())
+            .unwrap_or(0.0)
     };
     #[expect(clippy::cast_sign_loss, reason = "a negative size becomes 0")]
     let size = |name| value(name).max(0.0) as u64;
@@ -203,7 +233,10 @@ impl Environment {
                 .map(|(_, name)| name.to_owned())
                 .unwrap_or_default(),
             cores: std::thread::available_parallelism().map_or(0, std::num::NonZero::get),
-            memory: kilobytes(&fs::read_to_string("/proc/meminfo").unwrap_or_default(), "MemTotal:"),
+            memory: kilobytes(
+                &fs::read_to_string("/proc/meminfo").unwrap_or_default(),
+                "MemTotal:",
+            ),
             settings: names.iter().filter_map(setting).collect(),
         }
     }
@@ -228,14 +261,18 @@ mod tests {
     fn sees_this_very_process() {
         let me = Observer::Processes(vec![std::process::id()]);
         let sample = me.look().unwrap();
-        assert!(sample.rss > 1 << 20 && sample.pss > 0 && sample.descriptors > 0, "{sample:?}");
+        assert!(
+            sample.rss > 1 << 20 && sample.pss > 0 && sample.descriptors > 0,
+            "{sample:?}"
+        );
         assert!(Observer::Processes(vec![u32::MAX]).look().is_none());
         assert!(check_pids(&[u32::MAX]).is_err());
     }
 
     #[test]
     fn reads_metrics() {
-        let text = "# HELP x\nprocess_resident_memory_bytes 1.5e6\nprocess_cpu_seconds_total 2.25\n";
+        let text =
+            "# HELP x\nprocess_resident_memory_bytes 1.5e6\nprocess_cpu_seconds_total 2.25\n";
         let sample = metrics(text);
         assert_eq!((sample.rss, sample.descriptors), (1_500_000, 0));
         assert!((sample.cpu - 2.25).abs() < 1e-9);

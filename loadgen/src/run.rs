@@ -10,7 +10,7 @@ use crate::plan::course::Course;
 use crate::report::{Report, Second, Spread, build};
 use crate::stats::{Faults, Stats, Timing};
 use crate::swarm::setup::Setup;
-use crate::swarm::{self, Shared, Tick};
+use crate::swarm::{self, Shared, Swarm, Tick};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, mpsc};
@@ -106,10 +106,7 @@ struct Conductor<'a> {
 /// # Errors
 /// When limits or the scenario forbid it, or the generator itself fails; faults of the server are
 /// part of the report.
-pub fn run(
-    options: &Options,
-    watcher: &mut dyn Watcher,
-) -> anyhow::Result<(Report, Intervals)> {
+pub fn run(options: &Options, watcher: &mut dyn Watcher) -> anyhow::Result<(Report, Intervals)> {
     let scenario = &options.scenario;
     let target = Target::parse(&scenario.url)?;
     let sources = match &options.source {
@@ -131,7 +128,11 @@ pub fn run(
     let before = own.look().map_or(0, |s| s.rss);
     let setup = Setup::new(scenario, sources, division.threads, division.own_tables)?;
     let setup = Arc::new(setup);
-    let (shared, ticks, threads) = swarm::start(&setup)?;
+    let Swarm {
+        shared,
+        ticks,
+        threads,
+    } = swarm::start(&setup)?;
     let phases = setup.courses.len() + 1;
     let now = setup.clock.now();
     let mut conductor = Conductor {
@@ -147,7 +148,9 @@ pub fn run(
             plateaus: BTreeMap::new(),
             own_memory: (before, 0),
             ready_most: 0,
-            started: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()),
+            started: SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |d| d.as_secs()),
             setup: setup.clone(),
         },
         row: Stats::default(),
@@ -177,7 +180,9 @@ impl Conductor<'_> {
 
     fn check_threads(&self) -> anyhow::Result<()> {
         let failure = self.shared.failure.lock().ok().and_then(|f| f.clone());
-        failure.map_or(Ok(()), |text| Err(anyhow::anyhow!("the generator failed: {text}")))
+        failure.map_or(Ok(()), |text| {
+            Err(anyhow::anyhow!("the generator failed: {text}"))
+        })
     }
 
     /// All phases, then the drain.
@@ -197,7 +202,9 @@ impl Conductor<'_> {
         }
         let phases = setup.courses.len();
         self.shared.begin(phases, begin);
-        self.shared.close_at.store(begin + nanos(self.options.scenario.drain), Relaxed);
+        self.shared
+            .close_at
+            .store(begin + nanos(self.options.scenario.drain), Relaxed);
         while self.shared.settled.load(Relaxed) < setup.threads {
             self.pass_time(watcher)?;
             let closing = self.shared.close_at.load(Relaxed);
@@ -230,7 +237,10 @@ impl Conductor<'_> {
             if stopped {
                 end = end.min(now);
             }
-            let (ready, gone) = (self.shared.ready.load(Relaxed), self.shared.gone.load(Relaxed));
+            let (ready, gone) = (
+                self.shared.ready.load(Relaxed),
+                self.shared.gone.load(Relaxed),
+            );
             let arrived = !course.until_ready || ready + gone >= course.clients_to || stopped;
             let hopeless = gone >= course.clients_to && ready == 0 && now > begin;
             if now + early >= end && arrived || hopeless {
@@ -263,7 +273,9 @@ impl Conductor<'_> {
             let courses = &self.gathered.setup.courses;
             watcher.second(&Progress {
                 scenario: &self.options.scenario,
-                phase: courses.get(place).map_or("waiting for the last answers", |c| &c.name),
+                phase: courses
+                    .get(place)
+                    .map_or("waiting for the last answers", |c| &c.name),
                 step: (place + 1, courses.len()),
                 seconds: &self.gathered.seconds,
                 so_far: &self.so_far,
@@ -298,7 +310,9 @@ impl Conductor<'_> {
         let sample = self.options.observer.look();
         let span = secs(now.saturating_sub(self.last.0)).max(1e-3);
         let cpu = sample.map(|s| s.cpu);
-        let cores = cpu.zip(self.last.1).map(|(now, before)| (now - before).max(0.0) / span);
+        let cores = cpu
+            .zip(self.last.1)
+            .map(|(now, before)| (now - before).max(0.0) / span);
         self.last = (now, cpu);
         let mut latency = Timing::default();
         let mut uncorrected = Timing::default();
@@ -306,9 +320,13 @@ impl Conductor<'_> {
             latency.add(&load.latency);
             uncorrected.add(&load.uncorrected);
         }
-        #[expect(clippy::cast_precision_loss, reason = "counts of one second")]
         let per_second = |count: u64| count as f64 / span;
-        let Faults { lost, duplicated, reordered, wrong } = row.faults;
+        let Faults {
+            lost,
+            duplicated,
+            reordered,
+            wrong,
+        } = row.faults;
         let errors = lost + duplicated + reordered + wrong + row.disconnects.values().sum::<u64>();
         self.gathered.seconds.push(Second {
             at: secs(now),
@@ -336,13 +354,19 @@ impl Conductor<'_> {
         if ready > 0 && self.steady.1 >= 1 && place < setup.courses.len() {
             self.plateau(ready, sample);
         }
-        let own = Observer::Processes(vec![std::process::id()]).look().map_or(0, |s| s.rss);
+        let own = Observer::Processes(vec![std::process::id()])
+            .look()
+            .map_or(0, |s| s.rss);
         self.gathered.own_memory.1 = self.gathered.own_memory.1.max(own);
     }
 
     fn plateau(&mut self, clients: u32, sample: Option<Sample>) {
         if let Some(sample) = sample {
-            let memory = if sample.pss > 0 { sample.pss } else { sample.rss };
+            let memory = if sample.pss > 0 {
+                sample.pss
+            } else {
+                sample.rss
+            };
             let seen = self.gathered.plateaus.entry(clients).or_default();
             seen.push((memory, sample.kernel_memory));
         }

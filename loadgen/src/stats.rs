@@ -174,7 +174,10 @@ impl Stats {
         } else if self.disconnects.len() < 50 {
             self.disconnects.insert(reason.to_owned(), 1);
         } else {
-            *self.disconnects.entry("other reasons".to_owned()).or_default() += 1;
+            *self
+                .disconnects
+                .entry("other reasons".to_owned())
+                .or_default() += 1;
         }
     }
 
@@ -182,7 +185,11 @@ impl Stats {
     pub fn wrong(&mut self, what: &str, data: &[u8]) {
         self.faults.wrong += 1;
         let shown = String::from_utf8_lossy(&data[..data.len().min(120)]);
-        let text = if self.examples.len() < 20 { format!("{what}: {shown}") } else { what.into() };
+        let text = if self.examples.len() < 20 {
+            format!("{what}: {shown}")
+        } else {
+            what.into()
+        };
         *self.examples.entry(text).or_default() += 1;
     }
 

@@ -13,6 +13,7 @@ use crate::run::{self, Options};
 use crate::screen::lines::Lines;
 use anyhow::{Context as _, ensure};
 use rustix::process::{Pid, Signal, kill_process};
+use std::fmt::Write as _;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -22,8 +23,11 @@ use std::time::{Duration, Instant};
 /// Time a server has to listen, and to end.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Figures that are compared, with what is better.
-const FIGURES: [(&str, &str, bool, fn(f64) -> String); 10] = [
+/// A figure's key, name, whether more is better, and how it is shown.
+type Figure = (&'static str, &'static str, bool, fn(f64) -> String);
+
+/// Figures that are compared.
+const FIGURES: [Figure; 10] = [
     ("rate", "received per second", true, count),
     ("p50", "latency p50", false, time),
     ("p99", "latency p99", false, time),
@@ -31,8 +35,18 @@ const FIGURES: [(&str, &str, bool, fn(f64) -> String); 10] = [
     ("connect.p99", "connecting p99", false, time),
     ("upgrade.p99", "upgrading p99", false, time),
     ("recovery.max", "coming back, all", false, time),
-    ("per_cpu_second", "received per server CPU second", true, count),
-    ("server.bytes_per_client", "server memory per client", false, bytes),
+    (
+        "per_cpu_second",
+        "received per server CPU second",
+        true,
+        count,
+    ),
+    (
+        "server.bytes_per_client",
+        "server memory per client",
+        false,
+        bytes,
+    ),
     ("server.rss", "server resident memory", false, bytes),
 ];
 
@@ -61,7 +75,10 @@ impl Server {
             if let Some(status) = server.0.try_wait()? {
                 anyhow::bail!("{line}: ended with {status} before it listened");
             }
-            ensure!(begin.elapsed() < PATIENCE, "{line}: does not listen on port {port}");
+            ensure!(
+                begin.elapsed() < PATIENCE,
+                "{line}: does not listen on port {port}"
+            );
             std::thread::sleep(Duration::from_millis(50));
         }
         Ok(server)
@@ -106,7 +123,10 @@ pub fn rounds(
             let command = [&flags.a, &flags.b][side];
             let report = one(command, flags.port, scenario, stop)
                 .with_context(|| format!("round {round}, {}", ["A", "B"][side]))?;
-            let figure = report.headline.clone().unwrap_or_else(|| report.reasons.join("; "));
+            let figure = report
+                .headline
+                .clone()
+                .unwrap_or_else(|| report.reasons.join("; "));
             eprintln!("round {round} {}: {figure}", ["A", "B"][side]);
             results[side].push(report);
         }
@@ -122,7 +142,11 @@ fn one(
 ) -> anyhow::Result<Report> {
     let server = Server::start(command, port)?;
     let mut scenario = scenario.clone();
-    let path = scenario.url.split("://").last().and_then(|r| r.split_once('/'));
+    let path = scenario
+        .url
+        .split("://")
+        .last()
+        .and_then(|r| r.split_once('/'));
     let path = path.map_or(String::new(), |(_, path)| path.to_owned());
     scenario.url = format!("http://127.0.0.1:{port}/{path}");
     let options = Options {
@@ -141,7 +165,11 @@ fn one(
 #[must_use]
 pub fn judgement(results: &[Vec<Report>; 2]) -> String {
     let good = |reports: &[Report]| -> Vec<_> {
-        reports.iter().filter(|r| r.ok && !r.generator.bottleneck).map(figures).collect()
+        reports
+            .iter()
+            .filter(|r| r.ok && !r.generator.bottleneck)
+            .map(figures)
+            .collect()
     };
     let (a, b) = (good(&results[0]), good(&results[1]));
     let mut compared = Vec::new();
@@ -150,7 +178,12 @@ pub fn judgement(results: &[Vec<Report>; 2]) -> String {
             all.iter().filter_map(|f| f.get(key).copied()).collect()
         };
         if let Some(difference) = bootstrap::compare(&values(&a), &values(&b)) {
-            compared.push(Compared { name, difference, more_is_better, show });
+            compared.push(Compared {
+                name,
+                difference,
+                more_is_better,
+                show,
+            });
         }
     }
     let mut text = table(("A", "B"), &compared);
@@ -158,7 +191,12 @@ pub fn judgement(results: &[Vec<Report>; 2]) -> String {
         if used < all.len() {
             let why: Vec<_> = all.iter().flat_map(|r| r.reasons.clone()).collect();
             let why = why.join("; ");
-            text += &format!("{name}: {} of {} rounds not used: {why}\n", all.len() - used, all.len());
+            let _ = writeln!(
+                text,
+                "{name}: {} of {} rounds not used: {why}",
+                all.len() - used,
+                all.len()
+            );
         }
     }
     text

@@ -1,5 +1,7 @@
 //! The generator finds every fault of a broken server, and none in a correct one.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod server;
 
 use serde_json::Value;
@@ -12,14 +14,19 @@ fn run(server: &Server, arguments: &[&str]) -> (i32, Value) {
     let url = format!("http://127.0.0.1:{}", server.port);
     let output = Command::new(env!("CARGO_BIN_EXE_stentor-loadgen"))
         .args(arguments)
-        .args(["--url", &url, "--quiet", "--secs", "1", "--warmup", "0", "--drain", "2"])
+        .args([
+            "--url", &url, "--quiet", "--secs", "1", "--warmup", "0", "--drain", "2",
+        ])
         .arg("--json")
         .arg(&path)
         .output()
         .unwrap();
     let text = std::fs::read(&path).unwrap_or_else(|_| panic!("no result: {output:?}"));
     std::fs::remove_file(&path).unwrap();
-    (output.status.code().unwrap(), serde_json::from_slice(&text).unwrap())
+    (
+        output.status.code().unwrap(),
+        serde_json::from_slice(&text).unwrap(),
+    )
 }
 
 fn fault(result: &Value, name: &str) -> u64 {
@@ -40,9 +47,17 @@ fn a_correct_server_has_no_faults() {
         for more in [&[][..], &["--binary"], &["--poisson", "--threads", "2"]] {
             let all = [arguments, more].concat();
             let (code, result) = run(&server, &all);
-            assert_eq!((code, result["ok"].as_bool()), (0, Some(true)), "{all:?}: {result:#}");
+            assert_eq!(
+                (code, result["ok"].as_bool()),
+                (0, Some(true)),
+                "{all:?}: {result:#}"
+            );
             let load = &result["total"]["loads"][0];
-            let due = if load["expected"] == 0 { &load["sent"] } else { &load["expected"] };
+            let due = if load["expected"] == 0 {
+                &load["sent"]
+            } else {
+                &load["expected"]
+            };
             assert_eq!(&load["received"], due, "{all:?}");
         }
     }
@@ -71,8 +86,15 @@ fn one_in_a_thousand_is_caught() {
         for arguments in KINDS {
             let (code, result) = run(&server, arguments);
             assert_eq!(code, 1, "{wrong:?} {arguments:?}: {result:#}");
-            assert!(fault(&result, name) > 0, "{wrong:?} {arguments:?}: {:#}", result["faults"]);
-            assert!(result["headline"].is_null(), "a wrong server gets no headline");
+            assert!(
+                fault(&result, name) > 0,
+                "{wrong:?} {arguments:?}: {:#}",
+                result["faults"]
+            );
+            assert!(
+                result["headline"].is_null(),
+                "a wrong server gets no headline"
+            );
         }
     }
 }
@@ -108,11 +130,19 @@ fn clients_that_come_and_go_are_no_fault() {
     let server = Server::start(Fault::None, 1);
     let (code, result) = run(&server, &["churn", "-c", "40", "--churn", "1200"]);
     assert_eq!(code, 0, "{result:#}");
-    assert!(result["total"]["closed"].as_u64().unwrap() >= 10, "{:#}", result["total"]);
+    assert!(
+        result["total"]["closed"].as_u64().unwrap() >= 10,
+        "{:#}",
+        result["total"]
+    );
     let (code, result) = run(&server, &["storm", "-c", "40", "--drop", "0.5"]);
     assert_eq!(code, 0, "{result:#}");
     let back = result["total"]["recovery"]["count"].as_u64().unwrap();
-    assert_eq!(Some(back), result["total"]["closed"].as_u64(), "all come back");
+    assert_eq!(
+        Some(back),
+        result["total"]["closed"].as_u64(),
+        "all come back"
+    );
     assert!(back >= 15, "{back}");
 }
 
@@ -122,12 +152,19 @@ fn thresholds_decide_the_exit_code() {
     let (code, _) = run(&server, &["echo", "-t", "lost == 0", "-t", "echo.rate > 1"]);
     assert_eq!(code, 0);
     let (code, result) = run(&server, &["echo", "-t", "clients > 1000000"]);
-    assert_eq!((code, &result["thresholds"][0]["ok"]), (1, &Value::Bool(false)));
+    assert_eq!(
+        (code, &result["thresholds"][0]["ok"]),
+        (1, &Value::Bool(false))
+    );
 }
 
 #[test]
 fn a_refused_connection_is_named() {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
     let output = Command::new(env!("CARGO_BIN_EXE_stentor-loadgen"))
         .args(["echo", "-q", "--url", &format!("http://127.0.0.1:{port}")])
         .output()

@@ -21,13 +21,21 @@ impl Slope {
     pub fn instant_of(&self, count: f64) -> f64 {
         let rise = (self.to - self.from) / self.secs.max(1e-9);
         if rise.abs() < 1e-12 || self.secs <= 0.0 {
-            return if self.to > 0.0 { count / self.to } else { f64::INFINITY };
+            return if self.to > 0.0 {
+                count / self.to
+            } else {
+                f64::INFINITY
+            };
         }
         // count = from·t + rise·t²/2 up to the end, a straight line after it
-        let within = (self.from + self.to) / 2.0 * self.secs;
+        let within = f64::midpoint(self.from, self.to) * self.secs;
         if count > within {
             let after = count - within;
-            return if self.to > 0.0 { self.secs + after / self.to } else { f64::INFINITY };
+            return if self.to > 0.0 {
+                self.secs + after / self.to
+            } else {
+                f64::INFINITY
+            };
         }
         let root = (self.from * self.from + 2.0 * rise * count).max(0.0).sqrt();
         2.0 * count / (self.from + root).max(1e-12)
@@ -82,7 +90,11 @@ pub fn courses(scenario: &Scenario) -> Vec<Course> {
         let to = phase.clients.unwrap_or(clients);
         let gradual = phase.kind == PhaseKind::Ramp && phase.secs > 0.0;
         let slopes = |load: &Load| Slope {
-            from: if gradual { rates[load.kind as usize] } else { load.rate },
+            from: if gradual {
+                rates[load.kind as usize]
+            } else {
+                load.rate
+            },
             to: load.rate,
             secs: phase.secs,
         };
@@ -93,7 +105,11 @@ pub fn courses(scenario: &Scenario) -> Vec<Course> {
         }
         let kind_name = format!("{:?}", phase.kind).to_lowercase();
         result.push(Course {
-            name: if phase.name.is_empty() { kind_name } else { phase.name.clone() },
+            name: if phase.name.is_empty() {
+                kind_name
+            } else {
+                phase.name.clone()
+            },
             measured: phase.measure.unwrap_or(phase.kind != PhaseKind::Ramp),
             secs: phase.secs,
             until_ready: matches!(phase.kind, PhaseKind::Ramp | PhaseKind::Step),
@@ -122,22 +138,47 @@ mod tests {
 
     #[test]
     fn slopes_place_counts() {
-        let flat = Slope { from: 10.0, to: 10.0, secs: 5.0 };
+        let flat = Slope {
+            from: 10.0,
+            to: 10.0,
+            secs: 5.0,
+        };
         near(flat.instant_of(25.0), 2.5);
         near(flat.instant_of(100.0), 10.0);
-        let up = Slope { from: 0.0, to: 10.0, secs: 10.0 };
+        let up = Slope {
+            from: 0.0,
+            to: 10.0,
+            secs: 10.0,
+        };
         near(up.instant_of(50.0), 10.0); // the triangle's area
         near(up.instant_of(12.5), 5.0);
         near(up.instant_of(60.0), 11.0);
-        let down = Slope { from: 10.0, to: 0.0, secs: 10.0 };
+        let down = Slope {
+            from: 10.0,
+            to: 0.0,
+            secs: 10.0,
+        };
         near(down.instant_of(50.0), 10.0);
         assert!(down.instant_of(51.0).is_infinite());
-        assert!(Slope { from: 0.0, to: 0.0, secs: 1.0 }.instant_of(1.0).is_infinite());
+        assert!(
+            Slope {
+                from: 0.0,
+                to: 0.0,
+                secs: 1.0
+            }
+            .instant_of(1.0)
+            .is_infinite()
+        );
     }
 
     #[test]
     fn a_spike_returns_to_the_clients_before_it() {
-        let phase = |kind, clients| Phase { kind, clients, secs: 10.0, ..Phase::default() };
+        let phase = |kind, clients| Phase {
+            kind,
+            clients,
+            secs: 10.0,
+            ..Phase::default()
+        };
         let scenario = Scenario {
             phases: vec![
                 phase(PhaseKind::Ramp, Some(100)),

@@ -15,16 +15,21 @@ pub fn parse(text: &str, overrides: &[String]) -> anyhow::Result<Scenario> {
     let mut table: Table = text.parse().context("not valid TOML")?;
     let mut variables = BTreeMap::new();
     if let Some(vars) = table.remove("vars") {
-        let Value::Table(vars) = vars else { bail!("[vars] must be a table") };
+        let Value::Table(vars) = vars else {
+            bail!("[vars] must be a table")
+        };
         variables.extend(vars);
     }
     for pair in overrides {
-        let (name, value) =
-            pair.split_once('=').with_context(|| format!("--var {pair}: expected NAME=VALUE"))?;
+        let (name, value) = pair
+            .split_once('=')
+            .with_context(|| format!("--var {pair}: expected NAME=VALUE"))?;
         if !variables.contains_key(name) {
             bail!("--var {name}: the file's [vars] has no such name");
         }
-        let value = value.parse::<Value>().unwrap_or_else(|_| Value::String(value.to_owned()));
+        let value = value
+            .parse::<Value>()
+            .unwrap_or_else(|_| Value::String(value.to_owned()));
         variables.insert(name.to_owned(), value);
     }
     let mut value = Value::Table(table);
@@ -37,9 +42,9 @@ pub fn parse(text: &str, overrides: &[String]) -> anyhow::Result<Scenario> {
 fn substitute(value: &mut Value, variables: &BTreeMap<String, Value>) -> anyhow::Result<()> {
     match value {
         Value::Array(items) => items.iter_mut().try_for_each(|v| substitute(v, variables)),
-        Value::Table(table) => {
-            table.iter_mut().try_for_each(|(_, v)| substitute(v, variables))
-        }
+        Value::Table(table) => table
+            .iter_mut()
+            .try_for_each(|(_, v)| substitute(v, variables)),
         Value::String(text) => {
             if let Some(replaced) = replace(text, variables)? {
                 *value = replaced;
@@ -54,10 +59,13 @@ fn replace(text: &str, variables: &BTreeMap<String, Value>) -> anyhow::Result<Op
     let mut result = String::new();
     let mut rest = text;
     while let Some(start) = rest.find("${") {
-        let end = rest[start..].find('}').with_context(|| format!("{text:?}: ${{ has no }}"))?;
+        let end = rest[start..]
+            .find('}')
+            .with_context(|| format!("{text:?}: ${{ has no }}"))?;
         let name = &rest[start + 2..start + end];
-        let value =
-            variables.get(name).with_context(|| format!("{text:?}: no variable {name}"))?;
+        let value = variables
+            .get(name)
+            .with_context(|| format!("{text:?}: no variable {name}"))?;
         if start == 0 && end + 1 == text.len() {
             return Ok(Some(value.clone()));
         }

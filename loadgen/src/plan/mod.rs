@@ -92,7 +92,11 @@ pub struct Transports {
 
 impl Default for Transports {
     fn default() -> Self {
-        Self { websocket: 1.0, polling: 0.0, upgrade: 0.0 }
+        Self {
+            websocket: 1.0,
+            polling: 0.0,
+            upgrade: 0.0,
+        }
     }
 }
 
@@ -110,7 +114,11 @@ pub struct SlowReaders {
 
 impl Default for SlowReaders {
     fn default() -> Self {
-        Self { share: 0.0, pause: 1.0, bytes: 1024 }
+        Self {
+            share: 0.0,
+            pause: 1.0,
+            bytes: 1024,
+        }
     }
 }
 
@@ -215,8 +223,13 @@ impl LoadKind {
     /// Number of kinds.
     pub const COUNT: usize = 5;
     /// All kinds, in the order of their numbers.
-    pub const ALL: [Self; Self::COUNT] =
-        [Self::Echo, Self::Ack, Self::Broadcast, Self::Room, Self::Flood];
+    pub const ALL: [Self; Self::COUNT] = [
+        Self::Echo,
+        Self::Ack,
+        Self::Broadcast,
+        Self::Room,
+        Self::Flood,
+    ];
 
     /// The event's name in the contract.
     #[must_use]
@@ -248,11 +261,23 @@ impl LoadKind {
     }
 }
 
+impl Load {
+    /// The event's name on the wire.
+    #[must_use]
+    pub fn event_name(&self) -> &str {
+        self.event.as_deref().unwrap_or_else(|| self.kind.event())
+    }
+}
+
 impl Scenario {
     /// The most clients any phase wants.
     #[must_use]
     pub fn most_clients(&self) -> u32 {
-        self.phases.iter().filter_map(|p| p.clients).max().unwrap_or(0)
+        self.phases
+            .iter()
+            .filter_map(|p| p.clients)
+            .max()
+            .unwrap_or(0)
     }
 
     /// All loads of all phases.
@@ -266,19 +291,35 @@ impl Scenario {
     /// Names the setting that does not make sense.
     pub fn check(&self) -> anyhow::Result<()> {
         use crate::proto::stamp::MIN_SIZE;
-        anyhow::ensure!(!self.phases.is_empty(), "a scenario needs at least one phase");
+        anyhow::ensure!(
+            !self.phases.is_empty(),
+            "a scenario needs at least one phase"
+        );
         anyhow::ensure!(
             self.payload >= MIN_SIZE,
             "payload of {} bytes: at least {MIN_SIZE} are needed for its own check",
             self.payload
         );
         anyhow::ensure!(self.most_clients() > 0, "no phase has any clients");
-        anyhow::ensure!(!self.namespaces.is_empty(), "at least one namespace is needed");
+        anyhow::ensure!(
+            !self.namespaces.is_empty(),
+            "at least one namespace is needed"
+        );
         anyhow::ensure!(self.publishers > 0, "at least one publisher is needed");
-        let Transports { websocket, polling, upgrade } = self.transports;
+        let Transports {
+            websocket,
+            polling,
+            upgrade,
+        } = self.transports;
         let shares = [websocket, polling, upgrade, self.slow.share];
-        anyhow::ensure!(shares.iter().all(|s| *s >= 0.0), "shares cannot be negative");
-        anyhow::ensure!(websocket + polling + upgrade > 0.0, "all transport shares are 0");
+        anyhow::ensure!(
+            shares.iter().all(|s| *s >= 0.0),
+            "shares cannot be negative"
+        );
+        anyhow::ensure!(
+            websocket + polling + upgrade > 0.0,
+            "all transport shares are 0"
+        );
         for load in self.loads() {
             anyhow::ensure!(
                 load.kind != LoadKind::Room || self.room_size > 0,
@@ -297,9 +338,9 @@ impl Scenario {
         }
         // One event name must mean one kind, or arrivals could not be told apart.
         for load in self.loads() {
-            let name = load.event.as_deref().unwrap_or(load.kind.event());
+            let name = load.event_name();
             for other in self.loads() {
-                let same = other.event.as_deref().unwrap_or(other.kind.event()) == name;
+                let same = other.event_name() == name;
                 anyhow::ensure!(
                     !same || other.kind == load.kind,
                     "{} and {} both use the event {name}; give one another `event`",

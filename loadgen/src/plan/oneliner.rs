@@ -61,11 +61,24 @@ pub fn scenario(ready: Ready, wishes: &Wishes, mut base: Scenario) -> Scenario {
     let load = load(ready, wishes);
     match ready {
         Ready::Rooms => base.room_size = wishes.room_size,
-        Ready::Polling => base.transports = super::Transports { polling: 1.0, ..none() },
-        Ready::Upgrade => base.transports = super::Transports { upgrade: 1.0, ..none() },
+        Ready::Polling => {
+            base.transports = super::Transports {
+                polling: 1.0,
+                ..none()
+            }
+        }
+        Ready::Upgrade => {
+            base.transports = super::Transports {
+                upgrade: 1.0,
+                ..none()
+            }
+        }
         _ => {}
     }
-    if let Some(share) = wishes.slow.or((ready == Ready::Slow).then_some(0.05)) {
+    if let Some(share) = wishes
+        .slow
+        .or_else(|| (ready == Ready::Slow).then_some(0.05))
+    {
         base.slow.share = share;
     }
     let connect = |clients| Phase {
@@ -80,7 +93,10 @@ pub fn scenario(ready: Ready, wishes: &Wishes, mut base: Scenario) -> Scenario {
         loads: loads.to_vec(),
         ..Phase::default()
     };
-    let unmeasured = |phase: Phase| Phase { measure: Some(false), ..phase };
+    let unmeasured = |phase: Phase| Phase {
+        measure: Some(false),
+        ..phase
+    };
     if ready == Ready::Idle && wishes.clients >= 20 {
         // Two plateaus tell the cost of a client from the cost of having clients at all.
         base.phases.push(connect(wishes.clients / 2));
@@ -88,9 +104,11 @@ pub fn scenario(ready: Ready, wishes: &Wishes, mut base: Scenario) -> Scenario {
     }
     base.phases.push(connect(wishes.clients));
     if ready == Ready::Storm {
-        base.phases.push(unmeasured(hold("calm", wishes.warmup.max(1.0), &load)));
+        base.phases
+            .push(unmeasured(hold("calm", wishes.warmup.max(1.0), &load)));
     } else if wishes.warmup > 0.0 && !load.is_empty() {
-        base.phases.push(unmeasured(hold("warm-up", wishes.warmup, &load)));
+        base.phases
+            .push(unmeasured(hold("warm-up", wishes.warmup, &load)));
     }
     let mut main = hold(&base.name, wishes.secs, &load);
     match ready {
@@ -103,7 +121,11 @@ pub fn scenario(ready: Ready, wishes: &Wishes, mut base: Scenario) -> Scenario {
 }
 
 fn none() -> super::Transports {
-    super::Transports { websocket: 0.0, polling: 0.0, upgrade: 0.0 }
+    super::Transports {
+        websocket: 0.0,
+        polling: 0.0,
+        upgrade: 0.0,
+    }
 }
 
 fn load(ready: Ready, wishes: &Wishes) -> Vec<Load> {
@@ -124,11 +146,17 @@ fn load(ready: Ready, wishes: &Wishes) -> Vec<Load> {
     if rate <= 0.0 && window == 0 {
         return Vec::new();
     }
-    vec![Load { kind, rate, window, event: wishes.event.clone() }]
+    vec![Load {
+        kind,
+        rate,
+        window,
+        event: wishes.event.clone(),
+    }]
 }
 
 #[cfg(test)]
 mod tests {
+    use super::Ready::*;
     use super::*;
 
     #[test]
@@ -145,10 +173,9 @@ mod tests {
             slow: None,
             room_size: 10,
         };
-        use Ready::*;
-        for ready in
-            [Idle, Echo, Ack, Broadcast, Rooms, Churn, Flood, Slow, Storm, Polling, Upgrade]
-        {
+        for ready in [
+            Idle, Echo, Ack, Broadcast, Rooms, Churn, Flood, Slow, Storm, Polling, Upgrade,
+        ] {
             let made = scenario(ready, &wishes, Scenario::default());
             made.check().unwrap_or_else(|e| panic!("{ready:?}: {e}"));
             assert_eq!(made.most_clients(), 100);

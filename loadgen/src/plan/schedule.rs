@@ -36,8 +36,17 @@ impl Schedule {
     ) -> Self {
         let random = (arrivals == Arrivals::Poisson).then(|| fastrand::Rng::with_seed(seed));
         let next = Nanos::MAX;
-        let mut made =
-            Self { slope, begin, end, positions, round, done: 0, drawn: 0.0, random, next };
+        let mut made = Self {
+            slope,
+            begin,
+            end,
+            positions,
+            round,
+            done: 0,
+            drawn: 0.0,
+            random,
+            next,
+        };
         made.plan_next();
         made
     }
@@ -51,13 +60,15 @@ impl Schedule {
     /// Takes the next message: its planned instant and its sender's position in the round.
     pub fn take(&mut self) -> (Nanos, u32) {
         let own = self.done % self.positions.len().max(1) as u64;
-        let taken = (self.next, self.positions.get(own as usize).copied().unwrap_or(0));
+        let taken = (
+            self.next,
+            self.positions.get(own as usize).copied().unwrap_or(0),
+        );
         self.done += 1;
         self.plan_next();
         taken
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "2^53 messages are enough")]
     fn plan_next(&mut self) {
         self.next = Nanos::MAX;
         let own = self.positions.len() as u64;
@@ -88,7 +99,11 @@ mod tests {
     use super::*;
 
     fn flat(rate: f64) -> Slope {
-        Slope { from: rate, to: rate, secs: 1.0 }
+        Slope {
+            from: rate,
+            to: rate,
+            secs: 1.0,
+        }
     }
 
     fn all(mut schedule: Schedule) -> Vec<Nanos> {
@@ -102,20 +117,38 @@ mod tests {
     #[test]
     fn threads_share_one_even_rate() {
         let part = |w| {
-            all(Schedule::new(flat(1000.0), (0, 1_000_000_000), vec![w], 3, Arrivals::Even, 1))
+            all(Schedule::new(
+                flat(1000.0),
+                (0, 1_000_000_000),
+                vec![w],
+                3,
+                Arrivals::Even,
+                1,
+            ))
         };
         let mut together: Vec<_> = (0..3).flat_map(part).collect();
         together.sort_unstable();
         assert_eq!(together.len(), 1000);
         // Rounding to whole nanoseconds may take or add one.
-        assert!(together.windows(2).all(|w| (w[1] - w[0]).abs_diff(1_000_000) <= 1));
+        assert!(
+            together
+                .windows(2)
+                .all(|w| (w[1] - w[0]).abs_diff(1_000_000) <= 1)
+        );
     }
 
     #[test]
     fn poisson_keeps_the_rate_on_average() {
         let window = (0, 20_000_000_000);
         let part = |w| {
-            let taken = Schedule::new(flat(1000.0), window, vec![w], 2, Arrivals::Poisson, w.into());
+            let taken = Schedule::new(
+                flat(1000.0),
+                window,
+                vec![w],
+                2,
+                Arrivals::Poisson,
+                w.into(),
+            );
             all(taken).len()
         };
         let total = part(0) + part(1);
@@ -124,6 +157,16 @@ mod tests {
 
     #[test]
     fn no_senders_no_messages() {
-        assert!(all(Schedule::new(flat(9.0), (0, 9), vec![], 1, Arrivals::Even, 1)).is_empty());
+        assert!(
+            all(Schedule::new(
+                flat(9.0),
+                (0, 9),
+                vec![],
+                1,
+                Arrivals::Even,
+                1
+            ))
+            .is_empty()
+        );
     }
 }

@@ -37,14 +37,23 @@ impl Threshold {
             bail!("threshold {text:?}: no figure");
         }
         let bound = quantity(rest[len..].trim()).with_context(|| format!("threshold {text:?}"))?;
-        Ok(Self { figure, relation, bound })
+        Ok(Self {
+            figure,
+            relation,
+            bound,
+        })
     }
 
     /// Whether it holds; an absent figure never does.
     #[must_use]
-    #[expect(clippy::float_cmp, reason = "== and != are meant for counts, which are exact")]
+    #[expect(
+        clippy::float_cmp,
+        reason = "== and != are meant for counts, which are exact"
+    )]
     pub fn holds(&self, figures: &Figures) -> bool {
-        let Some(value) = figures.get(&self.figure) else { return false };
+        let Some(value) = figures.get(&self.figure) else {
+            return false;
+        };
         match self.relation.as_str() {
             "<" => *value < self.bound,
             "<=" => *value <= self.bound,
@@ -60,8 +69,10 @@ fn quantity(text: &str) -> anyhow::Result<f64> {
     let split = text
         .find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | '_' | '-')))
         .unwrap_or(text.len());
-    let number: f64 =
-        text[..split].replace('_', "").parse().with_context(|| format!("no number in {text:?}"))?;
+    let number: f64 = text[..split]
+        .replace('_', "")
+        .parse()
+        .with_context(|| format!("no number in {text:?}"))?;
     // Divided, not multiplied by a fraction, so that 49000us is exactly 49ms.
     Ok(match text[split..].trim() {
         "" | "s" | "B" => number,

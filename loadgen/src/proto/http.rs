@@ -74,7 +74,9 @@ fn chunks(data: &[u8], mut result: Answer) -> Result<Option<Answer>, &'static st
             Err(_) => return Err("malformed chunk"),
         };
         let end = skip + size as usize;
-        let Some(chunk) = rest.get(skip..end) else { return Ok(None) };
+        let Some(chunk) = rest.get(skip..end) else {
+            return Ok(None);
+        };
         if rest.len() < end + 2 {
             return Ok(None);
         }
@@ -150,7 +152,10 @@ mod tests {
             assert_eq!(answer(&whole[..cut]), Ok(None), "cut at {cut}");
         }
         let read = answer(whole).unwrap().unwrap();
-        assert_eq!((read.status, read.body.as_slice(), read.used), (200, &b"hello"[..], whole.len() - 4));
+        assert_eq!(
+            (read.status, read.body.as_slice(), read.used),
+            (200, &b"hello"[..], whole.len() - 4)
+        );
     }
 
     #[test]
@@ -160,13 +165,21 @@ mod tests {
             assert_eq!(answer(&whole[..cut]), Ok(None), "cut at {cut}");
         }
         let read = answer(whole).unwrap().unwrap();
-        assert_eq!((read.body.as_slice(), read.used), (&b"abcde"[..], whole.len()));
+        assert_eq!(
+            (read.body.as_slice(), read.used),
+            (&b"abcde"[..], whole.len())
+        );
     }
 
     #[test]
     fn upgrade_answer_has_no_body() {
-        let read = answer(b"HTTP/1.1 101 X\r\nSec-WebSocket-Accept: k=\r\n\r\n\x81\x02").unwrap().unwrap();
-        assert_eq!((read.status, read.accept.as_deref(), read.body.len()), (101, Some("k="), 0));
+        let read = answer(b"HTTP/1.1 101 X\r\nSec-WebSocket-Accept: k=\r\n\r\n\x81\x02")
+            .unwrap()
+            .unwrap();
+        assert_eq!(
+            (read.status, read.accept.as_deref(), read.body.len()),
+            (101, Some("k="), 0)
+        );
         assert_eq!(answer(b"nonsense\r\n\r\n"), Err("malformed HTTP answer"));
     }
 }

@@ -99,7 +99,13 @@ pub fn message(text: &[u8]) -> Option<Message<'_>> {
         id = Some(number);
         rest = after;
     }
-    Some(Message { kind, attachments, namespace, id, body: rest })
+    Some(Message {
+        kind,
+        attachments,
+        namespace,
+        id,
+        body: rest,
+    })
 }
 
 fn digits(data: &[u8]) -> Option<(u32, &[u8])> {
@@ -133,10 +139,15 @@ pub fn event(body: &[u8]) -> Option<(Cow<'_, str>, Argument<'_>)> {
         && let Some(argument) = rest[end + 1..].strip_prefix(b",")
         && let Some(argument) = quick_argument(argument)
     {
-        return Some((Cow::Borrowed(std::str::from_utf8(&rest[..end]).ok()?), argument));
+        return Some((
+            Cow::Borrowed(std::str::from_utf8(&rest[..end]).ok()?),
+            argument,
+        ));
     }
     let mut values = serde_json::from_slice::<Vec<Value>>(body).ok()?.into_iter();
-    let Some(Value::String(name)) = values.next() else { return None };
+    let Some(Value::String(name)) = values.next() else {
+        return None;
+    };
     Some((Cow::Owned(name), slow_argument(values)))
 }
 
@@ -148,7 +159,9 @@ pub fn ack(body: &[u8]) -> Option<Argument<'_>> {
     {
         return Some(argument);
     }
-    Some(slow_argument(serde_json::from_slice::<Vec<Value>>(body).ok()?.into_iter()))
+    Some(slow_argument(
+        serde_json::from_slice::<Vec<Value>>(body).ok()?.into_iter(),
+    ))
 }
 
 /// The argument and closing bracket in their usual spelling.
@@ -224,7 +237,11 @@ pub fn write_event(
 /// What stands before the acknowledgement number or JSON of a packet in `namespace`.
 #[must_use]
 pub fn namespace_prefix(namespace: &str) -> Vec<u8> {
-    if namespace == "/" { Vec::new() } else { format!("{namespace},").into_bytes() }
+    if namespace == "/" {
+        Vec::new()
+    } else {
+        format!("{namespace},").into_bytes()
+    }
 }
 
 #[cfg(test)]
@@ -234,12 +251,24 @@ mod tests {
     #[test]
     fn reads_heads() {
         let plain = message(br#"2["a","b"]"#).unwrap();
-        assert_eq!((plain.kind, plain.namespace, plain.id), (Kind::Event, &b"/"[..], None));
+        assert_eq!(
+            (plain.kind, plain.namespace, plain.id),
+            (Kind::Event, &b"/"[..], None)
+        );
         let full = message(br#"61-/chat,12["x"]"#).unwrap();
-        assert_eq!((full.kind, full.attachments, full.id), (Kind::Ack, 1, Some(12)));
-        assert_eq!((full.namespace, full.body), (&b"/chat"[..], &br#"["x"]"#[..]));
+        assert_eq!(
+            (full.kind, full.attachments, full.id),
+            (Kind::Ack, 1, Some(12))
+        );
+        assert_eq!(
+            (full.namespace, full.body),
+            (&b"/chat"[..], &br#"["x"]"#[..])
+        );
         let bare = message(b"1/chat").unwrap();
-        assert_eq!((bare.kind, bare.namespace, bare.body), (Kind::Disconnect, &b"/chat"[..], &[][..]));
+        assert_eq!(
+            (bare.kind, bare.namespace, bare.body),
+            (Kind::Disconnect, &b"/chat"[..], &[][..])
+        );
         assert_eq!(message(b"9"), None);
         assert_eq!(message(b"5x-"), None);
     }
@@ -251,9 +280,18 @@ mod tests {
             (r#"["echo","abc"]"#, ("echo", text("abc"))),
             (r#"[ "echo" , "abc" ]"#, ("echo", text("abc"))),
             (r#"["echo","a\"c"]"#, ("echo", text("a\"c"))),
-            (r#"["echo",{"_placeholder":true,"num":0}]"#, ("echo", Argument::Attachment)),
-            (r#"["echo",{"num":0,"_placeholder":true}]"#, ("echo", Argument::Attachment)),
-            (r#"["echo",{"num":1,"_placeholder":true}]"#, ("echo", Argument::Other)),
+            (
+                r#"["echo",{"_placeholder":true,"num":0}]"#,
+                ("echo", Argument::Attachment),
+            ),
+            (
+                r#"["echo",{"num":0,"_placeholder":true}]"#,
+                ("echo", Argument::Attachment),
+            ),
+            (
+                r#"["echo",{"num":1,"_placeholder":true}]"#,
+                ("echo", Argument::Other),
+            ),
             (r#"["echo"]"#, ("echo", Argument::None)),
             (r#"["echo","a","b"]"#, ("echo", Argument::Other)),
             (r#"["echo","a",{"x":"b"}]"#, ("echo", Argument::Other)),
@@ -270,7 +308,10 @@ mod tests {
     fn writes_events() {
         let mut out = Vec::new();
         write_event(&mut out, b"/n,", Some(3), "room", Some(7), true);
-        assert_eq!(out, br#"451-/n,3["room","r7",{"_placeholder":true,"num":0}]"#);
+        assert_eq!(
+            out,
+            br#"451-/n,3["room","r7",{"_placeholder":true,"num":0}]"#
+        );
         out.clear();
         write_event(&mut out, b"", None, "echo", None, false);
         assert_eq!(out, br#"42["echo","#);

@@ -39,7 +39,13 @@ impl Form {
     pub fn new(size: usize, binary: bool, nonce: u32) -> Self {
         let letters = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
         let filler = (0..size.saturating_sub(MIN_SIZE))
-            .map(|i| if binary { i as u8 } else { letters[i % letters.len()] })
+            .map(|i| {
+                if binary {
+                    i as u8
+                } else {
+                    letters[i % letters.len()]
+                }
+            })
             .collect();
         Self { filler, nonce }
     }
@@ -104,7 +110,12 @@ mod tests {
     use super::*;
 
     fn stamp() -> Stamp {
-        Stamp { stream: 77, seq: 4_000_000_000, planned: 123_456_789_012, sent: 123_456_999_999 }
+        Stamp {
+            stream: 77,
+            seq: 4_000_000_000,
+            planned: 123_456_789_012,
+            sent: 123_456_999_999,
+        }
     }
 
     #[test]
@@ -129,6 +140,10 @@ mod tests {
             assert_eq!(form.read(&bad), None, "byte {i}");
         }
         assert_eq!(form.read(&data[..63]), None);
-        assert_eq!(Form::new(64, false, 6).read(&data), None, "another run's payload");
+        assert_eq!(
+            Form::new(64, false, 6).read(&data),
+            None,
+            "another run's payload"
+        );
     }
 }

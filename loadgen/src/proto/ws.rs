@@ -40,8 +40,14 @@ pub struct Header {
 pub fn header(data: &[u8]) -> Option<Header> {
     let (&first, &second) = (data.first()?, data.get(1)?);
     let (header_len, payload_len) = match second & 0x7f {
-        126 => (4, usize::from(u16::from_be_bytes(data.get(2..4)?.try_into().ok()?))),
-        127 => (10, u64::from_be_bytes(data.get(2..10)?.try_into().ok()?) as usize),
+        126 => (
+            4,
+            usize::from(u16::from_be_bytes(data.get(2..4)?.try_into().ok()?)),
+        ),
+        127 => (
+            10,
+            u64::from_be_bytes(data.get(2..10)?.try_into().ok()?) as usize,
+        ),
         short => (2, usize::from(short)),
     };
     Some(Header {
@@ -74,12 +80,12 @@ pub fn finish(out: &mut Vec<u8>, start: usize, opcode: u8, mask: [u8; 4]) {
             2
         }
         126..65_536 => {
-            head[1] = 0x80 | 126;
+            head[1] = 0x80 | 0x7e;
             head[2..4].copy_from_slice(&(len as u16).to_be_bytes());
             4
         }
         _ => {
-            head[1] = 0x80 | 127;
+            head[1] = 0x80 | 0x7f;
             head[2..10].copy_from_slice(&(len as u64).to_be_bytes());
             10
         }
@@ -147,8 +153,14 @@ mod tests {
             finish(&mut out, start, opcode::BINARY, [9, 8, 7, 6]);
             let frame = &out[6..];
             let head = header(frame).unwrap();
-            assert!(head.illegal, "a client frame is masked, which a server's must not be");
-            assert_eq!((head.fin, head.opcode, head.payload_len), (true, opcode::BINARY, len));
+            assert!(
+                head.illegal,
+                "a client frame is masked, which a server's must not be"
+            );
+            assert_eq!(
+                (head.fin, head.opcode, head.payload_len),
+                (true, opcode::BINARY, len)
+            );
             let mut data = frame[head.header_len + 4..].to_vec();
             apply_mask(&mut data, [9, 8, 7, 6]);
             assert_eq!(data, body);

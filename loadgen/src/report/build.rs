@@ -15,10 +15,16 @@ pub fn report(options: &Options, gathered: Gathered) -> Report {
     let courses = &gathered.setup.courses;
     let mut phases = Vec::new();
     let mut total_stats = Stats::default();
-    let mut total = Phase { name: "total".into(), measured: true, ..Phase::default() };
+    let mut total = Phase {
+        name: "total".into(),
+        measured: true,
+        ..Phase::default()
+    };
     for (place, course) in courses.iter().enumerate() {
         let (begin, end) = (gathered.begins[place], gathered.begins[place + 1]);
-        let cpu = gathered.cpu[place + 1].zip(gathered.cpu[place]).map(|(b, a)| b - a);
+        let cpu = gathered.cpu[place + 1]
+            .zip(gathered.cpu[place])
+            .map(|(b, a)| b - a);
         let mut phase = Phase {
             name: course.name.clone(),
             measured: course.measured,
@@ -68,7 +74,6 @@ pub fn report(options: &Options, gathered: Gathered) -> Report {
     report
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts")]
 fn fill(phase: &mut Phase, stats: &Stats) {
     phase.connect = Spread::of(&stats.connect);
     phase.upgrade = Spread::of(&stats.upgrade);
@@ -78,10 +83,20 @@ fn fill(phase: &mut Phase, stats: &Stats) {
     phase.pings = stats.pings;
     phase.bytes_in = stats.bytes_in;
     phase.bytes_out = stats.bytes_out;
-    let used: Vec<_> = LoadKind::ALL.iter().zip(&stats.loads).filter(|(_, l)| l.sent > 0).collect();
+    let used: Vec<_> = LoadKind::ALL
+        .iter()
+        .zip(&stats.loads)
+        .filter(|(_, l)| l.sent > 0)
+        .collect();
     let alone = used.len() == 1;
     for (kind, load) in used {
-        let per_second = |count: u64| if phase.secs > 0.0 { count as f64 / phase.secs } else { 0.0 };
+        let per_second = |count: u64| {
+            if phase.secs > 0.0 {
+                count as f64 / phase.secs
+            } else {
+                0.0
+            }
+        };
         let mut made = load_report(*kind, load);
         made.sent_rate = per_second(load.sent);
         made.received_rate = per_second(load.received);
@@ -115,10 +130,17 @@ fn load_report(kind: LoadKind, load: &LoadStats) -> Load {
 }
 
 fn curve(timing: &Timing) -> Vec<(f64, f64)> {
-    let Some(histogram) = timing.histogram() else { return Vec::new() };
+    let Some(histogram) = timing.histogram() else {
+        return Vec::new();
+    };
     histogram
         .iter_quantiles(3)
-        .map(|v| (v.quantile_iterated_to().min(1.0), secs(v.value_iterated_to())))
+        .map(|v| {
+            (
+                v.quantile_iterated_to().min(1.0),
+                secs(v.value_iterated_to()),
+            )
+        })
         .collect()
 }
 
@@ -136,7 +158,6 @@ fn faults(stats: &Stats) -> Faults {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "memory sizes")]
 fn generator(gathered: &Gathered, measured: &Stats, total: &Phase) -> Generator {
     let (before, most) = gathered.own_memory;
     Generator {
@@ -144,14 +165,17 @@ fn generator(gathered: &Gathered, measured: &Stats, total: &Phase) -> Generator 
         own_tables: gathered.setup.own_tables,
         lag: Spread::of(&measured.lag),
         not_started: measured.not_started,
-        cores: if total.secs > 0.0 { secs(measured.busy) / total.secs } else { 0.0 },
+        cores: if total.secs > 0.0 {
+            secs(measured.busy) / total.secs
+        } else {
+            0.0
+        },
         bytes_per_client: most.saturating_sub(before) as f64
             / f64::from(gathered.ready_most.max(1)),
         bottleneck: false,
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "memory sizes")]
 fn server(gathered: &Gathered, total: &Phase) -> Option<Server> {
     let samples: Vec<_> = gathered.seconds.iter().filter_map(|s| s.server).collect();
     if samples.is_empty() {
@@ -171,13 +195,18 @@ fn server(gathered: &Gathered, total: &Phase) -> Option<Server> {
         let (low, high) = if user { (a.1, b.1) } else { (a.2, b.2) };
         (high as f64 - low as f64) / f64::from(b.0 - a.0)
     };
-    let ends = plateaus.first().zip(plateaus.last()).filter(|(a, b)| a.0 < b.0);
+    let ends = plateaus
+        .first()
+        .zip(plateaus.last())
+        .filter(|(a, b)| a.0 < b.0);
     let top = match plateaus.as_slice() {
         [_, .., a, b] => Some(slope(a, b, true)),
         _ => None,
     };
     Some(Server {
-        cores: total.server_cpu.map_or(0.0, |cpu| cpu / total.secs.max(1e-9)),
+        cores: total
+            .server_cpu
+            .map_or(0.0, |cpu| cpu / total.secs.max(1e-9)),
         rss_max: samples.iter().map(|s| s.rss).max().unwrap_or(0),
         bytes_per_client: ends.map(|(a, b)| slope(a, b, true)),
         bytes_per_client_top: top,
@@ -199,7 +228,10 @@ fn judge(report: &mut Report) {
         (faults.duplicated, "duplicated"),
         (faults.reordered, "reordered"),
         (faults.wrong, "wrong"),
-        (faults.disconnects.values().sum(), "unwished disconnects or failed handshakes"),
+        (
+            faults.disconnects.values().sum(),
+            "unwished disconnects or failed handshakes",
+        ),
     ] {
         if count > 0 {
             reasons.push(format!("{count} {what}"));
@@ -217,20 +249,28 @@ fn judge(report: &mut Report) {
     }
     let figures = figures(report);
     for text in &report.scenario.thresholds {
-        let Ok(threshold) = Threshold::parse(text) else { continue };
+        let Ok(threshold) = Threshold::parse(text) else {
+            continue;
+        };
         let ok = threshold.holds(&figures);
         let value = figures.get(&threshold.figure).copied();
         if !ok {
-            let shown = value.map_or("absent".to_owned(), |v| format!("{v:.6}"));
+            let shown = value.map_or_else(|| "absent".to_owned(), |v| format!("{v:.6}"));
             reasons.push(format!("threshold {text} does not hold: {shown}"));
         }
-        report.thresholds.push(Condition { text: text.clone(), value, ok });
+        report.thresholds.push(Condition {
+            text: text.clone(),
+            value,
+            ok,
+        });
     }
     report.ok = reasons.is_empty();
     let slow = bottleneck(report);
     report.generator.bottleneck = slow.is_some();
     if let Some(why) = slow {
-        reasons.push(format!("the generator was the bottleneck ({why}): no headline"));
+        reasons.push(format!(
+            "the generator was the bottleneck ({why}): no headline"
+        ));
     } else if report.ok {
         report.headline = super::text::headline(report);
     }
@@ -238,30 +278,43 @@ fn judge(report: &mut Report) {
 }
 
 /// Why the figures say more about the generator than about the server, if they do.
-#[expect(clippy::cast_precision_loss, reason = "counts")]
 fn bottleneck(report: &Report) -> Option<String> {
     let generator = &report.generator;
-    let latency = report.total.loads.iter().filter_map(|l| l.latency).map(|l| l.p99);
+    let latency = report
+        .total
+        .loads
+        .iter()
+        .filter_map(|l| l.latency)
+        .map(|l| l.p99);
     let latency = latency.fold(f64::INFINITY, f64::min);
     if let Some(lag) = &generator.lag {
         let limit = (latency / 2.0).clamp(LEAST_LAG, MOST_LAG);
         if lag.p99 > limit {
-            return Some(format!("1 % of its sends lagged {:.1} ms and more", lag.p99 * 1e3));
+            return Some(format!(
+                "1 % of its sends lagged {:.1} ms and more",
+                lag.p99 * 1e3
+            ));
         }
         if generator.not_started as f64 > lag.count as f64 / 1000.0 {
-            return Some(format!("{} planned messages never left", generator.not_started));
+            return Some(format!(
+                "{} planned messages never left",
+                generator.not_started
+            ));
         }
     }
     let busy = generator.cores / f64::from(generator.threads.max(1));
     let idle_server = report.server.as_ref().is_none_or(|s| s.cores < 0.9);
     let sends = report.scenario.loads().next().is_some();
-    (sends && busy > 0.97 && idle_server)
-        .then(|| format!("its threads were {:.0} % busy, the server was not", busy * 100.0))
+    (sends && busy > 0.97 && idle_server).then(|| {
+        format!(
+            "its threads were {:.0} % busy, the server was not",
+            busy * 100.0
+        )
+    })
 }
 
 /// All figures a threshold can name.
 #[must_use]
-#[expect(clippy::cast_precision_loss, reason = "counts")]
 pub fn figures(report: &Report) -> Figures {
     let mut figures = Figures::new();
     let mut spread = |prefix: &str, spread: &Option<Spread>| {
@@ -280,7 +333,11 @@ pub fn figures(report: &Report) -> Figures {
     };
     for (place, load) in report.total.loads.iter().enumerate() {
         let own = format!("{}.", load.kind);
-        for prefix in if place == 0 { vec![String::new(), own] } else { vec![own] } {
+        for prefix in if place == 0 {
+            vec![String::new(), own]
+        } else {
+            vec![own]
+        } {
             spread(&prefix, &load.latency);
             spread(&format!("{prefix}uncorrected."), &load.uncorrected);
             spread(&format!("{prefix}first."), &load.first);
@@ -293,7 +350,11 @@ pub fn figures(report: &Report) -> Figures {
     spread("lag.", &report.generator.lag);
     for (place, load) in report.total.loads.iter().enumerate() {
         let own = format!("{}.", load.kind);
-        for prefix in if place == 0 { vec![String::new(), own] } else { vec![own] } {
+        for prefix in if place == 0 {
+            vec![String::new(), own]
+        } else {
+            vec![own]
+        } {
             figures.insert(format!("{prefix}rate"), load.received_rate);
             figures.insert(format!("{prefix}sent_rate"), load.sent_rate);
             if load.expected > 0 {
@@ -305,6 +366,11 @@ pub fn figures(report: &Report) -> Figures {
             }
         }
     }
+    add_counts(report, &mut figures);
+    figures
+}
+
+fn add_counts(report: &Report, figures: &mut Figures) {
     let faults = &report.faults;
     for (name, value) in [
         ("lost", faults.lost),
@@ -326,5 +392,4 @@ pub fn figures(report: &Report) -> Figures {
             figures.insert("server.bytes_per_client".to_owned(), bytes);
         }
     }
-    figures
 }

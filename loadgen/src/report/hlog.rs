@@ -1,4 +1,4 @@
-//! The seconds' histograms as an HdrHistogram V2 log, for any tool that reads those.
+//! The seconds' histograms as an `HdrHistogram` V2 log, for any tool that reads those.
 //! Must not know what is measured.
 
 use crate::clock::{Nanos, SECOND};
@@ -30,7 +30,9 @@ pub fn write(
     for (at, planned, sent) in intervals {
         let begin = Duration::from_nanos(at.saturating_sub(SECOND));
         for (name, timing) in [("planned", planned), ("sent", sent)] {
-            let Some(histogram) = timing.histogram() else { continue };
+            let Some(histogram) = timing.histogram() else {
+                continue;
+            };
             log.write_histogram(histogram, begin, Duration::from_secs(1), Tag::new(name))
                 .map_err(|error| anyhow::anyhow!("{error:?}"))
                 .context("histogram log")?;
@@ -50,14 +52,26 @@ mod tests {
         let mut timing = Timing::default();
         timing.record(5_000_000);
         let mut out = Vec::new();
-        write(1_700_000_000, &[(SECOND * 3, timing, Timing::default())], &mut out).unwrap();
+        write(
+            1_700_000_000,
+            &[(SECOND * 3, timing, Timing::default())],
+            &mut out,
+        )
+        .unwrap();
         let text = String::from_utf8(out).unwrap();
-        let line = text.lines().find(|l| l.starts_with("Tag=planned,")).unwrap();
+        let line = text
+            .lines()
+            .find(|l| l.starts_with("Tag=planned,"))
+            .unwrap();
         let encoded = line.rsplit(',').next().unwrap();
         let bytes = base64::prelude::BASE64_STANDARD.decode(encoded).unwrap();
-        let back: hdrhistogram::Histogram<u64> =
-            Deserializer::new().deserialize(&mut bytes.as_slice()).unwrap();
+        let back: hdrhistogram::Histogram<u64> = Deserializer::new()
+            .deserialize(&mut bytes.as_slice())
+            .unwrap();
         assert_eq!((back.len(), back.value_at_quantile(0.5) / 100_000), (1, 50));
-        assert!(!text.contains("Tag=sent"), "nothing recorded, nothing written");
+        assert!(
+            !text.contains("Tag=sent"),
+            "nothing recorded, nothing written"
+        );
     }
 }

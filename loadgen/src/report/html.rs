@@ -32,8 +32,10 @@ pub fn page(report: &Report) -> anyhow::Result<String> {
 
 /// The figures to see first: name and value.
 fn cards(report: &Report) -> Vec<(String, String)> {
-    let mut cards =
-        vec![("clients ready".to_owned(), count(f64::from(report.clients_ready)))];
+    let mut cards = vec![(
+        "clients ready".to_owned(),
+        count(f64::from(report.clients_ready)),
+    )];
     let mut add = |name: &str, value: String| cards.push((name.to_owned(), value));
     if let Some(load) = report.total.loads.first() {
         add("received per second", count(load.received_rate));
@@ -79,8 +81,16 @@ fn spreads(report: &Report) -> Vec<(String, Spread)> {
             rows.extend(spread.map(|s| (format!("{} {name}", load.kind), s)));
         }
     }
-    let connect = report.phases.iter().filter_map(|p| p.connect).max_by_key(|c| c.count);
-    let upgrade = report.phases.iter().filter_map(|p| p.upgrade).max_by_key(|c| c.count);
+    let connect = report
+        .phases
+        .iter()
+        .filter_map(|p| p.connect)
+        .max_by_key(|c| c.count);
+    let upgrade = report
+        .phases
+        .iter()
+        .filter_map(|p| p.upgrade)
+        .max_by_key(|c| c.count);
     for (name, spread) in [
         ("connecting", connect),
         ("upgrading", upgrade),
@@ -94,31 +104,61 @@ fn spreads(report: &Report) -> Vec<(String, Spread)> {
 
 fn plots(report: &Report) -> Vec<String> {
     let mut plots = vec![percentiles(&report.total.loads)];
-    plots.push(over_time(report, "Latency over time", Scale::Log, time, &[
-        ("p50", "c0", &|s| s.latency.map(|l| l.p50)),
-        ("p99", "c1", &|s| s.latency.map(|l| l.p99)),
-        ("generator lag p99", "c2", &|s| s.latency.map(|_| s.lag_p99).filter(|l| *l > 0.0)),
-    ]));
+    plots.push(over_time(
+        report,
+        "Latency over time",
+        Scale::Log,
+        time,
+        &[
+            ("p50", "c0", &|s| s.latency.map(|l| l.p50)),
+            ("p99", "c1", &|s| s.latency.map(|l| l.p99)),
+            ("generator lag p99", "c2", &|s| {
+                s.latency.map(|_| s.lag_p99).filter(|l| *l > 0.0)
+            }),
+        ],
+    ));
     let busy = report.total.loads.iter().any(|l| l.sent > 0);
     if busy {
-        plots.push(over_time(report, "Messages per second", Scale::Linear, short, &[
-            ("received", "c0", &|s| Some(s.received)),
-            ("sent", "c1", &|s| Some(s.sent)),
-        ]));
+        plots.push(over_time(
+            report,
+            "Messages per second",
+            Scale::Linear,
+            short,
+            &[
+                ("received", "c0", &|s| Some(s.received)),
+                ("sent", "c1", &|s| Some(s.sent)),
+            ],
+        ));
     }
-    plots.push(over_time(report, "Clients", Scale::Linear, short, &[
-        ("ready", "c0", &|s| Some(f64::from(s.ready))),
-        ("wanted", "c3", &|s| Some(f64::from(s.wanted))),
-    ]));
-    plots.push(over_time(report, "Server memory", Scale::Linear, memory, &[
-        ("resident", "c0", &|s| s.server.map(|s| s.rss as f64)),
-        ("PSS", "c1", &|s| s.server.map(|s| s.pss as f64).filter(|p| *p > 0.0)),
-    ]));
-    plots.push(over_time(report, "Server processor use, cores", Scale::Linear, cores, &[(
-        "cores",
-        "c0",
-        &|s| s.server_cores,
-    )]));
+    plots.push(over_time(
+        report,
+        "Clients",
+        Scale::Linear,
+        short,
+        &[
+            ("ready", "c0", &|s| Some(f64::from(s.ready))),
+            ("wanted", "c3", &|s| Some(f64::from(s.wanted))),
+        ],
+    ));
+    plots.push(over_time(
+        report,
+        "Server memory",
+        Scale::Linear,
+        memory,
+        &[
+            ("resident", "c0", &|s| s.server.map(|s| s.rss as f64)),
+            ("PSS", "c1", &|s| {
+                s.server.map(|s| s.pss as f64).filter(|p| *p > 0.0)
+            }),
+        ],
+    ));
+    plots.push(over_time(
+        report,
+        "Server processor use, cores",
+        Scale::Linear,
+        cores,
+        &[("cores", "c0", &|s| s.server_cores)],
+    ));
     plots.push(memory_of_clients(report));
     plots.retain(|p| !p.is_empty());
     plots
@@ -137,9 +177,17 @@ fn over_time(
     let line = |(name, class, pick): &(&str, &'static str, Pick<'_>)| Line {
         name: (*name).to_owned(),
         class,
-        points: report.seconds.iter().filter_map(|s| Some((s.at, pick(s)?))).collect(),
+        points: report
+            .seconds
+            .iter()
+            .filter_map(|s| Some((s.at, pick(s)?)))
+            .collect(),
     };
-    let bands = report.phases.iter().map(|p| (p.start, p.start + p.secs, p.name.clone())).collect();
+    let bands = report
+        .phases
+        .iter()
+        .map(|p| (p.start, p.start + p.secs, p.name.clone()))
+        .collect();
     Plot {
         title,
         x_name: "seconds from the start",
@@ -147,7 +195,11 @@ fn over_time(
         y_scale,
         x_text: plain,
         y_text,
-        lines: figures.iter().map(line).filter(|l| !l.points.is_empty()).collect(),
+        lines: figures
+            .iter()
+            .map(line)
+            .filter(|l| !l.points.is_empty())
+            .collect(),
         bands,
         dots: false,
     }
@@ -158,13 +210,18 @@ fn percentiles(loads: &[Load]) -> String {
     let mut lines = Vec::new();
     let mut classes = ["c0", "c1", "c2", "c3", "c4", "c5"].into_iter().cycle();
     for load in loads {
-        for (name, points) in
-            [("planned", &load.curve), ("uncorrected", &load.curve_uncorrected)]
-        {
+        for (name, points) in [
+            ("planned", &load.curve),
+            ("uncorrected", &load.curve_uncorrected),
+        ] {
             let class = classes.next().unwrap_or("c0");
             // The very last point stands for 1, which has no place on an axis of nines.
             let points = points.iter().copied().filter(|p| p.0 < 1.0).collect();
-            lines.push(Line { name: format!("{} {name}", load.kind), class, points });
+            lines.push(Line {
+                name: format!("{} {name}", load.kind),
+                class,
+                points,
+            });
         }
     }
     Plot {
@@ -182,11 +239,17 @@ fn percentiles(loads: &[Load]) -> String {
 }
 
 fn memory_of_clients(report: &Report) -> String {
-    let Some(server) = &report.server else { return String::new() };
+    let Some(server) = &report.server else {
+        return String::new();
+    };
     if server.plateaus.len() < 2 {
         return String::new();
     }
-    let points = server.plateaus.iter().map(|(c, m)| (f64::from(*c), *m as f64)).collect();
+    let points = server
+        .plateaus
+        .iter()
+        .map(|(c, m)| (f64::from(*c), *m as f64))
+        .collect();
     Plot {
         title: "Server memory against clients",
         x_name: "clients, steady",
@@ -194,7 +257,11 @@ fn memory_of_clients(report: &Report) -> String {
         y_scale: Scale::Linear,
         x_text: short,
         y_text: memory,
-        lines: vec![Line { name: "PSS".into(), class: "c0", points }],
+        lines: vec![Line {
+            name: "PSS".into(),
+            class: "c0",
+            points,
+        }],
         bands: Vec::new(),
         dots: true,
     }
@@ -238,7 +305,12 @@ mod tests {
     use crate::report::{Generator, Phase, Server};
 
     fn report() -> Report {
-        let spread = Spread { count: 10, p50: 0.001, p99: 0.002, ..Spread::default() };
+        let spread = Spread {
+            count: 10,
+            p50: 0.001,
+            p99: 0.002,
+            ..Spread::default()
+        };
         let load = Load {
             kind: "echo".into(),
             sent: 10,
@@ -246,8 +318,10 @@ mod tests {
             curve: vec![(0.0, 0.001), (0.9, 0.002), (1.0, 0.003)],
             ..Load::default()
         };
-        let server =
-            Server { plateaus: vec![(0, 1_000_000), (10, 2_000_000)], ..Server::default() };
+        let server = Server {
+            plateaus: vec![(0, 1_000_000), (10, 2_000_000)],
+            ..Server::default()
+        };
         Report {
             schema: 1,
             version: "x".into(),
@@ -257,9 +331,20 @@ mod tests {
             environment: crate::observe::Environment::default(),
             clients_wanted: 10,
             clients_ready: 10,
-            phases: vec![Phase { name: "hold".into(), secs: 1.0, ..Phase::default() }],
-            total: Phase { loads: vec![load], ..Phase::default() },
-            seconds: vec![Second { at: 1.0, latency: Some(spread), ..Second::default() }],
+            phases: vec![Phase {
+                name: "hold".into(),
+                secs: 1.0,
+                ..Phase::default()
+            }],
+            total: Phase {
+                loads: vec![load],
+                ..Phase::default()
+            },
+            seconds: vec![Second {
+                at: 1.0,
+                latency: Some(spread),
+                ..Second::default()
+            }],
             faults: crate::report::Faults::default(),
             generator: Generator::default(),
             server: Some(server),
@@ -273,12 +358,22 @@ mod tests {
     #[test]
     fn the_page_is_whole_and_safe() {
         let page = page(&report()).unwrap();
-        assert!(page.contains("run &lt;script&gt;"), "what users typed is escaped");
-        assert!(page.matches("<svg").count() >= 4, "{}", page.matches("<svg").count());
+        assert!(
+            page.contains("run &lt;script&gt;"),
+            "what users typed is escaped"
+        );
+        assert!(
+            page.matches("<svg").count() >= 4,
+            "{}",
+            page.matches("<svg").count()
+        );
         assert!(page.contains("</html>"));
         for foreign in ["http://", "https://", "src="] {
             let body = page.replace(&report().scenario.url, "");
-            assert!(!body.contains(foreign), "the page must need nothing else: {foreign}");
+            assert!(
+                !body.contains(foreign),
+                "the page must need nothing else: {foreign}"
+            );
         }
     }
 }

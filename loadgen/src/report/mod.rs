@@ -7,7 +7,6 @@ pub mod hlog;
 pub mod html;
 pub mod svg;
 
-
 pub mod text;
 
 use crate::observe::{Environment, Sample};

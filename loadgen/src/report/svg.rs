@@ -50,7 +50,7 @@ pub struct Plot<'a> {
 const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 300.0;
 const LEFT: f64 = 72.0;
-const RIGHT: f64 = 16.0;
+const RIGHT: f64 = 30.0;
 const TOP: f64 = 52.0;
 const BOTTOM: f64 = 46.0;
 
@@ -65,16 +65,28 @@ impl Axis {
         let positive = values.clone().filter(|v| *v > 0.0);
         let most = values.fold(0.0, f64::max);
         match scale {
-            Scale::Linear => Self { scale, low: 0.0, high: nice(most).max(1e-9) },
+            Scale::Linear => Self {
+                scale,
+                low: 0.0,
+                high: nice(most).max(1e-9),
+            },
             Scale::Log => {
                 let least = positive.fold(f64::INFINITY, f64::min).min(most.max(1e-9));
                 let low = 10f64.powf(least.log10().floor());
                 let high = 10f64.powf(most.max(1e-9).log10().ceil());
-                Self { scale, low, high: if high > low { high } else { low * 10.0 } }
+                Self {
+                    scale,
+                    low,
+                    high: if high > low { high } else { low * 10.0 },
+                }
             }
             Scale::Nines => {
                 let most = values_below_one(positive);
-                Self { scale, low: 0.0, high: nines(most).ceil().clamp(2.0, 7.0) }
+                Self {
+                    scale,
+                    low: 0.0,
+                    high: nines(most).ceil().clamp(2.0, 7.0),
+                }
             }
         }
     }
@@ -105,12 +117,15 @@ impl Axis {
                 ticks
             }
             Scale::Log => {
-                let (low, high) = (self.low.log10().round() as i32, self.high.log10().round() as i32);
+                let (low, high) = (
+                    self.low.log10().round() as i32,
+                    self.high.log10().round() as i32,
+                );
                 (low..=high).map(|p| 10f64.powi(p)).collect()
             }
-            Scale::Nines => {
-                (0..=self.high as i32).map(|n| 1.0 - 10f64.powi(-n)).collect()
-            }
+            Scale::Nines => (0..=self.high as i32)
+                .map(|n| 1.0 - 10f64.powi(-n))
+                .collect(),
         }
     }
 }
@@ -127,7 +142,9 @@ fn nines(share: f64) -> f64 {
 fn step(most: f64) -> f64 {
     let rough = most / 5.0;
     let power = 10f64.powf(rough.log10().floor());
-    let factor = [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().find(|f| f * power >= rough * 0.999);
+    let factor = [1.0, 2.0, 2.5, 5.0, 10.0]
+        .into_iter()
+        .find(|f| f * power >= rough * 0.999);
     factor.unwrap_or(10.0) * power
 }
 
@@ -177,7 +194,7 @@ impl Plot<'_> {
                 let _ = write!(
                     out,
                     "<text class=\"phase\" x=\"{:.1}\" y=\"{}\">{}</text>",
-                    (left + right) / 2.0,
+                    f64::midpoint(left, right),
                     TOP + 12.0,
                     escape(name)
                 );
@@ -223,7 +240,11 @@ impl Plot<'_> {
             let mut path = String::new();
             for (number, point) in line.points.iter().enumerate() {
                 let (px, py) = (across(x.place(point.0)), down(y.place(point.1)));
-                let _ = write!(path, "{}{px:.1} {py:.1}", if number == 0 { 'M' } else { 'L' });
+                let _ = write!(
+                    path,
+                    "{}{px:.1} {py:.1}",
+                    if number == 0 { 'M' } else { 'L' }
+                );
                 if self.dots {
                     let class = line.class;
                     let _ = write!(
@@ -262,7 +283,9 @@ fn down(place: f64) -> f64 {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('"', "&quot;")
 }
 
 #[cfg(test)]
@@ -295,7 +318,11 @@ mod tests {
             dots: false,
         };
         assert_eq!(plot.draw(), "");
-        plot.lines.push(Line { name: "l".into(), class: "c0", points: vec![(0.0, 1.0)] });
+        plot.lines.push(Line {
+            name: "l".into(),
+            class: "c0",
+            points: vec![(0.0, 1.0)],
+        });
         let svg = plot.draw();
         assert!(svg.contains("a&lt;b") && !svg.contains("NaN"));
     }

@@ -15,7 +15,11 @@ pub fn time(secs: f64) -> String {
 }
 
 fn digits(value: f64, unit: &str) -> String {
-    let places = if value < 10.0 { 2 } else { usize::from(value < 100.0) };
+    let places = if value < 10.0 {
+        2
+    } else {
+        usize::from(value < 100.0)
+    };
     format!("{value:.places$} {unit}")
 }
 
@@ -35,7 +39,9 @@ pub fn bytes(count: f64) -> String {
 #[must_use]
 pub fn count(number: f64) -> String {
     let plain = format!("{number:.0}");
-    let (sign, plain) = plain.strip_prefix('-').map_or(("", plain.as_str()), |p| ("-", p));
+    let (sign, plain) = plain
+        .strip_prefix('-')
+        .map_or(("", plain.as_str()), |p| ("-", p));
     let mut grouped = String::new();
     for (place, digit) in plain.chars().enumerate() {
         if place > 0 && (plain.len() - place) % 3 == 0 {
@@ -84,15 +90,24 @@ pub fn headline(report: &Report) -> Option<String> {
         ));
     }
     let memory = report.server.as_ref().and_then(|s| s.bytes_per_client);
-    let memory = memory.map_or(String::new(), |b| format!(", {} of server memory each", bytes(b)));
-    Some(format!("{clients} clients held, {} heartbeats answered{memory}", total.pings))
+    let memory = memory.map_or(String::new(), |b| {
+        format!(", {} of server memory each", bytes(b))
+    });
+    Some(format!(
+        "{clients} clients held, {} heartbeats answered{memory}",
+        total.pings
+    ))
 }
 
 /// The whole summary.
 #[must_use]
 pub fn summary(report: &Report) -> String {
     let mut out = String::new();
-    let _ = writeln!(out, "\n{} against {}", report.scenario.name, report.scenario.url);
+    let _ = writeln!(
+        out,
+        "\n{} against {}",
+        report.scenario.name, report.scenario.url
+    );
     if let Some(headline) = &report.headline {
         let _ = writeln!(out, "  {headline}");
     }
@@ -102,10 +117,21 @@ pub fn summary(report: &Report) -> String {
         count(f64::from(report.clients_ready)),
         count(f64::from(report.clients_wanted))
     );
-    let connect = report.phases.iter().filter_map(|p| p.connect).max_by_key(|c| c.count);
+    let connect = report
+        .phases
+        .iter()
+        .filter_map(|p| p.connect)
+        .max_by_key(|c| c.count);
     for (name, spread) in [
         ("connect", connect),
-        ("upgrade", report.phases.iter().filter_map(|p| p.upgrade).max_by_key(|c| c.count)),
+        (
+            "upgrade",
+            report
+                .phases
+                .iter()
+                .filter_map(|p| p.upgrade)
+                .max_by_key(|c| c.count),
+        ),
         ("recovery", report.total.recovery),
     ] {
         if let Some(s) = spread {
@@ -122,7 +148,11 @@ pub fn summary(report: &Report) -> String {
         let mark = if condition.ok { "holds" } else { "FAILS" };
         let _ = writeln!(out, "  threshold  {mark}: {}", condition.text);
     }
-    let _ = writeln!(out, "  verdict    {}", if report.ok { "OK" } else { "NOT OK" });
+    let _ = writeln!(
+        out,
+        "  verdict    {}",
+        if report.ok { "OK" } else { "NOT OK" }
+    );
     for reason in &report.reasons {
         let _ = writeln!(out, "             - {reason}");
     }
@@ -195,7 +225,11 @@ fn percent(load: &Load) -> f64 {
 
 fn write_generator(out: &mut String, report: &Report) {
     let g = &report.generator;
-    let tables = if g.own_tables { " with own descriptor tables" } else { "" };
+    let tables = if g.own_tables {
+        " with own descriptor tables"
+    } else {
+        ""
+    };
     let _ = writeln!(
         out,
         "  generator  {} thread(s){tables}, {:.2} cores, {} a client, {} not started",
@@ -225,8 +259,11 @@ fn write_server(out: &mut String, report: &Report) {
         if let Some(kernel) = s.kernel_bytes_per_client {
             let _ = write!(out, ", {} of the machine's kernel memory", bytes(kernel));
         }
-        let plateaus: Vec<String> =
-            s.plateaus.iter().map(|(c, m)| format!("{c}: {}", bytes(*m as f64))).collect();
+        let plateaus: Vec<String> = s
+            .plateaus
+            .iter()
+            .map(|(c, m)| format!("{c}: {}", bytes(*m as f64)))
+            .collect();
         let _ = writeln!(out, "\n    plateaus     {}", plateaus.join(", "));
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::report::text::{bytes, count, time};
 use crate::run::{Progress, Watcher};
+use std::fmt::Write as _;
 
 /// Prints a line a second to standard error, or nothing but notes when quiet.
 #[derive(Debug)]
@@ -38,17 +39,22 @@ pub fn line(progress: &Progress<'_>) -> Option<String> {
         count(second.received),
     );
     if let Some(latency) = &second.latency {
-        text += &format!("  p50 {}  p99 {}", time(latency.p50), time(latency.p99));
-        text += &format!("  lag p99 {}", time(second.lag_p99));
+        let _ = write!(
+            text,
+            "  p50 {}  p99 {}",
+            time(latency.p50),
+            time(latency.p99)
+        );
+        let _ = write!(text, "  lag p99 {}", time(second.lag_p99));
     }
     if let Some(server) = &second.server {
-        text += &format!("  server {}", bytes(server.rss as f64));
+        let _ = write!(text, "  server {}", bytes(server.rss as f64));
     }
     if let Some(cores) = second.server_cores {
-        text += &format!(" {cores:.2} cores");
+        let _ = write!(text, " {cores:.2} cores");
     }
     if second.errors > 0 {
-        text += &format!("  ERRORS {}", second.errors);
+        let _ = write!(text, "  ERRORS {}", second.errors);
     }
     Some(text)
 }

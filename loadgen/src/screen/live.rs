@@ -36,13 +36,19 @@ impl Live {
         enable_raw_mode()?;
         crossterm::execute!(stderr(), EnterAlternateScreen)?;
         let terminal = Terminal::new(CrosstermBackend::new(stderr()))?;
-        Ok(Self { terminal, stop, notes: Vec::new() })
+        Ok(Self {
+            terminal,
+            stop,
+            notes: Vec::new(),
+        })
     }
 
     /// `q`, Escape or Ctrl-C end the run in good order.
     fn keys(&self) {
         while event::poll(Duration::ZERO).unwrap_or(false) {
-            let Ok(Event::Key(key)) = event::read() else { continue };
+            let Ok(Event::Key(key)) = event::read() else {
+                continue;
+            };
             let control = key.modifiers.contains(KeyModifiers::CONTROL);
             if matches!(key.code, KeyCode::Char('q') | KeyCode::Esc)
                 || control && key.code == KeyCode::Char('c')
@@ -78,7 +84,9 @@ impl Watcher for Live {
 }
 
 fn draw(frame: &mut ratatui::Frame<'_>, progress: &Progress<'_>, notes: &[String]) {
-    let Some(last) = progress.seconds.last() else { return };
+    let Some(last) = progress.seconds.last() else {
+        return;
+    };
     let [head, clients, top, bottom, errors, foot] = Layout::vertical([
         Constraint::Length(2),
         Constraint::Length(3),
@@ -117,7 +125,10 @@ fn header<'a>(progress: &'a Progress<'_>, last: &Second) -> Paragraph<'a> {
     let (step, steps) = progress.step;
     let place = format!("  phase {}/{steps} ", step.min(steps));
     Paragraph::new(Line::from(vec![
-        Span::from(format!(" {} ", progress.scenario.name)).black().on_cyan().bold(),
+        Span::from(format!(" {} ", progress.scenario.name))
+            .black()
+            .on_cyan()
+            .bold(),
         Span::from(format!("  {} ", progress.scenario.url)),
         Span::from(place).dim(),
         Span::from(progress.phase).cyan().bold(),
@@ -145,7 +156,10 @@ fn gauge(last: &Second) -> Gauge<'static> {
 fn spark(seconds: &[Second], width: u16, pick: impl Fn(&Second) -> f64) -> Vec<u64> {
     let from = seconds.len().saturating_sub(usize::from(width));
     #[expect(clippy::cast_sign_loss, reason = "rates and times are not negative")]
-    seconds[from..].iter().map(|s| pick(s).max(0.0) as u64).collect()
+    seconds[from..]
+        .iter()
+        .map(|s| pick(s).max(0.0) as u64)
+        .collect()
 }
 
 fn draw_rates(frame: &mut ratatui::Frame<'_>, area: Rect, seconds: &[Second], last: &Second) {
@@ -187,12 +201,17 @@ fn draw_latency(frame: &mut ratatui::Frame<'_>, area: Rect, seconds: &[Second], 
         ],
     };
     frame.render_widget(Paragraph::new(lines), text);
-    let data = spark(seconds, plot.width, |s| s.latency.map_or(0.0, |l| l.p99 * 1e6));
+    let data = spark(seconds, plot.width, |s| {
+        s.latency.map_or(0.0, |l| l.p99 * 1e6)
+    });
     frame.render_widget(Sparkline::default().data(&data).magenta(), plot);
 }
 
-fn row<'a>(name: &'a str, value: String) -> Line<'a> {
-    Line::from(vec![Span::from(format!("{name:<18}")).dim(), Span::from(value).bold()])
+fn row(name: &str, value: String) -> Line<'_> {
+    Line::from(vec![
+        Span::from(format!("{name:<18}")).dim(),
+        Span::from(value).bold(),
+    ])
 }
 
 fn server_panel(last: &Second) -> Paragraph<'static> {
@@ -201,8 +220,15 @@ fn server_panel(last: &Second) -> Paragraph<'static> {
         Some(s) => vec![
             row("resident", bytes(s.rss as f64)),
             row("PSS", bytes(s.pss as f64)),
-            row("per client", bytes(s.pss as f64 / f64::from(last.ready.max(1)))),
-            row("cores", last.server_cores.map_or("–".into(), |c| format!("{c:.2}"))),
+            row(
+                "per client",
+                bytes(s.pss as f64 / f64::from(last.ready.max(1))),
+            ),
+            row(
+                "cores",
+                last.server_cores
+                    .map_or_else(|| "–".into(), |c| format!("{c:.2}")),
+            ),
             row("descriptors", count(s.descriptors as f64)),
             row("TCP queues", bytes(s.tcp_memory as f64)),
         ],
@@ -213,7 +239,11 @@ fn server_panel(last: &Second) -> Paragraph<'static> {
 fn generator_panel(progress: &Progress<'_>, last: &Second) -> Paragraph<'static> {
     let lag = row("send lag p99", time(last.lag_p99));
     let lines = vec![
-        if last.lag_p99 > 0.002 { lag.yellow() } else { lag },
+        if last.lag_p99 > 0.002 {
+            lag.yellow()
+        } else {
+            lag
+        },
         row("not started", count(progress.so_far.not_started as f64)),
         row("heartbeats", count(progress.so_far.pings as f64)),
         row("sent so far", count(progress.so_far.sent() as f64)),
@@ -235,10 +265,18 @@ fn faults_panel(progress: &Progress<'_>) -> Paragraph<'static> {
     ] {
         let shown = Span::from(count(number as f64));
         first.push(name.dim());
-        first.push(if number > 0 { shown.red().bold() } else { shown.green() });
+        first.push(if number > 0 {
+            shown.red().bold()
+        } else {
+            shown.green()
+        });
     }
     let mut lines = vec![Line::from(first)];
-    let reasons = progress.so_far.disconnects.iter().chain(&progress.so_far.examples);
+    let reasons = progress
+        .so_far
+        .disconnects
+        .iter()
+        .chain(&progress.so_far.examples);
     for (reason, number) in reasons.take(2) {
         lines.push(Line::from(format!("{number} × {reason}").red()));
     }

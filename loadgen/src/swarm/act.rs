@@ -60,16 +60,29 @@ impl Worker<'_> {
         }
         let setup = self.setup.clone();
         let course = &setup.courses[self.phase];
-        let end = if course.until_ready { Nanos::MAX } else { begin + nanos(course.secs) };
+        let end = if course.until_ready {
+            Nanos::MAX
+        } else {
+            begin + nanos(course.secs)
+        };
         for (load, slope) in &course.loads {
-            let name = load.event.as_deref().unwrap_or(load.kind.event());
-            let Some(event) = setup.events.iter().position(|(n, _)| n == name) else { continue };
+            let name = load.event_name();
+            let Some(event) = setup.events.iter().position(|(n, _)| n == name) else {
+                continue;
+            };
             let fans_out = load.kind.fans_out();
-            let publishers = if fans_out { setup.publishers(load.kind) } else { Vec::new() };
+            let publishers = if fans_out {
+                setup.publishers(load.kind)
+            } else {
+                Vec::new()
+            };
             let schedule = (load.window == 0).then(|| {
                 let (positions, round) = if fans_out {
                     let own = |p: &u32| *p % setup.threads == self.number;
-                    let mine = (0..).zip(&publishers).filter(|(_, p)| own(p)).map(|(i, _)| i);
+                    let mine = (0..)
+                        .zip(&publishers)
+                        .filter(|(_, p)| own(p))
+                        .map(|(i, _)| i);
                     (mine.collect(), publishers.len() as u32)
                 } else {
                     (vec![self.number], setup.threads)
@@ -79,7 +92,14 @@ impl Worker<'_> {
                 Schedule::new(slope.clone(), span, positions, round, setup.arrivals, seed)
             });
             let (kind, window) = (load.kind, load.window);
-            self.duties.push(Duty { kind, event, window, schedule, publishers, cursor: 0 });
+            self.duties.push(Duty {
+                kind,
+                event,
+                window,
+                schedule,
+                publishers,
+                cursor: 0,
+            });
         }
         for local in 0..self.opened {
             if self.clients[local as usize].state == State::Ready {
@@ -96,7 +116,9 @@ impl Worker<'_> {
                 if self.duties[duty].next() > now {
                     break;
                 }
-                let Some(schedule) = &mut self.duties[duty].schedule else { break };
+                let Some(schedule) = &mut self.duties[duty].schedule else {
+                    break;
+                };
                 let (planned, position) = schedule.take();
                 match self.sender(duty, position) {
                     Some(local) => {
@@ -120,7 +142,11 @@ impl Worker<'_> {
             return fits(&self.clients[local as usize]).then_some(local);
         }
         for _ in 0..self.opened {
-            duty.cursor = if duty.cursor + 1 >= self.opened { 0 } else { duty.cursor + 1 };
+            duty.cursor = if duty.cursor + 1 >= self.opened {
+                0
+            } else {
+                duty.cursor + 1
+            };
             if fits(&self.clients[duty.cursor as usize]) {
                 return Some(duty.cursor);
             }
@@ -133,10 +159,17 @@ impl Worker<'_> {
         let id = self.id(local);
         let Duty { kind, event, .. } = self.duties[duty];
         let setup = self.setup.clone();
-        let Some(seq) = self.next_seq(local, kind) else { return };
+        let Some(seq) = self.next_seq(local, kind) else {
+            return;
+        };
         let sent = setup.clock.now();
         let planned = if open_loop { planned } else { sent };
-        let stamp = Stamp { stream: id, seq, planned, sent };
+        let stamp = Stamp {
+            stream: id,
+            seq,
+            planned,
+            sent,
+        };
         if open_loop {
             self.stats.lag.record(sent.saturating_sub(planned));
         }
@@ -183,7 +216,12 @@ impl Worker<'_> {
     pub(super) fn start_windows(&mut self, local: u32) {
         let id = self.id(local);
         for duty in 0..self.duties.len() {
-            let Duty { kind, window, ref publishers, .. } = self.duties[duty];
+            let Duty {
+                kind,
+                window,
+                ref publishers,
+                ..
+            } = self.duties[duty];
             let client = &self.clients[local as usize];
             let in_flight = match kind {
                 LoadKind::Echo => client.echo_sent - client.echo_next,
@@ -199,7 +237,10 @@ impl Worker<'_> {
 
     /// Closed loop: one reply came, so one message goes.
     pub(super) fn answer(&mut self, local: u32, kind: LoadKind) {
-        let found = self.duties.iter().position(|d| d.kind == kind && d.window > 0);
+        let found = self
+            .duties
+            .iter()
+            .position(|d| d.kind == kind && d.window > 0);
         if let Some(duty) = found
             && self.clients[local as usize].state == State::Ready
         {
@@ -224,10 +265,16 @@ impl Worker<'_> {
     pub(super) fn take_turns(&mut self) {
         let (turns, bell) = &self.shared.turns[self.number as usize];
         let _ = rustix::io::read(bell, &mut [0u8; 8]);
-        let turns = turns.lock().map(|mut t| std::mem::take(&mut *t)).unwrap_or_default();
+        let turns = turns
+            .lock()
+            .map(|mut t| std::mem::take(&mut *t))
+            .unwrap_or_default();
         for publisher in turns {
             let local = publisher / self.setup.threads;
-            let kind = self.duties.iter().find(|d| d.window > 0 && d.kind.fans_out());
+            let kind = self
+                .duties
+                .iter()
+                .find(|d| d.window > 0 && d.kind.fans_out());
             if let Some(kind) = kind.map(|d| d.kind) {
                 self.answer(local, kind);
                 self.flush(local);

@@ -45,7 +45,9 @@ impl Board {
         Self {
             slots: std::iter::repeat_with(Slot::default).take(slots).collect(),
             window: window as u32,
-            emitted: std::iter::repeat_with(AtomicU32::default).take(streams).collect(),
+            emitted: std::iter::repeat_with(AtomicU32::default)
+                .take(streams)
+                .collect(),
         }
     }
 
@@ -60,6 +62,7 @@ impl Board {
     }
 
     /// Begins a message to `due` receivers, before it is sent; gives its running number.
+    #[must_use]
     pub fn emit(&self, stream: usize, due: u32) -> u32 {
         let seq = self.emitted[stream].fetch_add(1, Relaxed);
         let slot = self.slot(stream, seq);
@@ -75,6 +78,7 @@ impl Board {
     }
 
     /// Counts one receiver; gives the instants when it was the last.
+    #[must_use]
     pub fn deliver(&self, stream: usize, seq: u32, now: Nanos) -> Option<Delivered> {
         let slot = self.slot(stream, seq);
         if slot.seq.load(Relaxed) != seq {
@@ -115,9 +119,18 @@ mod tests {
         for t in 1..100 {
             assert_eq!(board.deliver(1, 0, t), None);
         }
-        let all = Delivered { first: 1, median: 50, most: 99, last: 100 };
+        let all = Delivered {
+            first: 1,
+            median: 50,
+            most: 99,
+            last: 100,
+        };
         assert_eq!(board.deliver(1, 0, 100), Some(all));
-        assert_eq!(board.deliver(1, 0, 101), None, "a surplus delivery completes nothing");
+        assert_eq!(
+            board.deliver(1, 0, 101),
+            None,
+            "a surplus delivery completes nothing"
+        );
         assert_eq!((board.emitted(0), board.emitted(1)), (0, 1));
     }
 
@@ -125,7 +138,12 @@ mod tests {
     fn one_receiver_is_first_and_last() {
         let board = Board::new(1);
         let seq = board.emit(0, 1);
-        let at = Delivered { first: 7, median: 7, most: 7, last: 7 };
+        let at = Delivered {
+            first: 7,
+            median: 7,
+            most: 7,
+            last: 7,
+        };
         assert_eq!(board.deliver(0, seq, 7), Some(at));
     }
 }

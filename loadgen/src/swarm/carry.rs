@@ -65,7 +65,10 @@ impl Worker<'_> {
     pub(super) fn watch(&mut self, local: u32, side: Side, known: bool) {
         let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
         let token = EventData::new_u64(u64::from(local) << 2 | side as u64);
-        let Some(Link { socket: Some(socket), .. }) = self.clients[local as usize].link(side)
+        let Some(Link {
+            socket: Some(socket),
+            ..
+        }) = self.clients[local as usize].link(side)
         else {
             return;
         };
@@ -111,7 +114,11 @@ impl Worker<'_> {
 
     /// Slow readers take their small bite; in the end they take everything.
     pub(super) fn read_slow(&mut self) {
-        let limit = if self.is_draining() { self.buffer.len() } else { self.setup.slow_bytes };
+        let limit = if self.is_draining() {
+            self.buffer.len()
+        } else {
+            self.setup.slow_bytes
+        };
         for local in self.slow.clone() {
             let limit = limit.min(self.buffer.len());
             self.read(local, Side::Main, limit, false);
@@ -135,7 +142,9 @@ impl Worker<'_> {
     }
 
     fn feed(&mut self, local: u32, side: Side, data: &[u8]) {
-        let Some(link) = self.clients[local as usize].link(side) else { return };
+        let Some(link) = self.clients[local as usize].link(side) else {
+            return;
+        };
         let inbox = link.inbox.take();
         let rest = if let Some(mut inbox) = inbox {
             inbox.extend_from_slice(data);
@@ -160,7 +169,9 @@ impl Worker<'_> {
     /// Bytes to one connection at once.
     pub(super) fn send_raw(&mut self, local: u32, side: Side, data: &[u8]) {
         self.stats.bytes_out += data.len() as u64;
-        let Some(link) = self.clients[local as usize].link(side) else { return };
+        let Some(link) = self.clients[local as usize].link(side) else {
+            return;
+        };
         if let Err(error) = link.send(data) {
             self.lose(local, &error.to_string());
         }

@@ -76,6 +76,10 @@ pub(super) struct Pieces {
 
 /// What polling needs beyond the connection that polls.
 #[derive(Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each stands for one request or promise"
+)]
 pub(super) struct Polling {
     pub(super) sid: String,
     /// The connection that posts; opened when first needed.

@@ -36,10 +36,15 @@ impl Worker<'_> {
             (&mut client.ack_next, client.ack_sent, 1)
         };
         if stamp.stream != id || stamp.seq >= sent {
-            return self.stats.wrong("another client's reply", stamp.stream.to_string().as_bytes());
+            return self.stats.wrong(
+                "another client's reply",
+                stamp.stream.to_string().as_bytes(),
+            );
         }
         if kind == LoadKind::Ack && client.attachment_id != stamp.seq + 1 {
-            return self.stats.wrong("an acknowledgement of another message", b"");
+            return self
+                .stats
+                .wrong("an acknowledgement of another message", b"");
         }
         let seen = self.gaps.see(key(local, stream), next, stamp.seq);
         if self.judge(seen) {
@@ -52,11 +57,16 @@ impl Worker<'_> {
         let setup = self.setup.clone();
         let (id, publisher) = (self.id(local), stamp.stream);
         let Some(stream) = setup.stream(kind, publisher) else {
-            return self.stats.wrong("a message of no publisher", publisher.to_string().as_bytes());
+            return self.stats.wrong(
+                "a message of no publisher",
+                publisher.to_string().as_bytes(),
+            );
         };
         if setup.scope(kind, publisher) != setup.scope(kind, id) {
             let what = format!("of client {publisher} to client {id}");
-            return self.stats.wrong("a message to another room or namespace", what.as_bytes());
+            return self
+                .stats
+                .wrong("a message to another room or namespace", what.as_bytes());
         }
         if stamp.seq >= self.shared.board.emitted(stream) {
             return self.stats.wrong("a message not yet sent", b"");
@@ -85,7 +95,8 @@ impl Worker<'_> {
             load.median.record(since(done.median));
             load.most.record(since(done.most));
             load.last.record(since(done.last));
-            load.last_uncorrected.record(done.last.saturating_sub(stamp.sent));
+            load.last_uncorrected
+                .record(done.last.saturating_sub(stamp.sent));
             self.pass_turn(publisher, kind);
         }
     }
@@ -122,7 +133,12 @@ impl Worker<'_> {
     }
 
     fn fan_place(&self, kind: LoadKind, publisher: u32) -> usize {
-        let kind = self.setup.fan_kinds.iter().position(|k| *k == kind).unwrap_or(0);
+        let kind = self
+            .setup
+            .fan_kinds
+            .iter()
+            .position(|k| *k == kind)
+            .unwrap_or(0);
         kind * self.setup.publishers as usize + (publisher / self.setup.groups) as usize
     }
 
@@ -146,8 +162,11 @@ impl Worker<'_> {
         let per_kind = setup.publishers as usize;
         let kind = setup.fan_kinds[place / per_kind];
         let id = self.id(local);
-        let home =
-            if kind == LoadKind::Room { setup.group(id) } else { setup.space(id) as u32 };
+        let home = if kind == LoadKind::Room {
+            setup.group(id)
+        } else {
+            setup.space(id) as u32
+        };
         let publisher = home + (place % per_kind) as u32 * setup.groups;
         if publisher >= setup.clients {
             return None;

@@ -15,7 +15,9 @@ const CLOSES_PER_TURN: u32 = 256;
 impl Worker<'_> {
     /// Local clients the phase wants now.
     fn wanted(&self, now: Nanos) -> u32 {
-        let Some(course) = self.setup.courses.get(self.phase) else { return self.opened };
+        let Some(course) = self.setup.courses.get(self.phase) else {
+            return self.opened;
+        };
         if self.phase_begin == Nanos::MAX {
             return 0;
         }
@@ -126,18 +128,22 @@ impl Worker<'_> {
         client.returning = returning;
         client.carrier = self.setup.carrier(id);
         client.slow = self.setup.is_slow(id);
-        client.counted = !client.slow
-            && !self.setup.churnable(id)
-            && !self.setup.is_hit(id, self.setup.drop);
+        client.counted =
+            !client.slow && !self.setup.churnable(id) && !self.setup.is_hit(id, self.setup.drop);
         self.forget_streams(local);
         self.arriving += 1;
         let mut request = Vec::new();
         if client.carrier == Carrier::WebSocket {
             client.state = State::Requesting;
-            self.setup.address.upgrade(&mut request, &self.key.offered, None);
+            self.setup
+                .address
+                .upgrade(&mut request, &self.key.offered, None);
         } else {
             client.state = State::Opening;
-            client.polling = Some(Box::new(Polling { getting: true, ..Polling::default() }));
+            client.polling = Some(Box::new(Polling {
+                getting: true,
+                ..Polling::default()
+            }));
             self.setup.address.get(&mut request, None);
         }
         self.clients[local as usize] = client;
@@ -208,7 +214,11 @@ impl Worker<'_> {
         let scopes = [self.setup.group(id) as usize, groups + self.setup.space(id)];
         for scope in scopes {
             let change = |cell: &std::sync::atomic::AtomicU32| {
-                if joins { cell.fetch_add(1, Relaxed) } else { cell.fetch_sub(1, Relaxed) }
+                if joins {
+                    cell.fetch_add(1, Relaxed)
+                } else {
+                    cell.fetch_sub(1, Relaxed)
+                }
             };
             change(&self.shared.members[scope]);
             if counted {

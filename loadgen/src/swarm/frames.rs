@@ -21,7 +21,10 @@ impl Worker<'_> {
                 break;
             }
             used += taken;
-            if matches!(self.clients[local as usize].state, State::Gone | State::Vacant) {
+            if matches!(
+                self.clients[local as usize].state,
+                State::Gone | State::Vacant
+            ) {
                 return data.len();
             }
         }
@@ -42,8 +45,8 @@ impl Worker<'_> {
             Ok(None) => 0,
             Ok(Some(answer)) => {
                 let used = answer.used;
-                let upgrading = side == Side::Probe
-                    || self.clients[local as usize].state == State::Requesting;
+                let upgrading =
+                    side == Side::Probe || self.clients[local as usize].state == State::Requesting;
                 if upgrading {
                     self.upgraded(local, side, &answer);
                 } else {
@@ -80,16 +83,22 @@ impl Worker<'_> {
     }
 
     fn consume_frame(&mut self, local: u32, side: Side, data: &[u8]) -> usize {
-        let Some(header) = ws::header(data) else { return 0 };
+        let Some(header) = ws::header(data) else {
+            return 0;
+        };
         if header.illegal {
             self.lose(local, "illegal WebSocket frame");
             return data.len();
         }
         let total = header.header_len.saturating_add(header.payload_len);
-        let Some(payload) = data.get(header.header_len..total) else { return 0 };
+        let Some(payload) = data.get(header.header_len..total) else {
+            return 0;
+        };
         match header.opcode {
             opcode::CLOSE => {
-                let code = payload.get(..2).map_or(1005, |c| u16::from_be_bytes([c[0], c[1]]));
+                let code = payload
+                    .get(..2)
+                    .map_or(1005, |c| u16::from_be_bytes([c[0], c[1]]));
                 self.lose(local, &format!("WebSocket close {code}"));
             }
             opcode::PING if side == Side::Main => self.frame(opcode::PONG, payload),
@@ -109,7 +118,10 @@ impl Worker<'_> {
             (true, None) if header.fin => self.whole(local, side, header.opcode, payload),
             (true, None) => {
                 let data = payload.to_vec();
-                *pieces = Some(Box::new(Pieces { opcode: header.opcode, data }));
+                *pieces = Some(Box::new(Pieces {
+                    opcode: header.opcode,
+                    data,
+                }));
             }
             (false, Some(mut begun)) => {
                 begun.data.extend_from_slice(payload);

@@ -11,8 +11,8 @@ mod frames;
 pub mod order;
 mod polling;
 mod session;
-pub mod setup;
 mod settle;
+pub mod setup;
 mod worker;
 
 use crate::clock::Nanos;
@@ -21,7 +21,7 @@ use board::Board;
 use rustix::fd::OwnedFd;
 use setup::Setup;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 
 /// What one thread counted in one interval of one phase.
@@ -64,9 +64,15 @@ pub struct Shared {
 
 impl Shared {
     fn new(setup: &Setup) -> anyhow::Result<Self> {
-        let cells = |count: usize| std::iter::repeat_with(AtomicU32::default).take(count).collect();
+        let cells = |count: usize| {
+            std::iter::repeat_with(AtomicU32::default)
+                .take(count)
+                .collect()
+        };
         let instants = |count: usize| {
-            std::iter::repeat_with(|| AtomicU64::new(Nanos::MAX)).take(count).collect()
+            std::iter::repeat_with(|| AtomicU64::new(Nanos::MAX))
+                .take(count)
+                .collect()
         };
         let bell = || rustix::event::eventfd(0, rustix::event::EventfdFlags::NONBLOCK);
         let turns = (0..setup.threads)
@@ -93,16 +99,25 @@ impl Shared {
     }
 }
 
+/// The running threads.
+#[derive(Debug)]
+pub struct Swarm {
+    /// What is shared with them.
+    pub shared: Arc<Shared>,
+    /// What they count.
+    pub ticks: mpsc::Receiver<Tick>,
+    /// To wait for their end.
+    pub threads: Vec<JoinHandle<()>>,
+}
+
 /// Starts the threads. Each sends a [`Tick`] every second and at every change of phase, and ends
 /// after the last, when all is answered or `close_at` has come.
 ///
 /// # Errors
 /// When descriptors for the threads' bells cannot be had.
-pub fn start(
-    setup: &std::sync::Arc<Setup>,
-) -> anyhow::Result<(std::sync::Arc<Shared>, mpsc::Receiver<Tick>, Vec<JoinHandle<()>>)> {
-    let shared = std::sync::Arc::new(Shared::new(setup)?);
-    let (sender, receiver) = mpsc::channel();
+pub fn start(setup: &Arc<Setup>) -> anyhow::Result<Swarm> {
+    let shared = Arc::new(Shared::new(setup)?);
+    let (sender, ticks) = mpsc::channel();
     let mut threads = Vec::new();
     for number in 0..setup.threads {
         let (setup, shared, sender) = (setup.clone(), shared.clone(), sender.clone());
@@ -113,7 +128,15 @@ pub fn start(
                 *failure = Some(format!("thread {number}: {error:#}"));
             }
         };
-        threads.push(std::thread::Builder::new().name(format!("swarm-{number}")).spawn(body)?);
+        threads.push(
+            std::thread::Builder::new()
+                .name(format!("swarm-{number}"))
+                .spawn(body)?,
+        );
     }
-    Ok((shared, receiver, threads))
+    Ok(Swarm {
+        shared,
+        ticks,
+        threads,
+    })
 }

@@ -35,7 +35,9 @@ impl Gaps {
             return Seen::InOrder;
         }
         if seq < *next {
-            let Some(missing) = self.missing.get_mut(&key) else { return Seen::Again };
+            let Some(missing) = self.missing.get_mut(&key) else {
+                return Seen::Again;
+            };
             let late = missing.remove(&seq);
             if missing.is_empty() {
                 self.missing.remove(&key);

@@ -15,10 +15,15 @@ impl Worker<'_> {
         if answer.status != 200 {
             let body = String::from_utf8_lossy(&answer.body[..answer.body.len().min(80)]);
             let what = if side == Side::Post { "post" } else { "poll" };
-            return self.lose(local, &format!("HTTP {} for a {what}: {body}", answer.status));
+            return self.lose(
+                local,
+                &format!("HTTP {} for a {what}: {body}", answer.status),
+            );
         }
         let client = &mut self.clients[local as usize];
-        let Some(polling) = &mut client.polling else { return };
+        let Some(polling) = &mut client.polling else {
+            return;
+        };
         if side == Side::Post {
             polling.posting = false;
             if answer.closing {
@@ -55,7 +60,9 @@ impl Worker<'_> {
     /// Keeps one poll out.
     fn pump_get(&mut self, local: u32) {
         let client = &mut self.clients[local as usize];
-        let Some(polling) = &mut client.polling else { return };
+        let Some(polling) = &mut client.polling else {
+            return;
+        };
         if polling.getting || polling.pausing || client.state == State::Gone {
             return;
         }
@@ -70,13 +77,17 @@ impl Worker<'_> {
 
     /// Posts what is queued, one post at a time.
     pub(super) fn pump_post(&mut self, local: u32) {
-        let Some(polling) = &mut self.clients[local as usize].polling else { return };
+        let Some(polling) = &mut self.clients[local as usize].polling else {
+            return;
+        };
         if polling.posting || polling.queue.is_empty() || polling.sid.is_empty() {
             return;
         }
         polling.posting = true;
         let mut request = Vec::new();
-        self.setup.address.post(&mut request, &polling.sid, &polling.queue);
+        self.setup
+            .address
+            .post(&mut request, &polling.sid, &polling.queue);
         polling.queue.clear();
         if polling.queue.capacity() > 4096 {
             polling.queue = Vec::new();
@@ -106,10 +117,14 @@ impl Worker<'_> {
     /// Opens the WebSocket that shall take over.
     pub(super) fn begin_upgrade(&mut self, local: u32) {
         let now = self.setup.clock.now();
-        let Some(polling) = &mut self.clients[local as usize].polling else { return };
+        let Some(polling) = &mut self.clients[local as usize].polling else {
+            return;
+        };
         polling.probe_since = now;
         let mut request = Vec::new();
-        self.setup.address.upgrade(&mut request, &self.key.offered, Some(&polling.sid));
+        self.setup
+            .address
+            .upgrade(&mut request, &self.key.offered, Some(&polling.sid));
         if self.redial(local, Side::Probe) {
             self.send_raw(local, Side::Probe, &request);
         }
@@ -144,7 +159,9 @@ impl Worker<'_> {
 
     /// Once no request is out any more, the WebSocket takes over.
     fn finish_upgrade(&mut self, local: u32) {
-        let Some(polling) = &self.clients[local as usize].polling else { return };
+        let Some(polling) = &self.clients[local as usize].polling else {
+            return;
+        };
         if !polling.pausing || polling.getting || polling.posting || !polling.queue.is_empty() {
             return;
         }

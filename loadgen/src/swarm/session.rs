@@ -33,7 +33,10 @@ impl Worker<'_> {
 
     fn opened(&mut self, local: u32, json: &[u8]) {
         let Ok(open) = serde_json::from_slice::<Open>(json) else {
-            return self.lose(local, "handshake that is no JSON of sid, pingInterval, pingTimeout");
+            return self.lose(
+                local,
+                "handshake that is no JSON of sid, pingInterval, pingTimeout",
+            );
         };
         let now = self.milliseconds();
         let client = &mut self.clients[local as usize];
@@ -41,7 +44,10 @@ impl Worker<'_> {
             return self.lose(local, "open packet out of turn, or without sid");
         }
         // Two seconds on top: a busy machine is no silent server.
-        self.patience = open.ping_interval.saturating_add(open.ping_timeout).saturating_add(2000);
+        self.patience = open
+            .ping_interval
+            .saturating_add(open.ping_timeout)
+            .saturating_add(2000);
         client.pinged = now;
         client.state = State::Connecting;
         let upgradable = open.upgrades.iter().any(|u| u == "websocket");
@@ -109,7 +115,11 @@ impl Worker<'_> {
         let Some((name, argument)) = packet::event(message.body) else {
             return self.stats.wrong("malformed event", text);
         };
-        let found = self.setup.events.iter().position(|(event, _)| *event == name);
+        let found = self
+            .setup
+            .events
+            .iter()
+            .position(|(event, _)| *event == name);
         let Some(event) = found else {
             return self.stats.wrong("an event nobody asked for", text);
         };
@@ -132,7 +142,9 @@ impl Worker<'_> {
             if self.clients[local as usize].state == State::Joining {
                 return self.ready(local);
             }
-            return self.stats.wrong("a second acknowledgement of the join", text);
+            return self
+                .stats
+                .wrong("a second acknowledgement of the join", text);
         }
         match packet::ack(message.body) {
             Some(Argument::Text(data)) if message.attachments == 0 => {
@@ -143,7 +155,9 @@ impl Worker<'_> {
                 self.clients[local as usize].attachment_id = id;
                 self.clients[local as usize].attachment = Attachment::Ack;
             }
-            _ => self.stats.wrong("an acknowledgement with another argument", text),
+            _ => self
+                .stats
+                .wrong("an acknowledgement with another argument", text),
         }
     }
 

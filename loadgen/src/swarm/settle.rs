@@ -68,14 +68,20 @@ impl Worker<'_> {
         let streams = self.fan_streams();
         for place in 0..streams {
             let next = self.fan_next[local as usize * streams + place];
-            let Some(stream) = self.fan_source(local, place) else { continue };
+            let Some(stream) = self.fan_source(local, place) else {
+                continue;
+            };
             if next == UNSET {
                 continue;
             }
             let tail = self.shared.board.emitted(stream).saturating_sub(next);
             let missing = u64::from(tail) + self.gaps.missing(key(local, 2 + place));
             let kind = self.setup.fan_kinds[place / self.setup.publishers as usize];
-            if kind == LoadKind::Flood { allowed += missing } else { owed += missing }
+            if kind == LoadKind::Flood {
+                allowed += missing;
+            } else {
+                owed += missing;
+            }
         }
         (owed, allowed)
     }

@@ -34,6 +34,10 @@ pub struct Namespace {
 
 /// Everything the threads need to know beforehand.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a plain fact about the scenario"
+)]
 pub struct Setup {
     /// The run's clock.
     pub clock: Clock,
@@ -105,12 +109,13 @@ impl Setup {
         let clients = scenario.most_clients();
         let spaces = scenario.namespaces.len() as u32;
         let rooms = scenario.room_size > 0;
-        let groups =
-            if rooms { clients.div_ceil(scenario.room_size).max(spaces) } else { spaces };
-        let courses = courses(scenario);
-        let named = |l: &crate::plan::Load| {
-            (l.event.clone().unwrap_or_else(|| l.kind.event().to_owned()), l.kind)
+        let groups = if rooms {
+            clients.div_ceil(scenario.room_size).max(spaces)
+        } else {
+            spaces
         };
+        let courses = courses(scenario);
+        let named = |l: &crate::plan::Load| (l.event_name().to_owned(), l.kind);
         let mut events: Vec<_> = scenario.loads().map(named).collect();
         events.sort();
         events.dedup();
@@ -127,7 +132,11 @@ impl Setup {
         Ok(Self {
             clock: Clock::start(),
             server: target.address,
-            address: Address { path: target.path, host: target.host, extra: String::new() },
+            address: Address {
+                path: target.path,
+                host: target.host,
+                extra: String::new(),
+            },
             sources,
             namespaces: scenario
                 .namespaces
@@ -210,8 +219,11 @@ impl Setup {
     /// Publishers of one kind, as client numbers.
     #[must_use]
     pub fn publishers(&self, kind: LoadKind) -> Vec<u32> {
-        let groups =
-            if kind == LoadKind::Room { self.groups } else { self.namespaces.len() as u32 };
+        let groups = if kind == LoadKind::Room {
+            self.groups
+        } else {
+            self.namespaces.len() as u32
+        };
         (0..self.publishers)
             .flat_map(|j| (0..groups).map(move |g| (g, j)))
             .map(|(g, j)| g + j * self.groups)
@@ -239,9 +251,7 @@ impl Setup {
     /// Whether a client reads slowly.
     #[must_use]
     pub fn is_slow(&self, client: u32) -> bool {
-        self.slow_share > 0.0
-            && !self.protected(client)
-            && self.draw(client, 2) < self.slow_share
+        self.slow_share > 0.0 && !self.protected(client) && self.draw(client, 2) < self.slow_share
     }
 
     /// Whether a storm that cuts off `share` hits a client.
@@ -261,7 +271,7 @@ impl Setup {
     /// the golden ratio spread even small populations in the wanted proportions.
     fn draw(&self, client: u32, purpose: u64) -> f64 {
         let start = (self.seed ^ purpose.wrapping_mul(0x5851_F42D_4C95_7F2D)) % 997;
-        ((f64::from(client) + start as u32 as f64) * 0.618_033_988_749_895).fract()
+        ((f64::from(client) + f64::from(start as u32)) * 0.618_033_988_749_895).fract()
     }
 }
 
@@ -272,7 +282,11 @@ fn namespace(name: &str, auth: Option<&serde_json::Value>) -> Namespace {
     if let Some(auth) = auth {
         connect.extend_from_slice(auth.to_string().as_bytes());
     }
-    Namespace { name: name.as_bytes().to_vec(), prefix, connect }
+    Namespace {
+        name: name.as_bytes().to_vec(),
+        prefix,
+        connect,
+    }
 }
 
 #[cfg(test)]
@@ -281,7 +295,12 @@ mod tests {
     use crate::plan::{Load, Phase, Transports};
 
     fn setup(clients: u32, edit: impl FnOnce(&mut Scenario)) -> Setup {
-        let load = Load { kind: LoadKind::Room, rate: 1.0, window: 0, event: None };
+        let load = Load {
+            kind: LoadKind::Room,
+            rate: 1.0,
+            window: 0,
+            event: None,
+        };
         let mut scenario = Scenario {
             room_size: 10,
             phases: vec![Phase {
@@ -314,13 +333,20 @@ mod tests {
     #[test]
     fn shares_of_the_population_are_kept() {
         let setup = setup(1000, |s| {
-            s.transports = Transports { websocket: 2.0, polling: 1.0, upgrade: 1.0 };
+            s.transports = Transports {
+                websocket: 2.0,
+                polling: 1.0,
+                upgrade: 1.0,
+            };
             s.slow.share = 0.1;
         });
         let count = |f: &dyn Fn(u32) -> bool| (0..1000).filter(|c| f(*c)).count();
         assert!((245..=255).contains(&count(&|c| setup.carrier(c) == Carrier::Polling)));
         assert!((245..=255).contains(&count(&|c| setup.carrier(c) == Carrier::Upgrade)));
         assert!((80..=105).contains(&count(&|c| setup.is_slow(c))));
-        assert_eq!(setup.share(1000, 0) + setup.share(1000, 1) + setup.share(1000, 2), 1000);
+        assert_eq!(
+            setup.share(1000, 0) + setup.share(1000, 1) + setup.share(1000, 2),
+            1000
+        );
     }
 }

@@ -91,7 +91,12 @@ impl<'a> Worker<'a> {
     ) -> anyhow::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let bell = &shared.turns[number as usize].1;
-        epoll::add(&epoll, bell, epoll::EventData::new_u64(BELL), epoll::EventFlags::IN)?;
+        epoll::add(
+            &epoll,
+            bell,
+            epoll::EventData::new_u64(BELL),
+            epoll::EventFlags::IN,
+        )?;
         let local = setup.share(setup.clients, number);
         let fan_streams = setup.fan_kinds.len() * setup.publishers as usize;
         let mut random = fastrand::Rng::with_seed(setup.seed.wrapping_add(u64::from(number)));
@@ -101,7 +106,9 @@ impl<'a> Worker<'a> {
             number,
             shared,
             epoll,
-            clients: std::iter::repeat_with(Client::vacant).take(local as usize).collect(),
+            clients: std::iter::repeat_with(Client::vacant)
+                .take(local as usize)
+                .collect(),
             fan_next: vec![UNSET; local as usize * fan_streams],
             gaps: Gaps::default(),
             stats: Stats::default(),
@@ -152,7 +159,10 @@ impl<'a> Worker<'a> {
                 self.check_heartbeats(now);
             }
             let sleep = self.sleep(self.setup.clock.now());
-            let timeout = Timespec { tv_sec: 0, tv_nsec: sleep as i64 };
+            let timeout = Timespec {
+                tv_sec: 0,
+                tv_nsec: sleep.cast_signed(),
+            };
             let spare = rustix::buffer::spare_capacity(&mut events);
             match epoll::wait(&self.epoll, spare, Some(&timeout)) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
@@ -186,7 +196,11 @@ impl<'a> Worker<'a> {
     }
 
     fn next_phase(&self) -> usize {
-        if self.phase_begin == Nanos::MAX { 0 } else { self.phase + 1 }
+        if self.phase_begin == Nanos::MAX {
+            0
+        } else {
+            self.phase + 1
+        }
     }
 
     /// Enters the phases whose time has come.
@@ -198,7 +212,8 @@ impl<'a> Worker<'a> {
             }
             let next = self.next_phase();
             if next > 0 {
-                self.stats.not_started += self.duties.iter_mut().map(|d| d.drain(begin)).sum::<u64>();
+                self.stats.not_started +=
+                    self.duties.iter_mut().map(|d| d.drain(begin)).sum::<u64>();
                 self.tick(now);
             }
             self.phase = next;
@@ -214,7 +229,11 @@ impl<'a> Worker<'a> {
 
     /// The counters for a message planned at `planned`.
     pub(super) fn stats_of(&mut self, planned: Nanos) -> &mut Stats {
-        if planned < self.phase_begin { &mut self.late } else { &mut self.stats }
+        if planned < self.phase_begin {
+            &mut self.late
+        } else {
+            &mut self.stats
+        }
     }
 
     /// A local client's number among all.
@@ -235,7 +254,11 @@ impl<'a> Worker<'a> {
         // A coordinator that has gone away has no use for counts.
         let _ = self.ticks.send(Tick { phase, at, stats });
         if phase > 0 {
-            let _ = self.ticks.send(Tick { phase: phase - 1, at, stats: late });
+            let _ = self.ticks.send(Tick {
+                phase: phase - 1,
+                at,
+                stats: late,
+            });
         }
     }
 

@@ -11,7 +11,7 @@ use tungstenite::{Bytes, Error, Message, WebSocket};
 
 /// What it does wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub(crate) enum Fault {
     None,
     Drop,
     Duplicate,
@@ -31,28 +31,37 @@ struct Peer {
     alive: bool,
 }
 
-pub struct Server {
-    pub port: u16,
+pub(crate) struct Server {
+    pub(crate) port: u16,
     stop: Arc<AtomicBool>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Server {
     /// Starts one that commits `fault` on every `every`-th payload.
-    pub fn start(fault: Fault, every: u64) -> Self {
+    pub(crate) fn start(fault: Fault, every: u64) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let port = listener.local_addr().unwrap().port();
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         let thread = std::thread::spawn(move || {
-            let mut core = Core { peers: Vec::new(), fault, every, payloads: 0 };
+            let mut core = Core {
+                peers: Vec::new(),
+                fault,
+                every,
+                payloads: 0,
+            };
             while !stopped.load(Relaxed) {
                 core.turn(&listener);
                 std::thread::sleep(Duration::from_micros(200));
             }
         });
-        Self { port, stop, thread: Some(thread) }
+        Self {
+            port,
+            stop,
+            thread: Some(thread),
+        }
     }
 }
 
@@ -74,7 +83,9 @@ impl Core {
     fn turn(&mut self, listener: &TcpListener) {
         while let Ok((stream, _)) = listener.accept() {
             stream.set_nonblocking(false).unwrap();
-            let Ok(mut socket) = tungstenite::accept(stream) else { continue };
+            let Ok(mut socket) = tungstenite::accept(stream) else {
+                continue;
+            };
             socket.get_ref().set_nonblocking(true).unwrap();
             let open = r#"0{"sid":"test","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}"#;
             socket.send(Message::text(open)).unwrap();
@@ -110,16 +121,19 @@ impl Core {
             Message::Text(text) if text.starts_with("41") => {}
             Message::Binary(data) => {
                 let text = self.peers[from].announced.take().unwrap();
-                self.event(from, &text, Some(data));
+                self.event(from, &text, Some(&data));
             }
             Message::Text(text) => panic!("the generator sent {text}"),
             _ => {}
         }
     }
 
-    fn event(&mut self, from: usize, text: &str, attachment: Option<Bytes>) {
+    fn event(&mut self, from: usize, text: &str, attachment: Option<&Bytes>) {
         let head = text.find('[').unwrap();
-        let id = text[..head].rsplit(['-', '2']).next().unwrap().to_owned();
+        let id = text[..head]
+            .strip_prefix("451-")
+            .or_else(|| text[..head].strip_prefix("42"))
+            .unwrap();
         let body: Vec<serde_json::Value> = serde_json::from_str(&text[head..]).unwrap();
         let binary = if attachment.is_some() { "51-" } else { "2" };
         let data = body.last().unwrap().clone();
@@ -143,17 +157,19 @@ impl Core {
                 let room = body[1].as_str();
                 let leak = self.fault == Fault::Leak;
                 let of = |p: &Peer| leak || p.room.as_deref() == room;
-                let to: Vec<_> = (0..self.peers.len()).filter(|i| of(&self.peers[*i])).collect();
+                let to: Vec<_> = (0..self.peers.len())
+                    .filter(|i| of(&self.peers[*i]))
+                    .collect();
                 self.payload(&to, &emit("room"), attachment);
             }
             other => panic!("unknown event {other}"),
         }
     }
 
-    fn payload(&mut self, to: &[usize], text: &str, attachment: Option<Bytes>) {
+    fn payload(&mut self, to: &[usize], text: &str, attachment: Option<&Bytes>) {
         for place in to {
             self.payloads += 1;
-            let faulty = self.payloads % self.every == 0;
+            let faulty = self.payloads.is_multiple_of(self.every);
             let fault = if faulty { self.fault } else { Fault::None };
             let peer = &mut self.peers[*place];
             let message = Message::text(text);
@@ -177,7 +193,7 @@ impl Core {
                 _ => {}
             }
             peer.raw(message);
-            if let Some(data) = &attachment {
+            if let Some(data) = attachment {
                 peer.raw(Message::Binary(data.clone()));
             }
             if let Some(held) = peer.held.take() {
