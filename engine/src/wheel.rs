@@ -1,6 +1,6 @@
 //! Answers: which keys are due.
 //!
-//! A hierarchical timer wheel over small integer ids: 5 levels of 64 slots, the finest 8 ms wide.
+//! A hierarchical timer wheel over small integer ids: 5 levels of 64 slots, the finest 1 ms wide.
 //! Setting, moving and cancelling are O(1); a timer that is pushed *later* is not moved but
 //! re-filed when its slot comes up, so extending a deadline costs one store. The slots are
 //! intrusive lists through one table indexed by id: no allocation per timer.
@@ -13,7 +13,7 @@ use crate::time::Tick;
 const LEVELS: usize = 5;
 const SLOTS: usize = 64;
 /// Milliseconds in the finest slot: the error of a timer, always on the late side.
-pub const GRAIN_MS: u64 = 8;
+pub const GRAIN_MS: u64 = 1;
 const NONE: u32 = u32::MAX;
 const UNFILED: u16 = u16::MAX;
 
@@ -175,7 +175,7 @@ impl Wheel {
         let away = (when ^ self.now) | 1;
         let level = (away.ilog2() / 6).min(LEVELS as u32 - 1) as usize;
         let slot = if level == LEVELS - 1 && when - self.now >= 1 << (6 * LEVELS) {
-            // Farther than the wheel reaches (99 days): park it in the last slot to come up.
+            // Farther than the wheel reaches (12 days): park it in the last slot to come up.
             ((self.now >> (6 * level)) as usize).wrapping_sub(1) & (SLOTS - 1)
         } else {
             (when >> (6 * level)) as usize & (SLOTS - 1)

@@ -63,6 +63,9 @@ enum State {
 /// Bytes of a closed WebSocket session are given this long to leave.
 const DRAIN_WAIT: core::time::Duration = core::time::Duration::from_secs(10);
 
+/// A ping that leaves later than this after it was due says that the whole server was held up.
+const HELD_UP_MS: u64 = 100;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Heart {
     /// The next ping is due.
@@ -378,7 +381,11 @@ impl Session {
             Heart::AwaitPong { .. } => Expired::PingTimeout,
             Heart::Resting => {
                 self.heart = Heart::AwaitPong { grace: true };
-                self.beat = now.after(config.ping_timeout);
+                // From when the ping was due, so that a dead peer is gone after interval and timeout
+                // as the official server has it; unless we were held up, which is not its fault.
+                let held_up = now.since(self.beat) > HELD_UP_MS;
+                let from = if held_up { now } else { self.beat };
+                self.beat = from.after(config.ping_timeout);
                 Expired::SendPing
             }
         }
@@ -507,6 +514,14 @@ mod tests {
         session.recv_packet(Tick(79_000), &config); // prolongs no more
         assert_eq!(session.expire(Tick(79_999), &config), Expired::No);
         assert_eq!(session.expire(Tick(80_000), &config), Expired::PingTimeout);
+    }
+
+    #[test]
+    fn a_server_that_was_held_up_does_not_blame_its_peers() {
+        let (mut session, config) = polling();
+        assert_eq!(session.expire(Tick(90_000), &config), Expired::SendPing);
+        assert_eq!(session.expire(Tick(90_000), &config), Expired::No);
+        assert_eq!(session.deadline(), Tick(110_000));
     }
 
     #[test]

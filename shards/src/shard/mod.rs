@@ -51,8 +51,8 @@ thread_local! {
 
 /// The shard whose thread this is, if it belongs to the same server.
 pub(crate) fn current(shared: &Arc<Shared>) -> Option<Rc<Shard>> {
-    let shard = CURRENT.with_borrow(Clone::clone)?;
-    (shard.shared.server == shared.server).then_some(shard)
+    let current = CURRENT.with_borrow(Clone::clone)?;
+    (current.shared.server == shared.server).then_some(current)
 }
 
 /// What a shard runs: the layer that user code sees.
@@ -167,11 +167,10 @@ impl Shard {
 
     /// Makes the reactor run a turn, soon.
     fn want_turn(&self) {
-        if !self.turn_wanted.replace(true) {
-            if let Some(waker) = &*self.reactor.borrow() {
+        if !self.turn_wanted.replace(true)
+            && let Some(waker) = &*self.reactor.borrow() {
                 waker.wake_by_ref();
             }
-        }
     }
 
     /// Answers a client's question.

@@ -32,6 +32,8 @@ impl Shard {
     }
 
     pub(super) fn poll_request(self: &Rc<Self>, PollRequest { sid, what, reply }: PollRequest) {
+        // A session whose time is up is gone, even if the reactor's timer has not come to it.
+        self.pass_time();
         let found = self.hub.borrow().find(&sid);
         let Some(session) = found else {
             let _ = reply.send(Reply::Refused(Refusal::SessionUnknown));
@@ -39,12 +41,9 @@ impl Shard {
         };
         let answer = match what {
             PollKind::Exists => Reply::Ok,
-            PollKind::Get => match self.get(session) {
-                Some(answer) => answer,
-                None => {
-                    self.parked.borrow_mut().insert(session.to_bits(), reply);
-                    return;
-                }
+            PollKind::Get => if let Some(answer) = self.get(session) { answer } else {
+                self.parked.borrow_mut().insert(session.to_bits(), reply);
+                return;
             },
             PollKind::GetAborted => {
                 // Only if it is the one that is parked: it may have been answered meanwhile.

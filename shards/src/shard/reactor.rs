@@ -50,6 +50,10 @@ const READ_BYTES: usize = 64 * 1024;
 const FRAGMENTS_MAX: usize = 65_536;
 /// After accept failed for want of descriptors or memory, it is not tried for so long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// The hub's timers may come so much late.
+const TIMER_SLACK_MS: u64 = 8;
+/// A pause between turns that says that the process or its machine stood still.
+const STANDSTILL_MS: u64 = 1_000;
 /// How often a full mailbox is tried again.
 const CONGESTION_RETRY: Duration = Duration::from_millis(1);
 /// How long a stopping shard waits for last words to be fetched.
@@ -73,6 +77,9 @@ struct Turns {
     unread: Vec<ConnKey>,
     accept_more: bool,
     accept_after: Tick,
+    /// Time is not passed on until everything has been read that came during a standstill: a pong
+    /// may be in it.
+    catching_up: bool,
     sleep: Pin<Box<Sleep>>,
     /// What the sleep is set to.
     armed: Tick,
@@ -99,6 +106,7 @@ pub(crate) async fn run(shard: Rc<Shard>, reactor: Reactor) -> io::Result<()> {
         unread: Vec::new(),
         accept_more: false,
         accept_after: Tick(0),
+        catching_up: false,
         sleep: Box::pin(tokio::time::sleep(Duration::MAX)),
         armed: Tick::NEVER,
     };
@@ -121,6 +129,11 @@ pub(crate) async fn run(shard: Rc<Shard>, reactor: Reactor) -> io::Result<()> {
             turns.wait(stop_at).await?;
         }
     }
+}
+
+/// Heartbeats that fall into the same few milliseconds share a turn.
+fn coalesced(due: Tick) -> Tick {
+    Tick(due.0.checked_next_multiple_of(TIMER_SLACK_MS).unwrap_or(u64::MAX))
 }
 
 /// Has the runtime watch the shard's epoll.
@@ -215,14 +228,19 @@ impl Turns {
         let shard = Rc::clone(&self.shard);
         shard.in_turn.set(true);
         shard.turn_wanted.set(false);
-        shard.now.set(shard.clock.now());
+        let now = shard.clock.now();
+        // Being idle is no standstill: then the turn comes in time for what it was to wait for.
+        self.catching_up |= now.since(self.armed.min(now)) > STANDSTILL_MS;
+        shard.now.set(now);
         shard.post_overflow();
         self.take_mail();
         self.take_readiness()?;
         if self.accept_more && self.accept_after <= shard.now.get() {
             self.accept();
         }
-        self.pass_time();
+        if !self.catching_up {
+            self.pass_time();
+        }
         shard.end_turn();
         shard.in_turn.set(false);
         Ok(())
@@ -275,6 +293,8 @@ impl Turns {
         self.events = events;
         if count == EVENTS_PER_TURN {
             self.shard.turn_wanted.set(true); // there may be more than fitted
+        } else if std::mem::take(&mut self.catching_up) {
+            self.shard.turn_wanted.set(true);
         }
         Ok(())
     }
@@ -327,11 +347,8 @@ impl Turns {
     }
 
     fn pass_time(&mut self) {
+        self.shard.pass_time();
         let now = self.shard.now.get();
-        let due = self.shard.hub.borrow().deadline();
-        if due.is_some_and(|due| due <= now) {
-            self.shard.hub.borrow_mut().advance(now);
-        }
         let expired = self.shard.conns.borrow_mut().expired(now);
         for key in expired {
             self.shard.conns.borrow_mut().drop_conn(key);
@@ -360,6 +377,15 @@ impl Io<Client> for Port<'_> {
 }
 
 impl Shard {
+    /// The hub's timers.
+    pub(super) fn pass_time(&self) {
+        let now = self.now.get();
+        let due = self.hub.borrow().deadline();
+        if due.is_some_and(|due| due <= now) {
+            self.hub.borrow_mut().advance(now);
+        }
+    }
+
     /// User code hears what happened, then everything queued leaves.
     pub(super) fn end_turn(self: &Rc<Self>) {
         loop {
@@ -395,12 +421,11 @@ impl Shard {
                 }
                 Signal::Adopt(conn) => {
                     let mut conns = self.conns.borrow_mut();
-                    if let Some(conn) = conns.get_mut(conn_key(conn)) {
-                        if let Role::Probe { session, reader } = &mut conn.role {
+                    if let Some(conn) = conns.get_mut(conn_key(conn))
+                        && let Role::Probe { session, reader } = &mut conn.role {
                             let (session, reader) = (*session, std::mem::take(reader));
                             conn.role = Role::WebSocket { session, reader };
                         }
-                    }
                 }
                 Signal::Close(conn, code) => {
                     let (frame, len) = ws::close_frame(code, "");
@@ -422,7 +447,7 @@ impl Shard {
                 answered,
             } => self.adopt(stream, read, answered),
             Post::Poll(request) => self.poll_request(request),
-            Post::Ask(ask) => self.ask_for(ask),
+            Post::Ask(ask) => self.ask_for(*ask),
             Post::Act(to, action) => self.hub.borrow_mut().act(now, to, action),
             Post::Stop => {
                 self.stopping.set(true);
@@ -508,13 +533,12 @@ impl Shard {
             self.websocket_failed(key, session, probing, code);
             return;
         }
-        if let Some(conn) = self.conns.borrow_mut().get_mut(key) {
-            if let Role::WebSocket { reader: slot, .. } | Role::Probe { reader: slot, .. } =
+        if let Some(conn) = self.conns.borrow_mut().get_mut(key)
+            && let Role::WebSocket { reader: slot, .. } | Role::Probe { reader: slot, .. } =
                 &mut conn.role
             {
                 *slot = reader;
             }
-        }
     }
 
     fn websocket_message(
