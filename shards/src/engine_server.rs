@@ -99,14 +99,16 @@ impl fmt::Debug for EngineApp {
     }
 }
 
+type OnConnect = Box<dyn Fn(&EngineSocket)>;
 type OnMessage = Box<dyn Fn(&EngineSocket, Message<'_>)>;
+type OnClose = Box<dyn Fn(&EngineSocket, CloseReason)>;
 
 /// The functions it consists of.
 #[derive(Default)]
 pub(crate) struct EngineHandlers {
-    connect: Option<Box<dyn Fn(&EngineSocket)>>,
+    connect: Option<OnConnect>,
     message: Option<OnMessage>,
-    close: Option<Box<dyn Fn(&EngineSocket, CloseReason)>>,
+    close: Option<OnClose>,
 }
 
 impl fmt::Debug for EngineHandlers {

@@ -26,7 +26,7 @@ pub(crate) enum Post {
     /// A polling request whose session lives here, on a connection that serves many sessions.
     Poll(PollRequest),
     /// A broadcast with acknowledgements, asked by a thread that is no shard.
-    Ask(Ask),
+    Ask(Box<Ask>),
     /// Something to be done with sockets, asked by a thread that is no shard.
     Act(Selection, Action),
     /// Stop serving.

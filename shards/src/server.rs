@@ -1,33 +1,34 @@
-//! Answers: how does a server start, run and stop.
+//! Answers: how is a server configured and started.
+
+mod plan;
+mod running;
 
 use std::{
     fmt, io,
     net::{SocketAddr, ToSocketAddrs},
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     thread,
     time::Duration,
 };
 
 use stentor_engine::{
     config::Config,
-    hub::{Alone, Directory, Hub, Mode, Namespace, Setup},
     id::ShardId,
     limits::{Limits, SHARDS_MAX},
 };
 
+use self::plan::{Plan, Seat};
+pub use self::running::Running;
 use crate::{
     api::Io,
     clock::Clock,
-    config::{AllowRequest, BACKLOG, MAILBOX_CAPACITY, ShardConfig},
+    config::{AllowRequest, BACKLOG, ShardConfig},
     engine_server::EngineApp,
     entropy::Entropy,
-    handler::{App, Handshake, Keep, Locals, States},
-    mailbox::{Receiver, mailbox},
+    handler::{App, Handshake, Keep, States},
     net::http::{MakeHttpService, make_service},
     placement,
-    post::Post,
-    shard::{self, Application, Parts, Reactor, Shard},
-    shared::{LocalDirectory, Shared},
+    shared::Shared,
 };
 
 /// Why a server could not start, or ended.
@@ -383,226 +384,5 @@ impl Server {
         let running = self.start()?;
         running.wait_for_signal()?;
         running.stop()
-    }
-}
-
-/// What a shard's thread begins with.
-struct Seat {
-    poll: mio::Poll,
-    listener: std::net::TcpListener,
-    mailbox: Receiver<Post>,
-}
-
-impl Seat {
-    fn new(listener: std::net::TcpListener) -> io::Result<(Self, crate::mailbox::Sender<Post>)> {
-        let poll = mio::Poll::new()?;
-        let waker = mio::Waker::new(poll.registry(), shard::WAKER)?;
-        let (post, mailbox) = mailbox(MAILBOX_CAPACITY, move || {
-            if let Err(error) = waker.wake() {
-                tracing::error!(%error, "a shard could not be woken");
-            }
-        });
-        Ok((
-            Self {
-                poll,
-                listener,
-                mailbox,
-            },
-            post,
-        ))
-    }
-}
-
-/// What a shard's thread builds itself from.
-struct Plan {
-    id: ShardId,
-    config: Arc<ShardConfig>,
-    shared: Arc<Shared>,
-    build: Build,
-    states: States,
-    http: Option<MakeHttpService>,
-    clock: Clock,
-    pin: bool,
-}
-
-impl Plan {
-    fn run(self, seat: Seat) -> io::Result<()> {
-        if self.pin && placement::pin(usize::from(self.id.0)).is_none() {
-            tracing::warn!(shard = self.id.0, "the thread could not be pinned");
-        }
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build_local(tokio::runtime::LocalOptions::default())?;
-        let shared = Arc::clone(&self.shared);
-        let registry = seat.poll.registry().try_clone()?;
-        runtime.block_on(async move {
-            let shard = self.build(registry);
-            shared.ready.fetch_add(1, Ordering::Release);
-            let listener = Some(mio::net::TcpListener::from_std(seat.listener));
-            shard::run(
-                shard,
-                Reactor {
-                    poll: seat.poll,
-                    listener,
-                    mailbox: seat.mailbox,
-                },
-            )
-            .await
-        })
-    }
-
-    fn build(self, registry: mio::Registry) -> std::rc::Rc<Shard> {
-        let (mode, application, locals) = match self.build {
-            Build::SocketIo(build) => {
-                let mut app = App::default();
-                build(&mut app);
-                let names: Vec<Box<str>> = app
-                    .namespaces
-                    .iter()
-                    .map(|(name, _)| name.clone())
-                    .collect();
-                let known = self.shared.namespaces.get_or_init(|| names.clone());
-                assert!(
-                    *known == names,
-                    "the app's namespaces differ from shard to shard"
-                );
-                let gates = app.namespaces.iter().map(|(name, handlers)| Namespace {
-                    name: name.clone(),
-                    gated: handlers.auth.is_some(),
-                });
-                let mode = Mode::SocketIo(gates.collect());
-                (mode, Application::SocketIo(app.namespaces), app.locals)
-            }
-            Build::EngineIo(build) => {
-                let mut app = EngineApp::default();
-                build(&mut app);
-                self.shared.namespaces.get_or_init(Vec::new);
-                (
-                    Mode::EngineIo,
-                    Application::EngineIo(app.handlers),
-                    Locals::default(),
-                )
-            }
-        };
-        let shards = self.shared.sessions.len();
-        let directory: Box<dyn Directory> = if shards == 1 {
-            Box::new(Alone)
-        } else {
-            Box::new(LocalDirectory::new(Arc::clone(&self.shared), self.id))
-        };
-        let mut entropy = Entropy::default();
-        let hub = Hub::new(Setup {
-            config: self.config.engine.clone(),
-            shard: self.id,
-            shards,
-            mode,
-            seed: self.shared.seed,
-            directory,
-            entropy: Box::new(move |bytes| entropy.fill(bytes)),
-        });
-        Shard::new(Parts {
-            id: self.id,
-            hub,
-            config: self.config,
-            shared: self.shared,
-            application,
-            states: self.states,
-            locals,
-            http: self.http.map(|make| make()),
-            clock: self.clock,
-            registry,
-        })
-    }
-}
-
-/// A server that runs.
-#[derive(Debug)]
-pub struct Running {
-    address: SocketAddr,
-    io: Io,
-    threads: Vec<thread::JoinHandle<io::Result<()>>>,
-}
-
-impl Running {
-    /// The address it listens on.
-    #[must_use]
-    pub const fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// The server's handle for any thread.
-    #[must_use]
-    pub const fn io(&self) -> &Io {
-        &self.io
-    }
-
-    fn await_ready(&self) -> Result<(), ServerError> {
-        while self.io.shared.ready.load(Ordering::Acquire) < self.threads.len() {
-            if let Some(dead) = self
-                .threads
-                .iter()
-                .position(thread::JoinHandle::is_finished)
-            {
-                return Err(ServerError::ShardDied(dead));
-            }
-            thread::sleep(Duration::from_millis(1));
-        }
-        Ok(())
-    }
-
-    /// Waits for SIGINT or SIGTERM.
-    ///
-    /// # Errors
-    /// [`ServerError::Start`] if signals cannot be waited for; [`ServerError::ShardDied`].
-    pub fn wait_for_signal(&self) -> Result<(), ServerError> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
-        runtime.map_err(ServerError::Start)?.block_on(async {
-            use tokio::signal::unix::{SignalKind, signal};
-            let mut terminate = signal(SignalKind::terminate()).map_err(ServerError::Start)?;
-            let mut interrupt = signal(SignalKind::interrupt()).map_err(ServerError::Start)?;
-            loop {
-                tokio::select! {
-                    _ = terminate.recv() => return Ok(()),
-                    _ = interrupt.recv() => return Ok(()),
-                    () = tokio::time::sleep(Duration::from_secs(1)) => {}
-                }
-                if let Some(dead) = self
-                    .threads
-                    .iter()
-                    .position(thread::JoinHandle::is_finished)
-                {
-                    return Err(ServerError::ShardDied(dead));
-                }
-            }
-        })
-    }
-
-    /// Closes every session with `server shutting down`, which clients reconnect on, and waits for
-    /// the shards to end: at most some seconds.
-    ///
-    /// # Errors
-    /// [`ServerError::ShardDied`].
-    pub fn stop(self) -> Result<(), ServerError> {
-        for post in self.io.shared.posts.get().into_iter().flatten() {
-            // A full mailbox is being drained.
-            let mut stop = Some(Post::Stop);
-            while let Some(post_stop) = stop.take() {
-                if let Err(crate::mailbox::Full::Full(again)) = post.try_send(post_stop) {
-                    stop = Some(again);
-                    thread::sleep(Duration::from_millis(1));
-                }
-            }
-        }
-        let mut result = Ok(());
-        for (index, thread) in self.threads.into_iter().enumerate() {
-            match thread.join() {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => result = Err(ServerError::Start(error)),
-                Err(_) => result = Err(ServerError::ShardDied(index)),
-            }
-        }
-        result
     }
 }

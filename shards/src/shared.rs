@@ -83,10 +83,10 @@ pub(crate) struct LocalDirectory {
 }
 
 impl LocalDirectory {
-    pub(crate) fn new(shared: Arc<Shared>, shard: ShardId) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, own: ShardId) -> Self {
         Self {
             shared,
-            bit: 1 << shard.0,
+            bit: 1 << own.0,
             counts: vec![0; BUCKETS].into(),
         }
     }

@@ -225,7 +225,7 @@ impl Io {
             .shared
             .posts
             .get()
-            .map(|posts| posts[0].try_send(Post::Ask(ask)));
+            .map(|posts| posts[0].try_send(Post::Ask(Box::new(ask))));
         match sent {
             Some(Ok(())) => Source::Elsewhere(receiver),
             _ => Source::Nobody(Some(AckError::NotSent)),

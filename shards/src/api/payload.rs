@@ -208,18 +208,19 @@ impl<'de> Deserialize<'de> for Binary {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         struct Placeholder {
-            _placeholder: bool,
+            #[serde(rename = "_placeholder")]
+            marked: bool,
             num: usize,
         }
         let placeholder = Placeholder::deserialize(deserializer)?;
-        let part = attachment(placeholder.num).filter(|_| placeholder._placeholder);
+        let part = attachment(placeholder.num).filter(|_| placeholder.marked);
         part.map(Self)
             .ok_or_else(|| DeError::custom("no such binary attachment"))
     }
 }
 
 /// Arguments of this size and more are parsed with simd-json, which needs a copy it may write to;
-/// below it serde_json is faster (docs/PERFORMANCE.md, `cargo bench -p stentor-bench json`).
+/// below it `serde_json` is faster (docs/PERFORMANCE.md, `cargo bench -p stentor-bench json`).
 pub(crate) const SIMD_BYTES: usize = 4096;
 
 /// Decodes the first of `args`.

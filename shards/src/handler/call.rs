@@ -10,16 +10,17 @@ use crate::api::Socket;
 
 /// Why a handler is called.
 #[derive(Debug)]
-pub enum Cause<'a> {
-    #[doc(hidden)]
+pub(crate) enum Cause<'a> {
     Event {
         name: &'a str,
         incoming: &'a Incoming<'a>,
     },
-    #[doc(hidden)]
-    Connect { auth: Option<&'a str> },
-    #[doc(hidden)]
-    Disconnect { reason: CloseReason },
+    Connect {
+        auth: Option<&'a str>,
+    },
+    Disconnect {
+        reason: CloseReason,
+    },
 }
 
 /// What a handler's parameters are made from.
@@ -89,7 +90,7 @@ pub trait SyncHandler<Params, R>: 'static {
 }
 
 macro_rules! handlers {
-    ($($param:ident),*) => {
+    ($($param:ident $value:ident),*) => {
         #[expect(private_interfaces, reason = "sealed by it")]
         impl<F, R, $($param),*> AsyncHandler<($($param,)*), R> for F
         where
@@ -97,15 +98,15 @@ macro_rules! handlers {
             R: 'static,
             $($param: FromContext + 'static),*
         {
-            #[expect(non_snake_case, unused_variables, reason = "type parameters name the values")]
             fn begin(self: &Rc<Self>, context: &Context<'_>) -> Outcome<R> {
-                $(let $param = match $param::from_context(context) {
+                let _ = context; // without parameters
+                $(let $value = match $param::from_context(context) {
                     Ok(value) => value,
                     Err(reject) => return Outcome::Rejected(reject),
                 };)*
                 // The future borrows the function, so it takes it along.
                 let function = Rc::clone(self);
-                Outcome::Begun(Box::pin(async move { function($($param),*).await }))
+                Outcome::Begun(Box::pin(async move { function($($value),*).await }))
             }
         }
 
@@ -115,25 +116,25 @@ macro_rules! handlers {
             F: Fn($($param),*) -> R + 'static,
             $($param: FromContext),*
         {
-            #[expect(non_snake_case, unused_variables, reason = "type parameters name the values")]
             fn run(&self, context: &Context<'_>) -> Outcome<R> {
-                $(let $param = match $param::from_context(context) {
+                let _ = context; // without parameters
+                $(let $value = match $param::from_context(context) {
                     Ok(value) => value,
                     Err(reject) => return Outcome::Rejected(reject),
                 };)*
-                Outcome::Done(self($($param),*))
+                Outcome::Done(self($($value),*))
             }
         }
     };
 }
 
 handlers!();
-handlers!(A);
-handlers!(A, B);
-handlers!(A, B, C);
-handlers!(A, B, C, D);
-handlers!(A, B, C, D, E);
-handlers!(A, B, C, D, E, G);
+handlers!(A a);
+handlers!(A a, B b);
+handlers!(A a, B b, C c);
+handlers!(A a, B b, C c, D d);
+handlers!(A a, B b, C c, D d, E e);
+handlers!(A a, B b, C c, D d, E e, G g);
 
 /// An async handler as a [`Call`].
 pub(crate) struct Awaited<F, P, R> {

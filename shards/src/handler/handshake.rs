@@ -46,12 +46,11 @@ impl Handshake {
     #[must_use]
     pub fn query(&self, name: &str) -> Option<Cow<'_, str>> {
         let query = self.url().split_once('?')?.1;
-        let pairs = query
+        let mut pairs = query
             .split('&')
             .map(|pair| pair.split_once('=').unwrap_or((pair, "")));
         pairs
-            .filter(|(known, _)| *known == name)
-            .last()
+            .rfind(|(known, _)| *known == name)
             .map(|(_, value)| unescape(value))
     }
 

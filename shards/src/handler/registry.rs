@@ -132,6 +132,10 @@ fn awaited<F, P, T>(handler: F) -> Awaited<F, P, T> {
     }
 }
 
+#[expect(
+    clippy::return_self_not_must_use,
+    reason = "a handler is registered whether or not another follows"
+)]
 impl NamespaceBuilder<'_> {
     /// Decides who may join: the official server's namespace middleware. Until it is done, the
     /// client is not connected and cannot send or join rooms. Replaces an earlier one.

@@ -31,7 +31,7 @@ const HEAD_WAIT: Duration = Duration::from_secs(10);
 /// Time to the next piece of a body.
 const BODY_PIECE_WAIT: Duration = Duration::from_secs(10);
 /// Time to a whole body.
-const BODY_WAIT: Duration = Duration::from_secs(60);
+const BODY_WAIT: Duration = Duration::from_mins(1);
 /// hyper's buffer: a head must fit (431 else). Its own default is 400 KB.
 const BUFFER_BYTES: usize = 32 * 1024;
 

@@ -168,7 +168,7 @@ impl Shard {
                     namespace,
                     auth,
                 } => {
-                    self.connecting(socket, namespace, auth);
+                    self.connecting(socket, namespace, auth.as_deref());
                 }
                 Event::Connected {
                     socket,
@@ -193,23 +193,21 @@ impl Shard {
         }
     }
 
-    fn connecting(self: &Rc<Self>, key: SocketKey, namespace: NamespaceId, auth: Option<Box<str>>) {
+    fn connecting(self: &Rc<Self>, key: SocketKey, namespace: NamespaceId, auth: Option<&str>) {
         let socket = self.socket(key, namespace);
         let handler = self
             .handlers(namespace)
             .and_then(|handlers| handlers.auth.clone());
         let Some(handler) = handler else {
-            return self.admit(key, namespace, auth.as_deref());
+            return self.admit(key, namespace, auth);
         };
         let shard = Rc::clone(self);
-        let cause = Cause::Connect {
-            auth: auth.as_deref(),
-        };
+        let cause = Cause::Connect { auth };
         let context = Context {
             socket: &socket,
             cause,
         };
-        let credentials = auth.clone();
+        let credentials: Option<Box<str>> = auth.map(Into::into);
         drive(&handler, &context, move |result| {
             let refused = match result {
                 Some(Ok(Verdict(Ok(())))) => {

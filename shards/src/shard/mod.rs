@@ -6,6 +6,7 @@
 
 mod conns;
 mod dispatch;
+mod frames;
 mod polling;
 pub(crate) mod questions;
 mod reactor;
@@ -168,9 +169,10 @@ impl Shard {
     /// Makes the reactor run a turn, soon.
     fn want_turn(&self) {
         if !self.turn_wanted.replace(true)
-            && let Some(waker) = &*self.reactor.borrow() {
-                waker.wake_by_ref();
-            }
+            && let Some(waker) = &*self.reactor.borrow()
+        {
+            waker.wake_by_ref();
+        }
     }
 
     /// Answers a client's question.

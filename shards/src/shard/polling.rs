@@ -41,10 +41,14 @@ impl Shard {
         };
         let answer = match what {
             PollKind::Exists => Reply::Ok,
-            PollKind::Get => if let Some(answer) = self.get(session) { answer } else {
-                self.parked.borrow_mut().insert(session.to_bits(), reply);
-                return;
-            },
+            PollKind::Get => {
+                if let Some(answer) = self.get(session) {
+                    answer
+                } else {
+                    self.parked.borrow_mut().insert(session.to_bits(), reply);
+                    return;
+                }
+            }
             PollKind::GetAborted => {
                 // Only if it is the one that is parked: it may have been answered meanwhile.
                 let mut parked = self.parked.borrow_mut();

@@ -6,15 +6,13 @@
 //! descriptor, and their deadlines from the hub's wheel.
 
 use std::{
-    future::poll_fn, io, ops::ControlFlow, pin::Pin, rc::Rc, sync::atomic::Ordering, task::Poll,
-    time::Duration,
+    future::poll_fn, io, pin::Pin, rc::Rc, sync::atomic::Ordering, task::Poll, time::Duration,
 };
 
 use mio::{Events, Interest, Token, net::TcpListener};
 use stentor_engine::{
-    error::{CloseReason, PeerError},
     frame::{Kind, write_head},
-    hub::{Client, Ending, Entry, Io, SessionKey, Signal},
+    hub::{Client, Entry, Io, Signal},
     id::ConnId,
     out::Written,
     slab::Key,
@@ -24,11 +22,11 @@ use tokio::{io::unix::AsyncFd, time::Sleep};
 
 use super::{
     Shard,
-    conns::{ConnKey, Role, conn_id, conn_key},
+    conns::{ConnKey, Role, conn_key},
 };
 use crate::{
     mailbox::Receiver,
-    net::ws::{self, Incoming, ReadLimits},
+    net::ws,
     placement,
     post::{Post, Reply},
 };
@@ -46,8 +44,6 @@ const MAIL_PER_TURN: usize = 4096;
 const ACCEPTS_PER_TURN: usize = 256;
 /// Bytes of one read. Shared by all connections of the shard.
 const READ_BYTES: usize = 64 * 1024;
-/// Frames of one message (reliability 1.5): Autobahn's largest case has 65,536.
-const FRAGMENTS_MAX: usize = 65_536;
 /// After accept failed for want of descriptors or memory, it is not tried for so long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// The hub's timers may come so much late.
@@ -133,7 +129,11 @@ pub(crate) async fn run(shard: Rc<Shard>, reactor: Reactor) -> io::Result<()> {
 
 /// Heartbeats that fall into the same few milliseconds share a turn.
 fn coalesced(due: Tick) -> Tick {
-    Tick(due.0.checked_next_multiple_of(TIMER_SLACK_MS).unwrap_or(u64::MAX))
+    Tick(
+        due.0
+            .checked_next_multiple_of(TIMER_SLACK_MS)
+            .unwrap_or(u64::MAX),
+    )
 }
 
 /// Has the runtime watch the shard's epoll.
@@ -422,10 +422,11 @@ impl Shard {
                 Signal::Adopt(conn) => {
                     let mut conns = self.conns.borrow_mut();
                     if let Some(conn) = conns.get_mut(conn_key(conn))
-                        && let Role::Probe { session, reader } = &mut conn.role {
-                            let (session, reader) = (*session, std::mem::take(reader));
-                            conn.role = Role::WebSocket { session, reader };
-                        }
+                        && let Role::Probe { session, reader } = &mut conn.role
+                    {
+                        let (session, reader) = (*session, std::mem::take(reader));
+                        conn.role = Role::WebSocket { session, reader };
+                    }
                 }
                 Signal::Close(conn, code) => {
                     let (frame, len) = ws::close_frame(code, "");
@@ -495,187 +496,6 @@ impl Shard {
                 self.first_bytes(key, read, false);
             }
             None => self.frames(key, bytes),
-        }
-    }
-
-    /// Bytes of WebSocket frames have come.
-    pub(super) fn frames(self: &Rc<Self>, key: ConnKey, bytes: &mut [u8]) {
-        if bytes.is_empty() {
-            return;
-        }
-        let taken = match self
-            .conns
-            .borrow_mut()
-            .get_mut(key)
-            .map(|conn| &mut conn.role)
-        {
-            Some(Role::WebSocket { session, reader }) => {
-                Some((*session, std::mem::take(reader), false))
-            }
-            Some(Role::Probe { session, reader }) => Some((*session, std::mem::take(reader), true)),
-            _ => None,
-        };
-        let Some((session, mut reader, mut probing)) = taken else {
-            return;
-        };
-        let limits = ReadLimits {
-            message_bytes: self.config.engine.limits.payload_bytes,
-            fragments: FRAGMENTS_MAX,
-        };
-        let fed = reader.feed(bytes, limits, |incoming| {
-            if probing {
-                return self.probe_message(key, session, incoming, &mut probing);
-            }
-            self.websocket_message(key, session, incoming)
-        });
-        if let Err(error) = fed {
-            let code = Some(error.code());
-            self.websocket_failed(key, session, probing, code);
-            return;
-        }
-        if let Some(conn) = self.conns.borrow_mut().get_mut(key)
-            && let Role::WebSocket { reader: slot, .. } | Role::Probe { reader: slot, .. } =
-                &mut conn.role
-            {
-                *slot = reader;
-            }
-    }
-
-    fn websocket_message(
-        self: &Rc<Self>,
-        key: ConnKey,
-        session: SessionKey,
-        incoming: Incoming<'_>,
-    ) -> ControlFlow<()> {
-        let now = self.now.get();
-        let received = match incoming {
-            Incoming::Text(text) => self.hub.borrow_mut().receive_text(now, session, text),
-            Incoming::Binary(data) => self.hub.borrow_mut().receive_binary(now, session, data),
-            Incoming::Ping(payload) => {
-                let mut pong = Vec::new();
-                ws::pong_frame(payload, &mut pong);
-                self.hub.borrow_mut().sessions().push_raw(session, &pong);
-                return ControlFlow::Continue(());
-            }
-            Incoming::Pong(_) => return ControlFlow::Continue(()),
-            Incoming::Close(close) => {
-                self.answer_close(key, close.map(|(code, _)| code));
-                let reason = CloseReason::TransportClose;
-                self.hub
-                    .borrow_mut()
-                    .close(now, session, reason, Ending::ByPeer);
-                return ControlFlow::Break(());
-            }
-        };
-        match received {
-            Ok(received) => {
-                self.dispatch(session, received);
-                ControlFlow::Continue(())
-            }
-            Err(error) => {
-                self.note_peer_error(session, error);
-                ControlFlow::Break(())
-            }
-        }
-    }
-
-    fn note_peer_error(&self, session: SessionKey, error: PeerError) {
-        tracing::debug!(shard = self.id.0, ?session, %error, "closing a session");
-    }
-
-    fn probe_message(
-        self: &Rc<Self>,
-        key: ConnKey,
-        session: SessionKey,
-        incoming: Incoming<'_>,
-        probing: &mut bool,
-    ) -> ControlFlow<()> {
-        let (now, conn) = (self.now.get(), conn_id(key));
-        match incoming {
-            Incoming::Text(text) => {
-                let mut hub = self.hub.borrow_mut();
-                hub.sessions().recv_probe(now, session, conn, text);
-                *probing = hub.sessions().is_probing(session, conn);
-                let upgraded = !*probing && hub.sessions().is_on(session, conn);
-                drop(hub);
-                if *probing || upgraded {
-                    ControlFlow::Continue(())
-                } else {
-                    ControlFlow::Break(())
-                }
-            }
-            Incoming::Ping(payload) => {
-                let mut pong = Vec::new();
-                ws::pong_frame(payload, &mut pong);
-                self.conns.borrow().write(key, &[&pong]);
-                ControlFlow::Continue(())
-            }
-            Incoming::Pong(_) => ControlFlow::Continue(()),
-            Incoming::Close(close) => {
-                self.answer_close(key, close.map(|(code, _)| code));
-                self.hub
-                    .borrow_mut()
-                    .sessions()
-                    .abandon_probe(session, conn);
-                ControlFlow::Break(())
-            }
-            Incoming::Binary(_) => {
-                self.websocket_failed(key, session, true, None);
-                ControlFlow::Break(())
-            }
-        }
-    }
-
-    /// The peer closes: the same code goes back, and then nothing.
-    fn answer_close(&self, key: ConnKey, code: Option<u16>) {
-        let (frame, len) = ws::close_frame(code, "");
-        self.conns
-            .borrow_mut()
-            .finish(key, &frame[..len], self.now.get());
-    }
-
-    /// The peer broke a rule of the WebSocket protocol.
-    fn websocket_failed(
-        &self,
-        key: ConnKey,
-        session: SessionKey,
-        probing: bool,
-        code: Option<u16>,
-    ) {
-        if probing {
-            let (frame, len) = ws::close_frame(code, "");
-            self.conns
-                .borrow_mut()
-                .finish(key, &frame[..len], self.now.get());
-            self.hub
-                .borrow_mut()
-                .sessions()
-                .abandon_probe(session, conn_id(key));
-        } else {
-            let reason = CloseReason::TransportError;
-            self.hub
-                .borrow_mut()
-                .close(self.now.get(), session, reason, Ending::Abrupt(code));
-        }
-    }
-
-    /// The peer closed its connection, or it broke.
-    fn conn_closed(&self, key: ConnKey) {
-        let role = self.conns.borrow_mut().drop_conn(key);
-        match role {
-            None | Some(Role::Head(_) | Role::Lingering) => {}
-            Some(Role::WebSocket { session, .. }) => {
-                let (now, reason) = (self.now.get(), CloseReason::TransportClose);
-                let mut hub = self.hub.borrow_mut();
-                hub.close(now, session, reason, Ending::ByPeer);
-                hub.sessions().connection_lost(session);
-            }
-            Some(Role::Probe { session, .. }) => {
-                self.hub
-                    .borrow_mut()
-                    .sessions()
-                    .abandon_probe(session, conn_id(key));
-            }
         }
     }
 }

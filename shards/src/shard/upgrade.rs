@@ -133,39 +133,39 @@ impl Shard {
                 let preamble = (conn_id(key), response.as_bytes());
                 let session = self.hub.borrow_mut().open(now, Some(preamble));
                 self.begin_session(session, handshake);
-                self.become_websocket(
-                    key,
-                    Role::WebSocket {
-                        session,
-                        reader: ws::Reader::default(),
-                    },
-                );
+                let reader = ws::Reader::default();
+                self.become_websocket(key, Role::WebSocket { session, reader });
                 self.frames(key, &mut read[used..]);
             }
             Verdict::Probe { response, session } => {
-                let probing =
-                    self.hub
-                        .borrow_mut()
-                        .sessions()
-                        .recv_probe_open(now, session, conn_id(key));
-                if !answered {
-                    self.conns.borrow().write(key, &[response.as_bytes()]);
+                if self.begin_probe(key, session, (!answered).then_some(&*response)) {
+                    self.frames(key, &mut read[used..]);
                 }
-                if !probing {
-                    // Upgraded or upgrading already: ignored, as the official test suite has it.
-                    let (frame, len) = ws::close_frame(None, "");
-                    return self.conns.borrow_mut().finish(key, &frame[..len], now);
-                }
-                self.become_websocket(
-                    key,
-                    Role::Probe {
-                        session,
-                        reader: ws::Reader::default(),
-                    },
-                );
-                self.frames(key, &mut read[used..]);
             }
         }
+    }
+
+    /// A WebSocket for a session that polls. False, and the connection is finished, if the session
+    /// has upgraded or is upgrading already.
+    fn begin_probe(&self, key: ConnKey, session: SessionKey, response: Option<&str>) -> bool {
+        let now = self.now.get();
+        let probing = self
+            .hub
+            .borrow_mut()
+            .sessions()
+            .recv_probe_open(now, session, conn_id(key));
+        if !probing {
+            let refused = refusal(Refusal::BadRequest.message());
+            let last_word = if response.is_some() { &*refused } else { &[] };
+            self.conns.borrow_mut().finish(key, last_word, now);
+            return false;
+        }
+        if let Some(response) = response {
+            self.conns.borrow().write(key, &[response.as_bytes()]);
+        }
+        let reader = ws::Reader::default();
+        self.become_websocket(key, Role::Probe { session, reader });
+        true
     }
 
     fn become_websocket(&self, key: ConnKey, role: Role) {
@@ -208,9 +208,10 @@ impl Shard {
             return refused(Refusal::BadRequest);
         }
         if session.is_none()
-            && let Err(error) = query.check_new(transport, request.method == "GET", true) {
-                return refused(error);
-            }
+            && let Err(error) = query.check_new(transport, request.method == "GET", true)
+        {
+            return refused(error);
+        }
         let key = match request.check_upgrade() {
             Ok(key) => key,
             Err(error) => return Verdict::Answer(error.response().to_vec()),
@@ -236,9 +237,10 @@ impl Shard {
     fn judge_http(&self, path: &str, query: &str) -> Verdict {
         if path.starts_with(&*self.config.path)
             && let Ok(Some(sid)) = Request::parse(query).sid()
-                && self.is_elsewhere(&sid) {
-                    return Verdict::Elsewhere(sid);
-                }
+            && self.is_elsewhere(&sid)
+        {
+            return Verdict::Elsewhere(sid);
+        }
         Verdict::Http
     }
 

@@ -48,7 +48,7 @@ pub struct ReadLimits {
 }
 
 /// One complete message or control frame, unmasked.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Incoming<'a> {
     /// A text message, known to be UTF-8.
     Text(&'a str),

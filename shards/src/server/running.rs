@@ -1,0 +1,98 @@
+//! Answers: what can be done with a server that runs.
+
+use std::{io, net::SocketAddr, sync::atomic::Ordering, thread, time::Duration};
+
+use super::ServerError;
+use crate::{api::Io, post::Post};
+
+/// A server that runs.
+#[derive(Debug)]
+pub struct Running {
+    pub(super) address: SocketAddr,
+    pub(super) io: Io,
+    pub(super) threads: Vec<thread::JoinHandle<io::Result<()>>>,
+}
+
+impl Running {
+    /// The address it listens on.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The server's handle for any thread.
+    #[must_use]
+    pub const fn io(&self) -> &Io {
+        &self.io
+    }
+
+    pub(super) fn await_ready(&self) -> Result<(), ServerError> {
+        while self.io.shared.ready.load(Ordering::Acquire) < self.threads.len() {
+            if let Some(dead) = self
+                .threads
+                .iter()
+                .position(thread::JoinHandle::is_finished)
+            {
+                return Err(ServerError::ShardDied(dead));
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+
+    /// Waits for SIGINT or SIGTERM.
+    ///
+    /// # Errors
+    /// [`ServerError::Start`] if signals cannot be waited for; [`ServerError::ShardDied`].
+    pub fn wait_for_signal(&self) -> Result<(), ServerError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        runtime.map_err(ServerError::Start)?.block_on(async {
+            use tokio::signal::unix::{SignalKind, signal};
+            let mut terminate = signal(SignalKind::terminate()).map_err(ServerError::Start)?;
+            let mut interrupt = signal(SignalKind::interrupt()).map_err(ServerError::Start)?;
+            loop {
+                tokio::select! {
+                    _ = terminate.recv() => return Ok(()),
+                    _ = interrupt.recv() => return Ok(()),
+                    () = tokio::time::sleep(Duration::from_secs(1)) => {}
+                }
+                if let Some(dead) = self
+                    .threads
+                    .iter()
+                    .position(thread::JoinHandle::is_finished)
+                {
+                    return Err(ServerError::ShardDied(dead));
+                }
+            }
+        })
+    }
+
+    /// Closes every session with `server shutting down`, which clients reconnect on, and waits for
+    /// the shards to end: at most some seconds.
+    ///
+    /// # Errors
+    /// [`ServerError::ShardDied`].
+    pub fn stop(self) -> Result<(), ServerError> {
+        for post in self.io.shared.posts.get().into_iter().flatten() {
+            // A full mailbox is being drained.
+            let mut stop = Some(Post::Stop);
+            while let Some(post_stop) = stop.take() {
+                if let Err(crate::mailbox::Full::Full(again)) = post.try_send(post_stop) {
+                    stop = Some(again);
+                    thread::sleep(Duration::from_millis(1));
+                }
+            }
+        }
+        let mut result = Ok(());
+        for (index, thread) in self.threads.into_iter().enumerate() {
+            match thread.join() {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => result = Err(ServerError::Start(error)),
+                Err(_) => result = Err(ServerError::ShardDied(index)),
+            }
+        }
+        result
+    }
+}
