@@ -121,10 +121,15 @@ impl Hub {
         let packet = self.sessions.palette.encode(|out| packet.write(out));
         self.sessions.push(session, packet);
         let session = self.sessions.key_at(session);
-        if let Some(client) = self.sessions.app(session) {
-            client.add(namespace, key.index());
+        let Some(client) = self.sessions.app(session) else {
+            return;
+        };
+        client.add(namespace, key.index());
+        // The deadline for the first namespace is met; one for binary parts is not.
+        let waiting = client.extra.as_ref().is_some_and(|e| e.partial.is_some());
+        if !waiting {
+            self.sessions.set_app_deadline(session, Tick::NEVER);
         }
-        self.sessions.set_app_deadline(session, Tick::NEVER);
     }
 
     /// Turns a connecting socket away with `{"message":…}` and, if given, `"data":…` (JSON).
@@ -226,15 +231,17 @@ impl Hub {
             let Some(socket) = self.sockets.at(slot) else {
                 continue;
             };
-            let namespace = &self.namespaces[usize::from(socket.namespace.0)].name;
-            let packet = Outgoing {
-                namespace,
-                id: None,
-                body: Body::Disconnect,
-                attachments: &[],
-            };
-            let packet = self.sessions.palette.encode(|out| packet.write(out));
-            self.sessions.push(session.index(), packet);
+            // A peer that was not let in yet knows of no socket that could leave.
+            if socket.connected {
+                let packet = Outgoing {
+                    namespace: &self.namespaces[usize::from(socket.namespace.0)].name,
+                    id: None,
+                    body: Body::Disconnect,
+                    attachments: &[],
+                };
+                let packet = self.sessions.palette.encode(|out| packet.write(out));
+                self.sessions.push(session.index(), packet);
+            }
             let key = self.sockets.key_at(slot);
             self.drop_socket(key, CloseReason::ServerNamespaceDisconnect);
         }
