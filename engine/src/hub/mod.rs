@@ -17,6 +17,8 @@ mod event;
 mod publish;
 mod receive;
 mod sessions;
+#[cfg(test)]
+mod tests;
 
 use alloc::{boxed::Box, collections::VecDeque, string::String, vec::Vec};
 use core::fmt;

@@ -263,10 +263,14 @@ impl<A> Sessions<A> {
         true
     }
 
-    /// A pong arrived: the next ping is an interval away. One store; the wheel is not touched.
+    /// A pong arrived: the next ping is an interval away. One store; the wheel is not touched
+    /// unless the interval is so short that the next ping comes before the pong's last moment.
     pub fn recv_pong(&mut self, now: Tick, key: Key<Entry<A>>) {
         if let Some(entry) = self.slab.get_mut(key) {
             entry.session.recv_pong(now, &self.config);
+            if self.config.ping_interval < self.config.ping_timeout {
+                self.arm(key);
+            }
         }
     }
 
@@ -437,6 +441,7 @@ impl<A> Sessions<A> {
                 if parked {
                     self.stranded.push(key);
                 }
+                self.arm(key);
                 self.mark_dirty(key);
             }
             Probed::Abandon => self.signals.push_back(Signal::Close(conn, None)),
@@ -672,6 +677,8 @@ impl<A> Sessions<A> {
                         failed.push((key, flushed));
                     }
                 }
+                // What made it dirty has left in answer to an earlier GET.
+                Outlet::Poll if entry.session.is_open() && entry.outbox.is_empty() => {}
                 Outlet::Poll => {
                     let body = self.take_poll(key);
                     io.answer(key, body);
