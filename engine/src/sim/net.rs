@@ -1,8 +1,7 @@
 //! Answers: what does the network do with these bytes.
 //!
 //! WebSocket connections with a pipe of bounded size to the client and a queue of messages to the
-//! server, and the names ([`ConnId`]) that the server gives them, reused at once as a file
-//! descriptor is. It must not know the protocol.
+//! server. It must not know the protocol.
 
 use alloc::{collections::VecDeque, format, string::String, vec::Vec};
 
@@ -60,7 +59,6 @@ pub(super) struct Conn {
 #[derive(Debug, Default)]
 pub(super) struct Net {
     pub(super) conns: Vec<Conn>,
-    ids: Vec<Option<usize>>,
     /// Connections that were written to since [`Net::written`] was emptied.
     pub(super) written: Vec<usize>,
     /// Answers to parked GETs.
@@ -70,32 +68,27 @@ pub(super) struct Net {
 }
 
 impl Net {
-    /// The name the next connection gets: the lowest that is free.
-    pub(super) fn name(&mut self) -> ConnId {
-        let free = self.ids.iter().position(Option::is_none);
-        let at = free.unwrap_or_else(|| {
-            self.ids.push(None);
-            self.ids.len() - 1
-        });
-        self.ids[at] = Some(self.conns.len());
-        ConnId(at as u64)
+    /// The name of the connection that is pushed next. None is given twice: a late order to close
+    /// one must not hit another.
+    pub(super) const fn name(&self) -> ConnId {
+        ConnId(self.conns.len() as u64)
     }
 
+    /// The connection of this name, unless the server has closed it.
     pub(super) fn find(&self, id: ConnId) -> Option<usize> {
-        self.ids.get(id.0 as usize).copied().flatten()
+        let at = id.0 as usize;
+        (self.conns.get(at)?.id == Some(id)).then_some(at)
     }
 
-    /// The server closes a connection; its name is free.
+    /// The server closes a connection: nothing it was sent is read any more.
     pub(super) fn free(&mut self, conn: usize) {
-        if let Some(id) = self.conns[conn].id.take() {
-            self.ids[id.0 as usize] = None;
-        }
+        self.conns[conn].id = None;
         self.conns[conn].inbound.clear();
     }
 
-    /// Names in use.
+    /// Connections that the server holds open.
     pub(super) fn open(&self) -> usize {
-        self.ids.iter().flatten().count()
+        self.conns.iter().filter(|conn| conn.id.is_some()).count()
     }
 }
 

@@ -115,10 +115,10 @@ impl World {
             780..=799 => self.leave_namespace(at),
             800..=879 => self.upgrade(at),
             880..=909 => self.stall(at),
-            910..=921 => self.misbehave(at),
-            922..=929 => self.vanish(at, Break::Silent),
-            930..=937 => self.vanish(at, Break::Reset),
-            938..=949 => self.depart(at),
+            910..=915 => self.misbehave(at),
+            922..=925 => self.vanish(at, Break::Silent),
+            930..=933 => self.vanish(at, Break::Reset),
+            938..=943 => self.depart(at),
             950..=959 => {
                 let text = self.random.pick(&["6", "0", "5"]);
                 self.clients[at].text(text, What::Ignored);
@@ -191,8 +191,8 @@ impl World {
         let client = &mut self.clients[at];
         match random.below(7) {
             0 => {
-                let wire = Wire::Binary(random.bytes(3));
-                let what = What::Part(Vec::new());
+                let bytes = random.bytes(3);
+                let (wire, what) = (Wire::Binary(bytes.clone()), What::Part(bytes));
                 client.outbox.push_back(Sent { wire, what });
             }
             1 => {
@@ -219,13 +219,16 @@ impl World {
             4 if client.via == Via::Polling => {
                 // Its own answers may cross now: what it reads is in no order.
                 self.oracle.sessions[at].left = true;
+                self.oracle.sessions[at].excused = true;
                 client.gone = true;
                 if random.chance(50) {
                     self.soon(Task::Get(at));
                     self.soon(Task::Get(at));
                 } else {
-                    self.soon(Task::Post(at, Vec::new()));
-                    self.after(1, Task::Post(at, Vec::new()));
+                    let (wire, what) = (Wire::Text("6".into()), What::Ignored);
+                    let body = alloc::vec![Sent { wire, what }];
+                    self.soon(Task::Post(at, body.clone()));
+                    self.after(1, Task::Post(at, body));
                 }
             }
             5 => {
@@ -588,8 +591,12 @@ impl World {
         if client.via != Via::Polling {
             return;
         }
+        let habit = client.habit;
         let session = &self.oracle.sessions[at];
-        let (hub, key, habit) = (session.hub, session.key, client.habit);
+        let (hub, key) = (session.hub, session.key);
+        self.signals(hub); // a probe that this turn gave up on is over
+        let session = &self.oracle.sessions[at];
+        let client = &self.clients[at];
         let mut conns = self.net.conns.iter();
         let probing = conns.any(|c| c.client == at && c.id.is_some() && c.probing);
         let wanted = session.open && !session.upgraded && !probing;

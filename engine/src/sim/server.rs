@@ -36,7 +36,8 @@ impl World {
     pub(super) fn end_turn(&mut self, hub: usize) {
         self.turns[hub] = false;
         self.hubs[hub].flush(self.now, &mut self.net);
-        self.drain(hub);
+        self.take(hub);
+        self.oracle.drained();
         if let Some(wrong) = self.net.wrong.take() {
             self.oracle.blame(wrong);
         }
@@ -51,6 +52,9 @@ impl World {
         }
         self.signals(hub);
         self.check_bounds(hub);
+        if self.hubs[hub].is_dirty() {
+            self.touch(hub);
+        }
     }
 
     fn check_bounds(&mut self, hub: usize) {
@@ -137,7 +141,7 @@ impl World {
 
     /// What is to be done to connections. Taken after a probe's packet too, because the next
     /// message on that connection may belong to the session already.
-    fn signals(&mut self, hub: usize) {
+    pub(super) fn signals(&mut self, hub: usize) {
         while let Some(signal) = self.hubs[hub].next_signal() {
             self.log(format_args!("hub {hub}: {signal:?}"));
             match signal {
@@ -157,10 +161,12 @@ impl World {
                     }
                     None => self.oracle.blame("a closed connection was adopted".into()),
                 },
-                Signal::Close(id, _) => match self.net.find(id) {
-                    Some(conn) => self.server_closes(conn),
-                    None => self.oracle.blame("a connection was closed twice".into()),
-                },
+                // The same close may be ordered twice.
+                Signal::Close(id, _) => {
+                    if let Some(conn) = self.net.find(id) {
+                        self.server_closes(conn);
+                    }
+                }
             }
         }
     }
@@ -238,10 +244,13 @@ impl World {
                 }
             }
             (Some(Inbound::End), false) => {
-                self.oracle.ends(client, CloseReason::TransportClose);
                 let reason = CloseReason::TransportClose;
+                self.oracle.ends(client, reason);
                 self.hubs[hub].close(self.now, key, reason, Ending::ByPeer);
+                self.hubs[hub].sessions().connection_lost(key);
                 self.drain(hub);
+                self.signals(hub);
+                self.net.free(at);
             }
             (Some(Inbound::Message(sent)), true) => {
                 let text = match &sent.wire {

@@ -382,11 +382,14 @@ impl World {
                 self.oracle.blame(what);
             }
         }
+        if let Some((_, client)) = self.parked.first_key_value() {
+            let what = format!("the GET of client {client} was never answered");
+            self.oracle.blame(what);
+        }
         let rooms = self.table.borrow().len();
         let left = [
             ("room in the directory", rooms),
             ("connection", self.net.open()),
-            ("parked GET", self.parked.len()),
             ("question", self.oracle.questions_left()),
             ("mail", self.oracle.letters_left()),
             ("socket", self.oracle.sockets_open()),

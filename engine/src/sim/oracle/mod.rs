@@ -60,7 +60,7 @@ pub(super) enum Due {
 struct Partial {
     packet: Packet,
     parts: usize,
-    got: usize,
+    got: VecDeque<Vec<u8>>,
     until: u64,
 }
 

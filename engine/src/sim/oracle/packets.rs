@@ -1,6 +1,6 @@
 //! Answers: which packets must a session get, and what must a packet from it lead to.
 
-use alloc::{format, string::String, vec::Vec};
+use alloc::{collections::VecDeque, format, string::String, vec::Vec};
 
 use super::{Due, Expected, Letter, Oracle, Partial, Question, State, Target};
 use crate::{
@@ -103,7 +103,7 @@ impl Oracle {
         );
         let unread = session.queue.iter().any(|expected| !expected.volatile);
         let must_read = closed && polite && !session.excused && !session.left;
-        if session.open && !session.left {
+        if session.open && !session.left && !session.excused {
             self.blame(format!("session {at} is open and its client was sent away"));
         } else if must_read && unread {
             let lost = session.queue.front().map(|e| &e.packet);
@@ -275,7 +275,7 @@ impl Oracle {
                 self.sessions[at].partial = Some(Partial {
                     packet: packet.clone(),
                     parts: *parts,
-                    got: 0,
+                    got: VecDeque::new(),
                     until: now.after(self.config.limits.attachments_wait).0,
                 });
                 Outcome::Nothing
@@ -316,18 +316,23 @@ impl Oracle {
         Outcome::Error
     }
 
-    fn part(&mut self, at: usize, _part: &[u8]) -> Outcome {
+    fn part(&mut self, at: usize, part: &[u8]) -> Outcome {
         let Some(partial) = &mut self.sessions[at].partial else {
             return self.wrong(at, CloseReason::ForcedClose);
         };
-        partial.got += 1;
-        if partial.got < partial.parts {
+        partial.got.push_back(part.to_vec());
+        if partial.got.len() < partial.parts {
             return Outcome::Nothing;
         }
-        match self.sessions[at].partial.take() {
-            Some(partial) => self.whole(at, partial.packet),
-            None => Outcome::Nothing,
-        }
+        let Some(mut partial) = self.sessions[at].partial.take() else {
+            return Outcome::Nothing;
+        };
+        partial
+            .packet
+            .data
+            .iter_mut()
+            .for_each(|value| put(value, &mut partial.got));
+        self.whole(at, partial.packet)
     }
 
     fn whole(&mut self, at: usize, packet: Packet) -> Outcome {
@@ -358,6 +363,16 @@ impl Oracle {
     pub(in crate::sim) fn sockets_open(&self) -> usize {
         let open = |state| state != State::Out;
         self.sockets.iter().filter(|s| open(s.state)).count()
+    }
+}
+
+/// Puts the parts that came in the place of those that were promised: a client may break its word.
+fn put(value: &mut Value, parts: &mut VecDeque<Vec<u8>>) {
+    match value {
+        Value::Binary(bytes) => *bytes = parts.pop_front().unwrap_or_default(),
+        Value::List(list) => list.iter_mut().for_each(|value| put(value, parts)),
+        Value::Object(fields) => fields.iter_mut().for_each(|(_, value)| put(value, parts)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) => {}
     }
 }
 

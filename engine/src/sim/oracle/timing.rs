@@ -2,7 +2,7 @@
 
 use alloc::format;
 
-use super::Oracle;
+use super::{Oracle, Session};
 use crate::{error::CloseReason, time::Tick, wheel::GRAIN_MS};
 
 const fn ms(wait: core::time::Duration) -> u64 {
@@ -69,7 +69,9 @@ impl Oracle {
             }
         }
         if let Some((at, what)) = late {
-            self.blame(format!("session {at} {what}"));
+            let Session { heard, beat, .. } = self.sessions[at];
+            let since = format!("heard at {heard}, beat at {beat}, now {}", now.0);
+            self.blame(format!("session {at} {what}: {since}"));
         }
         let mut pending = self.sockets.iter().flat_map(|s| s.pending.values());
         let overdue = pending.any(|p| now.0 > p.until + GRAIN_MS);
