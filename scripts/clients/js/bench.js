@@ -60,7 +60,9 @@ class Bench {
   }
 
   waitingFor() {
-    return this.#clients.flatMap((client) => [...client.waits]).join(", ");
+    const waits = this.#clients.flatMap((client) => [...client.waits]);
+    const surprises = this.#clients.flatMap((client) => client.untaken("disconnect"));
+    return [...waits, ...surprises.map(([reason]) => `(disconnected: ${reason})`)].join(", ");
   }
 
   close() {

@@ -25,7 +25,9 @@ process.on("uncaughtException", (error) => {
   }
 });
 
-const http = createServer();
+// By default Node closes a connection that was idle for 5 s, and a request that a busy machine's
+// client sends just then is lost: a polling client is disconnected. No case is about that.
+const http = createServer({ keepAliveTimeout: 600_000 });
 const io = new Server(http, {
   pingInterval: Number(options["ping-interval"]),
   pingTimeout: Number(options["ping-timeout"]),
@@ -119,7 +121,10 @@ io.of("/guarded").use((socket, next) => {
   next(refusal);
 });
 
-process.once("SIGTERM", () => io.close(() => process.exit(0)));
+process.once("SIGTERM", () => {
+  io.close(() => process.exit(0));
+  http.closeIdleConnections(); // Node 18 would wait for them
+});
 
 http.listen(Number(options.port), "127.0.0.1", () => {
   console.log(`listening on http://127.0.0.1:${http.address().port}`);

@@ -41,7 +41,8 @@ class Bench:
 
     def waiting_for(self):
         waits = [wait for client in self._clients for wait in client.waits]
-        return ", ".join(waits) or "nothing in particular"
+        surprises = [f"(disconnected: {reason})" for client in self._clients for [reason] in client.untaken("disconnect")]
+        return ", ".join(waits + surprises) or "nothing in particular"
 
     async def close(self):
         for client in self._clients:
