@@ -1,0 +1,85 @@
+//! A chat: who may come in, what is known of each, and who is here.
+//!
+//! Run it with `cargo run -p stentor --example chat` and connect to the namespace `/chat` with
+//! `auth: { name: "Ada" }`; without a name the client gets `connect_error`. Everybody hears
+//! `online` with the number of people when one comes, `left` when one goes, and `said` for every
+//! `say`, which is acknowledged with the number of people who were told.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use serde::{Deserialize, Serialize};
+use stentor::prelude::*;
+
+/// What a client sends when it connects.
+#[derive(Deserialize)]
+struct Login {
+    name: String,
+}
+
+/// Kept with each socket. Needs no bounds: a socket never leaves its shard.
+struct Name(String);
+
+/// One for all shards.
+#[derive(Clone, Default)]
+struct Online(Arc<AtomicUsize>);
+
+#[derive(Serialize)]
+struct Said<'a> {
+    from: &'a str,
+    text: &'a str,
+}
+
+async fn login(s: Socket, Auth(login): Auth<Login>) -> Result<(), Refused> {
+    if login.name.is_empty() {
+        return Err(Refused::new("tell us your name"));
+    }
+    s.set(Name(login.name));
+    Ok(())
+}
+
+async fn come(s: Socket, State(online): State<Online>) -> Result<(), stentor::EmitError> {
+    let count = online.0.fetch_add(1, Ordering::Relaxed) + 1;
+    s.all().emit("online", &count)
+}
+
+fn say(s: Socket, Data(text): Data<String>, State(online): State<Online>) -> Result<usize, String> {
+    let name = s.get::<Name>().ok_or("who are you?")?;
+    let said = Said {
+        from: &name.0,
+        text: &text,
+    };
+    s.broadcast()
+        .emit("said", &said)
+        .map_err(|error| error.to_string())?;
+    Ok(online.0.load(Ordering::Relaxed) - 1)
+}
+
+async fn leave(s: Socket, reason: Reason, State(online): State<Online>) {
+    online.0.fetch_sub(1, Ordering::Relaxed);
+    if let Some(name) = s.get::<Name>() {
+        let _ = s
+            .broadcast()
+            .emit("left", Args((&name.0, reason.to_string())));
+    }
+}
+
+fn main() -> stentor::Result {
+    let port = std::env::args().nth(1).unwrap_or_else(|| "3000".to_owned());
+    let server = Server::new()
+        .listen(format!("127.0.0.1:{port}"))
+        .state(Online::default())
+        .app(|app| {
+            app.ns("/chat")
+                .auth(login)
+                .on_connect(come)
+                .on_sync("say", say)
+                .on_disconnect(leave);
+        });
+    let running = server.start()?;
+    println!("listening on http://{}", running.address());
+    running.wait_for_signal()?;
+    running.stop()
+}
