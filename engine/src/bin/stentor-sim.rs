@@ -23,7 +23,9 @@ fn args() -> Result<Args, String> {
     };
     let mut words = env::args().skip(1);
     while let Some(word) = words.next() {
-        let value = words.next().ok_or(format!("{word} needs a value"))?;
+        let value = words
+            .next()
+            .ok_or_else(|| format!("{word} needs a value"))?;
         let number = || {
             value
                 .parse()

@@ -249,7 +249,7 @@ pub(super) fn arguments(random: &mut Random, number: u64, long: usize) -> Vec<Va
         1 => data.push(Value::Object(alloc::vec![
             ("_placeholder".into(), Value::Bool(false)),
             (
-                "".into(),
+                String::new(),
                 Value::List(alloc::vec![Value::Null, Value::List(Vec::new())])
             ),
         ])),

@@ -18,9 +18,11 @@ mod net;
 mod oracle;
 mod peer;
 mod random;
+mod reading;
 mod server;
 #[cfg(test)]
 mod tests;
+mod upgrading;
 mod wire;
 mod world;
 

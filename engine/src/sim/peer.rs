@@ -6,9 +6,7 @@
 use alloc::{collections::VecDeque, format, string::String, vec::Vec};
 
 use super::{
-    client::{
-        self, Client, Habit, NAMESPACES, NOWHERE, Place, Sent, Style, Upgrade, Via, What, Wire,
-    },
+    client::{self, Client, Habit, NAMESPACES, NOWHERE, Place, Sent, Upgrade, Via, What, Wire},
     net::{Break, Conn, Inbound},
     wire::{self, Kind, Packet, Value},
     world::{Task, World},
@@ -16,7 +14,7 @@ use super::{
 use crate::eio::session::Poll;
 
 /// The handshake's response, as far as the hub is concerned.
-const PREAMBLE: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\n\r\n";
+pub(super) const PREAMBLE: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\n\r\n";
 
 impl World {
     // ---- coming ----
@@ -41,8 +39,8 @@ impl World {
             let conn = self.conn(at, hub, key, habit);
             let (id, probing, preamble) = (Some(id), false, true);
             self.net.conns.push(Conn {
-                id,
                 probing,
+                id,
                 preamble,
                 ..conn
             });
@@ -69,7 +67,7 @@ impl World {
         self.soon(Task::Act(at));
     }
 
-    fn conn(
+    pub(super) fn conn(
         &mut self,
         client: usize,
         hub: usize,
@@ -170,7 +168,9 @@ impl World {
         let Some(namespace) = client.home(&mut self.random) else {
             return;
         };
-        client.place(namespace).map(|place| *place = Place::Out);
+        if let Some(place) = client.place(namespace) {
+            *place = Place::Out;
+        }
         let text = match namespace {
             "/" => "41".into(),
             name => format!("41{name},"),
@@ -251,7 +251,7 @@ impl World {
 
     // ---- going ----
 
-    fn vanish(&mut self, at: usize, how: Break) {
+    pub(super) fn vanish(&mut self, at: usize, how: Break) {
         self.log(format_args!("client {at} vanishes: {how:?}"));
         self.clients[at].gone = true;
         self.oracle.sessions[at].left = true;
@@ -289,7 +289,7 @@ impl World {
         }
     }
 
-    fn finish(&mut self, at: usize, closed: bool) {
+    pub(super) fn finish(&mut self, at: usize, closed: bool) {
         if self.clients[at].gone {
             return;
         }
@@ -336,7 +336,7 @@ impl World {
     }
 
     /// A GET goes out, if one is wanted.
-    fn poll(&mut self, at: usize) {
+    pub(super) fn poll(&mut self, at: usize) {
         let client = &mut self.clients[at];
         let paused = matches!(client.upgrade, Upgrade::Pausing(_));
         if client.gone || client.via != Via::Polling || client.gets > 0 || paused {
@@ -387,336 +387,5 @@ impl World {
         self.paused(at);
         self.poll(at);
         self.transmit(at);
-    }
-
-    // ---- reading ----
-
-    /// A client takes bytes from its connection.
-    pub(super) fn read(&mut self, at: usize) {
-        let conn = &mut self.net.conns[at];
-        let client = &self.clients[conn.client];
-        let owner = conn.client;
-        if client.gone {
-            return;
-        }
-        if client.stalled_until > self.now.0 {
-            let wait = client.stalled_until - self.now.0;
-            return self.after(wait, Task::Read(at));
-        }
-        let most = conn.pipe.len() as u64;
-        let count = match client.habit {
-            Habit::Slow => self.random.below(300).min(most),
-            _ if self.random.chance(20) => self.random.between(0, most),
-            _ => most,
-        };
-        conn.unread.extend(conn.pipe.drain(..count as usize));
-        if conn.blocked && count > 0 {
-            conn.blocked = false;
-            self.soon(Task::Writable(at));
-        }
-        self.frames(at);
-        let conn = &self.net.conns[at];
-        if !conn.pipe.is_empty() {
-            self.soon(Task::Read(at));
-        } else if conn.id.is_none() {
-            self.hangs_up(owner, at);
-        }
-        self.transmit(owner);
-    }
-
-    /// The server closed a connection.
-    fn hangs_up(&mut self, at: usize, conn: usize) {
-        let client = &mut self.clients[at];
-        if client.via == Via::Ws(conn) {
-            return self.finish(at, true);
-        }
-        match client.upgrade {
-            Upgrade::Asked(c, _) | Upgrade::Pausing(c) if c == conn => {
-                client.upgrade = Upgrade::No;
-                self.poll(at);
-            }
-            _ => {}
-        }
-    }
-
-    /// Reads whole frames.
-    fn frames(&mut self, at: usize) {
-        let conn = &mut self.net.conns[at];
-        let owner = conn.client;
-        let mut bytes = core::mem::take(&mut conn.unread);
-        if conn.preamble {
-            if bytes.len() < PREAMBLE.len() {
-                conn.unread = bytes;
-                return;
-            }
-            conn.preamble = false;
-            let rest = bytes.split_off(PREAMBLE.len());
-            let right = bytes == PREAMBLE;
-            self.oracle
-                .expect(right, "the handshake's response is not first");
-            bytes = rest;
-        }
-        let mut done = 0;
-        loop {
-            match wire::frame(&bytes[done..]) {
-                Ok(Some((text, payload, len))) => {
-                    done += len;
-                    if self.clients[owner].via != Via::Ws(at) {
-                        self.probe_answers(owner, at, payload);
-                    } else if text {
-                        let payload = String::from_utf8_lossy(payload);
-                        self.log(format_args!("client {owner} reads {payload}"));
-                        self.reads(owner, &payload);
-                    } else {
-                        self.reads_binary(owner, payload);
-                    }
-                }
-                Ok(None) => break,
-                Err(error) => return self.oracle.blame(error),
-            }
-        }
-        self.net.conns[at].unread = bytes.split_off(done);
-    }
-
-    /// An Engine.IO packet.
-    fn reads(&mut self, at: usize, text: &str) {
-        let client = &mut self.clients[at];
-        if client.gone {
-            return;
-        }
-        if client.reader.is_waiting() {
-            return self.oracle.blame(format!("{text:?} amid binary parts"));
-        }
-        match text.split_at_checked(1) {
-            Some(("0", json)) => self.opened(at, json),
-            Some(("1", "")) => self.finish(at, true),
-            Some(("2", "")) if client.habit == Habit::Silent => {}
-            Some(("2", "")) => client.text("3", What::Pong),
-            Some(("6", "")) => {}
-            Some(("4", message)) => match client.reader.text(message) {
-                Ok(Some(packet)) => self.gets(at, packet),
-                Ok(None) => {}
-                Err(error) => self.oracle.blame(format!("{error}: {message:?}")),
-            },
-            _ => self.oracle.blame(format!("no Engine.IO packet: {text:?}")),
-        }
-    }
-
-    fn reads_binary(&mut self, at: usize, data: &[u8]) {
-        if self.clients[at].gone {
-            return;
-        }
-        match self.clients[at].reader.binary(data) {
-            Ok(Some(packet)) => self.gets(at, packet),
-            Ok(None) => {}
-            Err(error) => self.oracle.blame(error),
-        }
-    }
-
-    /// The OPEN packet.
-    fn opened(&mut self, at: usize, json: &str) {
-        let hub = self.clients[at].hub;
-        let session = &self.oracle.sessions[at];
-        let sid = self.hubs[hub].sid(session.key).map(|sid| sid.text());
-        let open = session.open;
-        let field = |name: &str| match wire::read(json) {
-            Ok(Value::Object(fields)) => {
-                let mut fields = fields.into_iter();
-                fields.find(|(key, _)| key == name).map(|(_, value)| value)
-            }
-            _ => None,
-        };
-        let Some(Value::Text(text)) = field("sid") else {
-            return self.oracle.blame(format!("no sid in {json}"));
-        };
-        let upgrades = match self.clients[at].via {
-            Via::Polling => alloc::vec![Value::Text("websocket".into())],
-            Via::Ws(_) => Vec::new(),
-        };
-        let interval = self.config.ping_interval.as_millis() as u64;
-        let right = (!open || sid.is_some_and(|sid| sid == text.as_bytes()))
-            && field("upgrades") == Some(Value::List(upgrades))
-            && field("pingInterval") == Some(Value::Number(interval));
-        self.oracle.expect(right, "a wrong OPEN packet");
-        self.clients[at].sid = Some(text);
-    }
-
-    /// A Socket.IO packet.
-    fn gets(&mut self, at: usize, packet: Packet) {
-        self.oracle.received(at, &packet);
-        if let Some(place) = self.clients[at].place(&packet.namespace) {
-            match packet.kind {
-                Kind::Connect => *place = Place::In,
-                Kind::Disconnect | Kind::ConnectError => *place = Place::Out,
-                Kind::Event | Kind::Ack => {}
-            }
-        }
-        if packet.kind != Kind::Event || packet.id.is_none() {
-            return;
-        }
-        let number = self.number();
-        let answer = Packet {
-            kind: Kind::Ack,
-            data: client::arguments(&mut self.random, number, 50),
-            ..packet
-        };
-        match self.random.below(20) {
-            0..=11 => self.say(at, answer),
-            12 | 13 => {
-                self.say(at, answer.clone());
-                self.say(at, answer);
-            }
-            14..=17 => {
-                let wait = self.random.below(900);
-                self.after(wait, Task::Say(at, answer));
-            }
-            _ => {}
-        }
-    }
-
-    /// A client says something if it is still there to say it.
-    pub(super) fn say(&mut self, at: usize, packet: Packet) {
-        let client = &mut self.clients[at];
-        let there = client.place(&packet.namespace).copied() == Some(Place::In);
-        if there && client.is_ready() {
-            client.packet(packet);
-            self.transmit(at);
-        }
-    }
-
-    // ---- upgrading ----
-
-    fn upgrade(&mut self, at: usize) {
-        let client = &self.clients[at];
-        if client.via != Via::Polling {
-            return;
-        }
-        let habit = client.habit;
-        let session = &self.oracle.sessions[at];
-        let (hub, key) = (session.hub, session.key);
-        self.signals(hub); // a probe that this turn gave up on is over
-        let session = &self.oracle.sessions[at];
-        let client = &self.clients[at];
-        let mut conns = self.net.conns.iter();
-        let probing = conns.any(|c| c.client == at && c.id.is_some() && c.probing);
-        let wanted = session.open && !session.upgraded && !probing;
-        let second = client.upgrade != Upgrade::No;
-        let style = match self.random.below(100) {
-            0..=59 => Style::Good,
-            60..=67 => Style::CloseEarly,
-            68..=75 => Style::CloseLate,
-            76..=82 => Style::Forget,
-            83..=88 => Style::LateFive,
-            89..=95 => Style::Garbage,
-            _ => Style::Direct,
-        };
-        let at_conn = self.net.conns.len();
-        let id = self.net.name();
-        let conn = self.conn(at, hub, key, habit);
-        self.net.conns.push(Conn {
-            id: Some(id),
-            ..conn
-        });
-        let sessions = self.hubs[hub].sessions();
-        let took = sessions.recv_probe_open(self.now, key, id);
-        self.log(format_args!(
-            "client {at} upgrades on {id:?}: {style:?}, {took}"
-        ));
-        self.oracle
-            .expect(took == wanted, "a probe was wrongly taken or refused");
-        if !took {
-            self.net.free(at_conn);
-        } else if second {
-            // The server has given up on the first probe, and the client does not know yet.
-            self.vanish(at, Break::Reset);
-        } else {
-            self.clients[at].upgrade = Upgrade::Asked(at_conn, style);
-            self.begin_probe(at, at_conn, style);
-        }
-        self.drain(hub);
-    }
-
-    fn probe_says(&mut self, conn: usize, text: &str) {
-        let wire = Wire::Text(text.into());
-        let what = What::Probe;
-        let sent = Inbound::Message(Sent { wire, what });
-        self.net.conns[conn].inbound.push_back(sent);
-        self.soon(Task::Recv(conn));
-    }
-
-    fn begin_probe(&mut self, at: usize, conn: usize, style: Style) {
-        match style {
-            Style::Good | Style::CloseLate | Style::Forget | Style::LateFive => {
-                self.probe_says(conn, "2probe");
-            }
-            Style::CloseEarly => {
-                self.net.conns[conn].inbound.push_back(Inbound::End);
-                self.soon(Task::Recv(conn));
-                self.gives_up(at);
-            }
-            Style::Garbage => {
-                let text = self.random.pick(&["3", "40", "", "2", "2prob"]);
-                self.probe_says(conn, text);
-            }
-            Style::Direct => {
-                // Whatever GET it has must be answered; it does not stay to see what follows.
-                self.probe_says(conn, "5");
-                self.clients[at].gone = true;
-                self.oracle.sessions[at].left = true;
-                self.oracle.sessions[at].excused = true;
-            }
-        }
-    }
-
-    fn gives_up(&mut self, at: usize) {
-        self.clients[at].upgrade = Upgrade::No;
-        self.poll(at);
-        self.transmit(at);
-    }
-
-    /// The server spoke on a connection that probes.
-    fn probe_answers(&mut self, at: usize, conn: usize, payload: &[u8]) {
-        self.oracle
-            .expect(payload == b"3probe", "a probe was answered wrongly");
-        match self.clients[at].upgrade {
-            Upgrade::Asked(c, Style::Good | Style::LateFive) if c == conn => {
-                if self.clients[at].upgrade == Upgrade::Asked(conn, Style::LateFive) {
-                    self.oracle.sessions[at].excused = true;
-                    self.oracle.sessions[at].left = true;
-                    let late = self.config.upgrade_timeout.as_millis() as u64;
-                    let wait = late - 60 + self.random.below(80);
-                    self.after(wait, Task::Five(at, conn));
-                }
-                self.clients[at].upgrade = Upgrade::Pausing(conn);
-                self.paused(at);
-            }
-            Upgrade::Asked(c, Style::CloseLate) if c == conn => {
-                self.net.conns[conn].inbound.push_back(Inbound::End);
-                self.soon(Task::Recv(conn));
-                self.gives_up(at);
-            }
-            _ => {}
-        }
-    }
-
-    /// A client that pauses says `5` once no request is in flight.
-    fn paused(&mut self, at: usize) {
-        let client = &self.clients[at];
-        if let Upgrade::Pausing(conn) = client.upgrade
-            && !self.oracle.sessions[at].left
-        {
-            self.five(at, conn);
-        }
-    }
-
-    pub(super) fn five(&mut self, at: usize, conn: usize) {
-        let client = &mut self.clients[at];
-        let ready = client.gets == 0 && !client.posting && !client.gone;
-        if ready && client.upgrade == Upgrade::Pausing(conn) {
-            client.upgrade = Upgrade::No;
-            client.via = Via::Ws(conn);
-            self.probe_says(conn, "5");
-            self.transmit(at);
-        }
     }
 }

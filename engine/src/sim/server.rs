@@ -121,7 +121,7 @@ impl World {
                 let at = self.oracle.socket(hub, socket);
                 let rooms: BTreeSet<String> = rooms.iter().map(ToString::to_string).collect();
                 self.oracle
-                    .disconnected(self.now, at, reason, rooms, connected);
+                    .disconnected(self.now, at, reason, &rooms, connected);
             }
             Event::Closed { session, reason } => {
                 let at = self.oracle.session(hub, session);

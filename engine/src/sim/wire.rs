@@ -96,7 +96,7 @@ struct Json<'a> {
     rest: &'a str,
 }
 
-impl<'a> Json<'a> {
+impl Json<'_> {
     fn eat(&mut self, token: &str) -> bool {
         let Some(rest) = self.rest.trim_start().strip_prefix(token) else {
             return false;

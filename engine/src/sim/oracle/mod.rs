@@ -66,6 +66,10 @@ struct Partial {
 
 /// One client's session.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts that do not exclude each other"
+)]
 pub(super) struct Session {
     pub(super) hub: usize,
     pub(super) key: SessionKey,
@@ -356,7 +360,7 @@ impl Oracle {
         now: Tick,
         socket: Option<usize>,
         reason: CloseReason,
-        rooms: BTreeSet<String>,
+        rooms: &BTreeSet<String>,
         connected: bool,
     ) {
         let Some(at) = socket else {
@@ -374,7 +378,7 @@ impl Oracle {
             "a wrong state at the end",
         );
         self.expect(
-            rooms == expected,
+            *rooms == expected,
             "the rooms at the end are not those joined",
         );
     }

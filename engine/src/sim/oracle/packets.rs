@@ -173,7 +173,7 @@ impl Oracle {
 
     /// Letters that did not arrive.
     pub(in crate::sim) fn letters_left(&self) -> usize {
-        self.letters.values().map(|letters| letters.len()).sum()
+        self.letters.values().map(VecDeque::len).sum()
     }
 
     fn deliver(
