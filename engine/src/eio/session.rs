@@ -428,9 +428,9 @@ impl Session {
             // Clients handle packets later than they handle the close: it must not come along, or a
             // DISCONNECT before it would be lost. The next GET carries it.
             _ if carries => &[],
-            State::LastPoll { by_peer: true, .. } => &["6"],
             State::LastPoll { by_peer: false, .. } => &["1"],
             State::AwaitingPoll { .. } => &["6", "1"],
+            // A client that closed itself only needs its GET back.
             _ => &["6"],
         }
     }
