@@ -29,7 +29,7 @@ impl Worker<'_> {
             if answer.closing {
                 polling.post.close(false);
             }
-            if answer.body != b"ok" {
+            if !answer.body.eq_ignore_ascii_case(b"ok") {
                 self.stats.wrong("a post not answered by ok", &answer.body);
             }
         } else {
