@@ -59,6 +59,10 @@ impl Default for Wheel {
 }
 
 impl Wheel {
+    /// Bytes of a timer, for the guard against growth.
+    #[doc(hidden)]
+    pub const NODE_BYTES: usize = size_of::<Node>();
+
     /// Timers set and not yet due or cancelled.
     #[must_use]
     pub const fn len(&self) -> usize {

@@ -136,10 +136,10 @@ impl<'a> Request<'a> {
         let mut request = Self::default();
         for pair in query.split('&') {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            match name {
+            match &*unescape(name) {
                 "transport" => request.transport = Some(unescape(value)),
                 "sid" => request.sid = Some(unescape(value)),
-                "EIO" => request.version_4 = value == "4",
+                "EIO" => request.version_4 = unescape(value) == "4",
                 _ => {}
             }
         }

@@ -372,6 +372,13 @@ impl Hub {
         self.sessions.is_dirty()
     }
 
+    /// Bytes of packets queued in this turn. A shell that sees many flushes early, so that user code
+    /// in a loop meets the bounds of its receivers and not the end of memory.
+    #[must_use]
+    pub const fn queued_bytes(&self) -> usize {
+        self.sessions.palette.size()
+    }
+
     /// Ends the turn: every session that was given something gets one write or its poll's answer.
     /// Broken and slow connections are closed, which may bring new events.
     pub fn flush(&mut self, now: Tick, io: &mut impl Io<Client>) {

@@ -669,7 +669,7 @@ impl<A> Sessions<A> {
                         entry.outbox.flush(&self.palette, &mut sink)
                     };
                     entry.blocked = flushed == Flushed::Blocked;
-                    let over = entry.outbox.backlog_bytes() > self.config.limits.outbox_bytes;
+                    let over = entry.outbox.is_over(self.config.limits.outbox_bytes);
                     if !open && flushed != Flushed::Blocked {
                         self.signals.push_back(Signal::Close(conn, None));
                         self.remove(key);
@@ -685,7 +685,7 @@ impl<A> Sessions<A> {
                 }
                 Outlet::None => {
                     entry.outbox.stash(&self.palette);
-                    let over = entry.outbox.backlog_bytes() > self.config.limits.outbox_bytes;
+                    let over = entry.outbox.is_over(self.config.limits.outbox_bytes);
                     if over && entry.session.is_open() {
                         failed.push((key, Flushed::Blocked));
                     }

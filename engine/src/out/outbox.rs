@@ -68,6 +68,8 @@ struct Rest {
     /// Bytes of the first chunk that are gone already.
     sent: usize,
     backlog_bytes: usize,
+    /// The largest packet kept aside since the backlog was last empty.
+    largest: usize,
 }
 
 /// One session's queue of encoded packets.
@@ -104,6 +106,14 @@ impl Outbox {
     #[must_use]
     pub fn backlog_bytes(&self) -> usize {
         self.rest.as_ref().map_or(0, |rest| rest.backlog_bytes)
+    }
+
+    /// Whether earlier turns left more than `bound` bytes unsent. One packet alone is never too
+    /// much: it would then be too large for any client, however fast.
+    #[must_use]
+    pub fn is_over(&self, bound: usize) -> bool {
+        let over = |rest: &Rest| rest.backlog_bytes > bound.max(rest.largest);
+        self.rest.as_deref().is_some_and(over)
     }
 
     /// Writes what is queued; keeps what the sink does not take.
@@ -202,6 +212,7 @@ impl Rest {
     fn keep(&mut self, palette: &Palette, entry: u32) {
         let bytes = palette.bytes(EntryId(entry));
         self.backlog_bytes += bytes.len();
+        self.largest = self.largest.max(bytes.len());
         match palette.entry(entry) {
             // A large shared frame stays shared: a thousand slow readers of it hold it once.
             Entry::Shared(frame) if bytes.len() >= CHUNK_BYTES / 8 => {
@@ -309,6 +320,20 @@ mod tests {
             prop_assert_eq!(ours.flush(&palette, &mut pipe), Flushed::Done);
             prop_assert_eq!(pipe.taken, expected);
         }
+    }
+
+    #[test]
+    fn one_packet_alone_is_never_too_much() {
+        let mut palette = Palette::default();
+        let mut outbox = Outbox::default();
+        outbox.push(palette.text(&[b'4'; 5000]));
+        outbox.stash(&palette);
+        assert!(!outbox.is_over(1000));
+        palette.clear();
+        outbox.push(palette.text(b"4"));
+        outbox.stash(&palette);
+        assert!(outbox.is_over(1000));
+        assert!(!outbox.is_over(6000));
     }
 
     #[test]

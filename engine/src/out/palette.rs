@@ -30,6 +30,8 @@ const ARENA_KEPT: usize = 256 * 1024;
 pub struct Palette {
     arena: Vec<u8>,
     entries: Vec<Entry>,
+    /// Bytes of all entries.
+    size: usize,
     /// The ping of this turn: many heartbeats fall into one turn and share it.
     ping: Option<EntryId>,
 }
@@ -38,8 +40,18 @@ impl Palette {
     fn add(&mut self, entry: Entry) -> EntryId {
         let id =
             EntryId(u32::try_from(self.entries.len()).expect("fewer than 2^32 packets a turn"));
+        self.size += match &entry {
+            Entry::Own { start, end } => end - start,
+            Entry::Shared(frame) => frame.0.len(),
+        };
         self.entries.push(entry);
         id
+    }
+
+    /// Bytes of this turn's packets.
+    #[must_use]
+    pub const fn size(&self) -> usize {
+        self.size
     }
 
     /// Adds the packet that `write` appends: whole WebSocket frames.
@@ -117,6 +129,7 @@ impl Palette {
         self.entries.clear();
         self.entries.shrink_to(ARENA_KEPT / size_of::<Entry>());
         self.ping = None;
+        self.size = 0;
     }
 
     /// Whether nothing was encoded in this turn.

@@ -79,7 +79,8 @@ impl<'a> RequestHead<'a> {
     /// Whether the request asks to become a WebSocket, well or badly; [`Self::check_upgrade`] tells.
     #[must_use]
     pub fn wants_websocket(&self) -> bool {
-        self.has_token("upgrade", "websocket")
+        // Without `Connection: upgrade` the other header means nothing (RFC 9110 7.8).
+        self.has_token("upgrade", "websocket") && self.has_token("connection", "upgrade")
     }
 
     /// The path, and the query without its `?`, empty if there is none. The absolute form, which any server

@@ -233,28 +233,31 @@ async fn engine(
         }
         return handshake(shard, address, &request);
     };
-    if transport != Transport::Polling {
-        let known = wait(shard, sid, PollKind::Exists).await == Some(Reply::Ok);
-        return refused(
-            if known {
-                Refusal::BadRequest
-            } else {
-                Refusal::SessionUnknown
-            },
-            None,
-        );
+    let method = request.method();
+    let served = *method == Method::GET || *method == Method::POST;
+    if transport != Transport::Polling || !query.is_version_4() || !served {
+        return misfit(shard, sid, served).await;
     }
-    match *request.method() {
-        Method::GET => get(shard, sid).await,
-        Method::POST => post(shard, sid, request).await,
-        _ => {
-            let mut response = status(StatusCode::METHOD_NOT_ALLOWED);
-            response
-                .headers_mut()
-                .insert(header::ALLOW, HeaderValue::from_static("GET, POST"));
-            response
-        }
+    if *method == Method::GET {
+        get(shard, sid).await
+    } else {
+        post(shard, sid, request).await
     }
+}
+
+/// A request that does not fit its session's transport or version, or is of another method. That
+/// there is such a session comes first.
+async fn misfit(shard: &Rc<Shard>, sid: Sid, served: bool) -> Response<ResponseBody> {
+    if wait(shard, sid, PollKind::Exists).await != Some(Reply::Ok) {
+        return refused(Refusal::SessionUnknown, None);
+    }
+    if served {
+        return refused(Refusal::BadRequest, None);
+    }
+    let mut response = status(StatusCode::METHOD_NOT_ALLOWED);
+    let allow = HeaderValue::from_static("GET, POST");
+    response.headers_mut().insert(header::ALLOW, allow);
+    response
 }
 
 async fn wait(shard: &Rc<Shard>, sid: Sid, what: PollKind) -> Option<Reply> {

@@ -45,6 +45,11 @@ use crate::{
 };
 use conns::Conns;
 use questions::Questions;
+use reactor::Port;
+
+/// Output is not left to the end of the turn beyond this: user code in a loop meets the bounds of
+/// its receivers and not the end of memory.
+const QUEUED_BYTES_MAX: usize = 256 * 1024;
 
 thread_local! {
     static CURRENT: RefCell<Option<Rc<Shard>>> = const { RefCell::new(None) };
@@ -155,7 +160,13 @@ impl Shard {
     /// One call of the hub, from wherever. What it queues leaves at the end of the turn.
     pub(crate) fn with_hub<R>(&self, call: impl FnOnce(&mut Hub, Tick) -> R) -> R {
         self.enter();
-        call(&mut self.hub.borrow_mut(), self.now.get())
+        let now = self.now.get();
+        let mut hub = self.hub.borrow_mut();
+        let result = call(&mut hub, now);
+        if hub.queued_bytes() > QUEUED_BYTES_MAX {
+            hub.flush(now, &mut Port(self));
+        }
+        result
     }
 
     /// Before anything that is done outside a turn: the time is read, and a turn will follow.

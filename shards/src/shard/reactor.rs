@@ -196,12 +196,8 @@ impl Turns {
     /// Sets the one timer to the first deadline there is.
     fn arm(&mut self, stop_at: Tick) {
         let shard = &self.shard;
-        let mut first = shard
-            .hub
-            .borrow()
-            .deadline()
-            .unwrap_or(Tick::NEVER)
-            .min(stop_at);
+        let due = shard.hub.borrow().deadline();
+        let mut first = due.map_or(Tick::NEVER, coalesced).min(stop_at);
         if let Some(due) = shard.conns.borrow().deadline() {
             first = first.min(due);
         }
@@ -360,7 +356,7 @@ impl Turns {
 }
 
 /// How the hub's output reaches connections and parked GETs.
-struct Port<'a>(&'a Shard);
+pub(super) struct Port<'a>(pub(super) &'a Shard);
 
 impl Io<Client> for Port<'_> {
     #[inline]
@@ -391,6 +387,7 @@ impl Shard {
         loop {
             self.drain_events();
             self.post_mail();
+            self.obey_signals(); // a probe's answer goes before what its session says next
             if self.hub.borrow().is_dirty() {
                 self.hub.borrow_mut().flush(self.now.get(), &mut Port(self));
             }

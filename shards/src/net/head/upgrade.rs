@@ -17,7 +17,7 @@ pub(super) fn check<'a>(request: &RequestHead<'a>) -> Result<&'a str, UpgradeErr
         return Err(UpgradeError::Http);
     }
     // `Host` is there: `parse` refuses HTTP/1.1 without it.
-    if !request.wants_websocket() {
+    if !request.has_token("upgrade", "websocket") {
         return Err(UpgradeError::Upgrade);
     }
     if !request.has_token("connection", "upgrade") {
