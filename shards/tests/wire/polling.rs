@@ -205,7 +205,7 @@ fn multibyte_text_split_over_segments() {
         for cut in bytes.len() - 13..bytes.len() {
             let mut http = Http::connect(server);
             http.send(&bytes[..cut]);
-            server.settle(http.port());
+            server.until_read(http.port());
             http.send(&bytes[cut..]);
             http.response().is_ok("ok");
             session.expect(event);

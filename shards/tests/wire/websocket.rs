@@ -74,7 +74,7 @@ fn frames_glued_together() {
         let one = all.len() / 10;
         for cut in one * 5..=one * 6 {
             ws.raw(&all[..cut]);
-            server.settle(ws.http.port());
+            server.until_read(ws.http.port());
             ws.raw(&all[cut..]);
             for n in 0..10 {
                 ws.expect_text(&event(n));

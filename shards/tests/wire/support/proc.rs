@@ -32,6 +32,12 @@ fn sleeping(pid: u32) -> bool {
     })
 }
 
+/// Waits until the server has read all that was sent from `port`: what is sent next comes in a
+/// read of its own.
+pub(crate) fn until_read(server: &Server, port: u16) {
+    await_that("every byte read", || consumed(server, port).then_some(()));
+}
+
 /// Waits until the server has read all that was sent from `port` and has nothing left to do, so
 /// that whatever is sent next, on whichever connection and shard, is seen later.
 pub(crate) fn settle(server: &Server, port: u16) {

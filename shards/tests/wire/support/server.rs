@@ -125,6 +125,11 @@ impl Server {
         ws.expect_text(r#"42["echo","alive"]"#);
     }
 
+    /// See [`proc::until_read`].
+    pub(crate) fn until_read(&self, port: u16) {
+        proc::until_read(self, port);
+    }
+
     /// See [`proc::settle`].
     pub(crate) fn settle(&self, port: u16) {
         proc::settle(self, port);
