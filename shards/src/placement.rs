@@ -35,6 +35,22 @@ pub fn default_shards() -> usize {
     thread::available_parallelism().map_or(1, |cores| cores.get().min(MAX_DEFAULT_SHARDS))
 }
 
+/// Whether a listener may be opened at `addr` by who shares it with nobody. Between the answer and the opening
+/// another process may take it.
+///
+/// # Errors
+///
+/// The system's; `AddrInUse` if somebody listens there, whether sharing or not.
+pub fn check_free(addr: SocketAddr) -> io::Result<()> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    #[cfg(not(windows))]
+    socket.set_reuse_address(true)?; // Old connections in TIME_WAIT are no listener.
+    if addr.is_ipv6() {
+        socket.set_only_v6(false)?;
+    }
+    socket.bind(&addr.into())
+}
+
 /// A listening socket, non-blocking. With `reuse_port` several shards may listen on one address, and the kernel
 /// deals the connections among them. An IPv6 address also takes IPv4 connections, where it is the wildcard.
 ///

@@ -323,12 +323,16 @@ impl Server {
             .build
             .unwrap_or_else(|| Build::SocketIo(Arc::new(|_| {})));
         let clock = Clock::start();
-        let mut threads = Vec::new();
+        let mut running = Running {
+            address,
+            io,
+            threads: Vec::new(),
+        };
         for (index, seat) in seats.into_iter().enumerate() {
             let plan = Plan {
                 id: ShardId(index as u8), // at most 64
                 config: Arc::clone(&config),
-                shared: Arc::clone(&io.shared),
+                shared: Arc::clone(&running.io.shared),
                 build: build.clone(),
                 states: self.states.clone(),
                 http: self.http.clone(),
@@ -336,18 +340,15 @@ impl Server {
                 pin: self.pin,
             };
             let thread = thread::Builder::new().name(format!("shard-{index}"));
-            let thread = thread
-                .spawn(move || plan.run(seat))
-                .map_err(ServerError::Start)?;
-            threads.push(thread);
+            match thread.spawn(move || plan.run(seat)) {
+                Ok(thread) => running.threads.push(thread),
+                Err(error) => return Err(running.abandon(ServerError::Start(error))),
+            }
         }
-        let running = Running {
-            address,
-            io,
-            threads,
-        };
-        running.await_ready()?;
-        Ok(running)
+        match running.await_ready() {
+            Ok(()) => Ok(running),
+            Err(error) => Err(running.abandon(error)),
+        }
     }
 
     fn listen_all(&self) -> Result<(SocketAddr, Vec<std::net::TcpListener>), ServerError> {
@@ -366,9 +367,12 @@ impl Server {
                     "the name has no address",
                 ))
             })?;
+        if self.shards > 1 {
+            // Shards share the port by SO_REUSEPORT, which another server would share in as well.
+            placement::check_free(address).map_err(fail)?;
+        }
         let mut listeners = Vec::new();
         for _ in 0..self.shards {
-            // Also with one shard: so that a second process can take over a port without a gap.
             let listener = placement::listener(address, self.shards > 1, BACKLOG).map_err(fail)?;
             address = listener.local_addr().map_err(fail)?;
             listeners.push(listener);

@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr, sync::atomic::Ordering, thread, time::Duration};
 use super::ServerError;
 use crate::{api::Io, post::Post};
 
-/// A server that runs.
+/// A server that runs, until [`Running::stop`]: dropping this does not stop it.
 #[derive(Debug)]
 pub struct Running {
     pub(super) address: SocketAddr,
@@ -24,6 +24,12 @@ impl Running {
     #[must_use]
     pub const fn io(&self) -> &Io {
         &self.io
+    }
+
+    /// Stops what has started of a server that cannot start.
+    pub(super) fn abandon(self, error: ServerError) -> ServerError {
+        let _ = self.stop(); // the first error says more
+        error
     }
 
     pub(super) fn await_ready(&self) -> Result<(), ServerError> {
