@@ -1,0 +1,181 @@
+//! Questions to one client and to many: who answered, did not in time, or left.
+
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+use stentor::{AckError, Gathered, prelude::*};
+
+use crate::{Client, SHARD_COUNTS, channel, crowd, server, start};
+
+/// Long enough that who answers at once is in time on any machine; nothing is measured by it.
+const WAIT: Duration = Duration::from_secs(3);
+
+fn told(all: &Gathered<u32>) -> Json {
+    let ids = |ids: &[stentor::SocketId]| {
+        let mut ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
+        ids.sort();
+        ids
+    };
+    let ok: Vec<_> = all.ok.iter().map(|(id, _)| *id).collect();
+    let failed: Vec<_> = all.failed.iter().map(|(id, _)| *id).collect();
+    json!({
+        "ok": ids(&ok),
+        "sum": all.ok.iter().map(|(_, n)| n).sum::<u32>(),
+        "timedOut": ids(&all.timed_out),
+        "left": ids(&all.left),
+        "failed": ids(&failed),
+    })
+}
+
+fn app(app: &mut App) {
+    app.ns("/")
+        .on_sync("join", |s: Socket, Data(room): Data<String>| s.join(room))
+        .on("survey", async |s: Socket| {
+            told(
+                &s.to("asked")
+                    .timeout(WAIT)
+                    .call("question", &"n?")
+                    .all()
+                    .await,
+            )
+        });
+}
+
+/// Puts every client but the first into the room and plays their parts. What must be told of them.
+fn play(clients: Vec<Client>, ask: impl FnOnce()) -> (Json, Vec<Client>) {
+    let (mut ok, mut timed_out, mut left, mut failed) = (vec![], vec![], vec![], vec![]);
+    let (mut sum, mut kept) = (0, Vec::new());
+    ask();
+    for (n, mut client) in clients.into_iter().enumerate() {
+        let (id, question) = client.question();
+        assert_eq!(question, json!(["question", "n?"]));
+        let name = client.id.clone();
+        match n % 5 {
+            0 => {
+                client.answer(id, &format!("[{n},\"more\"]"));
+                client.answer(id, "[1000]"); // the first answer counts
+                sum += n;
+                ok.push(name);
+            }
+            1 => timed_out.push(name),
+            2 => {
+                client.leave();
+                left.push(name);
+            }
+            3 => {
+                client.answer(id, r#"["not a number"]"#);
+                failed.push(name);
+            }
+            _ => {
+                client.vanish();
+                left.push(name);
+                continue;
+            }
+        }
+        kept.push(client);
+    }
+    for list in [&mut ok, &mut timed_out, &mut left, &mut failed] {
+        list.sort();
+    }
+    let told = json!({
+        "ok": ok, "sum": sum, "timedOut": timed_out, "left": left, "failed": failed
+    });
+    (told, kept)
+}
+
+#[test]
+fn a_handler_learns_who_answered_timed_out_or_left() {
+    for shards in SHARD_COUNTS {
+        let running = server(shards).app(app).start().unwrap();
+        let mut clients = crowd(&running);
+        for client in &mut clients {
+            assert_eq!(client.ask(r#"["join","asked"]"#), json!([]));
+        }
+        let mut asker = clients.remove(0); // in the room, but `to` means the others
+        let (expected, kept) = play(clients, || asker.send(r#"427["survey"]"#));
+        let answer = asker.text().unwrap();
+        let answer: Json = serde_json::from_str(answer.strip_prefix("437").unwrap()).unwrap();
+        assert_eq!(answer, json!([expected]), "{shards} shards");
+        drop((asker, kept));
+        running.stop().unwrap();
+    }
+}
+
+#[test]
+fn a_thread_learns_who_answered_timed_out_or_left() {
+    for shards in SHARD_COUNTS {
+        let running = server(shards).app(app).start().unwrap();
+        let mut clients = crowd(&running);
+        for client in &mut clients {
+            assert_eq!(client.ask(r#"["join","asked"]"#), json!([]));
+        }
+        let io = running.io().clone();
+        let mut asking = None;
+        let (expected, kept) = play(clients, || {
+            asking = Some(std::thread::spawn(move || {
+                let answers = io.to("asked").timeout(WAIT).call("question", &"n?");
+                crate::block_on(answers.all())
+            }));
+        });
+        let all: Gathered<u32> = asking.unwrap().join().unwrap();
+        assert_eq!(told(&all), expected, "{shards} shards");
+        drop(kept);
+        running.stop().unwrap();
+    }
+}
+
+#[test]
+fn asking_nobody_is_answered_by_nobody() {
+    for shards in SHARD_COUNTS {
+        let running = server(shards).app(app).start().unwrap();
+        let all = crate::block_on(running.io().to("empty").call::<u32>("q", ()).all());
+        assert!(all.ok.is_empty() && all.timed_out.is_empty() && all.left.is_empty());
+        let mut client = Client::join(running.address());
+        let nobody = json!([{ "ok": [], "sum": 0, "timedOut": [], "left": [], "failed": [] }]);
+        assert_eq!(client.ask(r#"["survey"]"#), nobody);
+        let io = running.io().clone();
+        drop(client);
+        running.stop().unwrap();
+        let mut answers = io.to("empty").call::<u32>("q", ());
+        assert!(crate::block_on(answers.next()).is_none());
+        assert!(matches!(answers.error(), Some(AckError::NotSent)));
+    }
+}
+
+#[test]
+fn a_question_to_one_client_is_always_settled() {
+    let (tell, told) = channel();
+    let running = start(move |app| {
+        let tell = tell.clone();
+        app.ns("/")
+            .on("go", async move |s: Socket, Data(wait): Data<u64>| {
+                let wait = Duration::from_millis(wait);
+                let answer = s.call_timeout::<u32>(wait, "question", ()).await;
+                tell.send(match answer {
+                    Ok(n) => n.to_string(),
+                    Err(error) => error.to_string(),
+                })
+                .unwrap();
+                NoAck
+            });
+    });
+    let mut client = Client::join(running.address());
+    client.emit(r#"["go",60000]"#);
+    let (id, _) = client.question();
+    client.answer(id, "[5]");
+    assert_eq!(told.recv().unwrap(), "5");
+    client.emit(r#"["go",1]"#);
+    let _ = client.question();
+    assert_eq!(told.recv().unwrap(), "operation has timed out");
+    client.emit(r#"["go",60000]"#);
+    let (id, _) = client.question();
+    client.answer(id, r#"["x"]"#);
+    let error = told.recv().unwrap();
+    assert!(error.starts_with("cannot decode the answer:"), "{error}");
+    client.emit(r#"["go",60000]"#);
+    let _ = client.question();
+    client.leave();
+    assert_eq!(told.recv().unwrap(), "socket has been disconnected");
+    drop(client);
+    running.stop().unwrap();
+}

@@ -1,0 +1,281 @@
+//! What handlers are given, in which order they run, and what their failure costs.
+
+use std::{
+    cell::Cell,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use serde_json::json;
+use stentor::{JoinError, Limits, prelude::*};
+
+use crate::{Client, SHARD_COUNTS, crowd, server, start};
+
+#[derive(Clone, Default)]
+struct Total(Arc<AtomicUsize>);
+
+#[test]
+fn state_is_the_servers_and_local_is_the_shards() {
+    fn count(State(total): State<Total>, own: Local<Cell<usize>>) -> Ack<(usize, usize)> {
+        own.set(own.get() + 1);
+        Ack((total.0.fetch_add(1, Ordering::Relaxed) + 1, own.get()))
+    }
+    for shards in SHARD_COUNTS {
+        let built = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&built);
+        let running = server(shards)
+            .state(Total::default())
+            .app(move |app| {
+                counted.fetch_add(1, Ordering::Relaxed);
+                app.local(Cell::new(0_usize))
+                    .ns("/")
+                    .on_sync("count", count);
+            })
+            .start()
+            .unwrap();
+        assert_eq!(built.load(Ordering::Relaxed), shards, "once on each shard");
+        let mut own = Vec::new();
+        for (n, client) in crowd(&running).iter_mut().enumerate() {
+            let answer = client.ask(r#"["count"]"#);
+            assert_eq!(answer[0][0], n + 1);
+            own.push(answer[0][1].as_u64().unwrap());
+        }
+        // Each shard counts for itself from one: so many ones as there are shards with clients.
+        let shards_used = own.iter().filter(|n| **n == 1).count();
+        assert!((1..=shards).contains(&shards_used), "{own:?}");
+        assert!(shards > 1 || own == (1..=16).collect::<Vec<_>>(), "{own:?}");
+        running.stop().unwrap();
+    }
+}
+
+#[test]
+fn what_was_not_given_fails_the_event_alone() {
+    let running = start(|app| {
+        app.ns("/")
+            .on_sync("state", |_: State<Total>| ())
+            .on_sync("local", |_: Local<u8>| ())
+            .on_sync("data", |Data(n): Data<u8>| n)
+            .on_sync("maybe", |n: Option<Data<u8>>| n.is_some())
+            .on_sync("reason", |_: Reason| ())
+            .on_sync("auth", |_: Auth<()>| ());
+    });
+    let mut client = Client::join(running.address());
+    for event in ["state", "local", "data", "reason", "auth"] {
+        let answer = client.ask(&format!(r#"["{event}","x"]"#));
+        assert!(
+            answer[0]["error"]["message"].is_string(),
+            "{event}: {answer}"
+        );
+    }
+    assert_eq!(client.ask(r#"["maybe","x"]"#), json!([false]));
+    assert_eq!(client.ask(r#"["maybe",1]"#), json!([true]));
+    assert_eq!(client.ask(r#"["data",7]"#), json!([7]));
+    drop(client);
+    running.stop().unwrap();
+}
+
+#[test]
+fn several_handlers_run_in_their_order_and_the_first_answers() {
+    let running = start(|app| {
+        app.ns("/")
+            .on_sync("e", |s: Socket| {
+                s.emit("first", ());
+                1
+            })
+            .on("e", async |s: Socket| {
+                s.emit("second", ());
+                2
+            });
+        // The namespace is asked for again: what it has stays.
+        app.ns("/").on_sync("e", |s: Socket| {
+            s.emit("third", ());
+            3
+        });
+    });
+    let mut client = Client::join(running.address());
+    client.send(r#"425["e"]"#);
+    let packets: Vec<_> = (0..4).map(|_| client.text().unwrap()).collect();
+    assert_eq!(
+        packets,
+        [
+            r#"42["first"]"#,
+            "435[1]",
+            r#"42["second"]"#,
+            r#"42["third"]"#
+        ]
+    );
+    drop(client);
+    running.stop().unwrap();
+}
+
+#[test]
+fn the_fallback_has_what_nobody_else_has() {
+    let running = start(|app| {
+        app.ns("/").on_sync("known", || "known").on_fallback(
+            async |EventName(name): EventName, args: Raw| format!("{name}: {}", args.json()),
+        );
+        app.ns("/bare");
+    });
+    let mut client = Client::join(running.address());
+    assert_eq!(client.ask(r#"["known"]"#), json!(["known"]));
+    assert_eq!(client.ask(r#"["other",1,"b"]"#), json!([r#"other: 1,"b""#]));
+    // Without one, what nobody listens to is no error.
+    let mut bare = Client::join_as(running.address(), "/bare", "").unwrap();
+    bare.emit(r#"["other"]"#);
+    bare.leave();
+    assert_eq!(client.ask(r#"["known"]"#), json!(["known"]));
+    drop((client, bare));
+    running.stop().unwrap();
+}
+
+#[test]
+fn a_handler_that_fails_harms_only_its_event() {
+    let running = start(|app| {
+        app.ns("/")
+            .on_sync("panics", || -> NoAck { panic!("as it should") })
+            .on("panics later", async || -> NoAck {
+                tokio::task::yield_now().await;
+                panic!("as it should")
+            })
+            .on_sync("errs", || Err::<(), _>("sorry"))
+            .on("errs later", async || {
+                tokio::task::yield_now().await;
+                Err::<(), _>("sorry later")
+            })
+            .on_sync("fine", || "fine");
+    });
+    let mut client = Client::join(running.address());
+    let mut other = Client::join(running.address());
+    client.emit(r#"["panics"]"#);
+    client.emit(r#"["panics later"]"#);
+    assert_eq!(
+        client.ask(r#"["errs"]"#),
+        json!([{ "error": { "message": "sorry" } }])
+    );
+    let later = json!([{ "error": { "message": "sorry later" } }]);
+    assert_eq!(client.ask(r#"["errs later"]"#), later);
+    assert_eq!(client.ask(r#"["fine"]"#), json!(["fine"]));
+    assert_eq!(other.ask(r#"["fine"]"#), json!(["fine"]));
+    drop((client, other));
+    running.stop().unwrap();
+}
+
+#[test]
+fn handlers_of_one_client_start_in_the_order_of_its_events() {
+    let running = start(|app| {
+        app.ns("/")
+            .on("slow", async |s: Socket, Data(n): Data<u32>| {
+                s.emit("began", &n);
+                if n % 2 == 0 {
+                    tokio::task::yield_now().await;
+                }
+                NoAck
+            })
+            .on_sync("fast", |s: Socket, Data(n): Data<u32>| {
+                s.emit("began", &n);
+            });
+    });
+    let mut client = Client::join(running.address());
+    for n in 0..100 {
+        let name = if n % 3 == 0 { "fast" } else { "slow" };
+        client.emit(&format!(r#"["{name}",{n}]"#));
+    }
+    for n in 0..100 {
+        assert_eq!(client.event(), json!(["began", n]));
+    }
+    drop(client);
+    running.stop().unwrap();
+}
+
+#[test]
+fn an_answer_may_come_later_and_from_elsewhere() {
+    let running = start(|app| {
+        app.ns("/").on_sync("later", |ack: AckHandle| {
+            assert!(ack.is_wanted());
+            tokio::task::spawn_local(async move {
+                tokio::task::yield_now().await;
+                ack.send(Args((1, Binary::from("x"))));
+            });
+            NoAck
+        });
+    });
+    let mut client = Client::join(running.address());
+    client.send(r#"429["later"]"#);
+    let packet = client.text().unwrap();
+    assert_eq!(packet, r#"461-9[1,{"_placeholder":true,"num":0}]"#);
+    drop(client);
+    running.stop().unwrap();
+}
+
+#[test]
+fn joining_says_why_not() {
+    let limits = Limits {
+        rooms_per_socket: 2,
+        ..Limits::default()
+    };
+    let running = server(1)
+        .limits(limits)
+        .app(|app| {
+            app.ns("/")
+                .on_sync("join", |s: Socket, Data(room): Data<String>| s.join(room))
+                .on_sync("long", |s: Socket| s.join("x".repeat(1025)))
+                .on_sync("rooms", |s: Socket| {
+                    let mut rooms = s.rooms();
+                    rooms.sort();
+                    Ack(rooms)
+                })
+                .on_sync("gone", |s: Socket| {
+                    s.disconnect(false);
+                    assert_eq!(s.join("c"), Err(JoinError::NotConnected));
+                    assert!(s.rooms().is_empty() && s.id().is_none() && !s.is_connected());
+                    assert!(!s.emit("lost", ()));
+                    s.io().emit("checked", ())
+                });
+        })
+        .start()
+        .unwrap();
+    let mut client = Client::join(running.address());
+    let mut other = Client::join(running.address());
+    assert_eq!(client.ask(r#"["join","a"]"#), json!([]));
+    assert_eq!(client.ask(r#"["join","b"]"#), json!([]));
+    assert_eq!(client.ask(r#"["join","a"]"#), json!([]), "already there");
+    let full = json!([{ "error": { "message": JoinError::Full.to_string() } }]);
+    assert_eq!(client.ask(r#"["join","c"]"#), full);
+    assert_eq!(client.ask(r#"["rooms"]"#), json!([["a", "b"]]));
+    assert_eq!(other.ask(r#"["long"]"#), full);
+    client.emit(r#"["gone"]"#);
+    assert_eq!(client.text().unwrap(), "41");
+    assert_eq!(other.event(), json!(["checked"]));
+    drop((client, other));
+    running.stop().unwrap();
+}
+
+#[test]
+fn what_iskept_with_a_socket_is_its_own() {
+    struct Name(String);
+    let running = start(|app| {
+        app.ns("/")
+            .on_sync("set", |s: Socket, Data(name): Data<String>| {
+                s.set(Rc::new(Name(name)))
+            })
+            .on_sync("get", |s: Socket| {
+                s.get::<Rc<Name>>()
+                    .map_or_else(String::new, |n| n.0.clone())
+            });
+    });
+    let mut a = Client::join(running.address());
+    let mut b = Client::join(running.address());
+    assert_eq!(a.ask(r#"["set","ada"]"#), json!([]));
+    assert_eq!(
+        a.ask(r#"["set","Ada"]"#),
+        json!([]),
+        "in place of the first"
+    );
+    assert_eq!(a.ask(r#"["get"]"#), json!(["Ada"]));
+    assert_eq!(b.ask(r#"["get"]"#), json!([""]));
+    drop((a, b));
+    running.stop().unwrap();
+}

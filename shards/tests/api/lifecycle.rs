@@ -1,0 +1,164 @@
+//! How servers start, fail to start, and stop.
+
+use std::{
+    net::TcpListener,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use stentor::{Message, Server, ServerError, prelude::*};
+
+use crate::{Client, SHARD_COUNTS, channel, client, crowd, server, start};
+
+#[test]
+fn the_number_of_shards_is_checked() {
+    for shards in [0, 65, usize::MAX / 2] {
+        let error = server(shards.min(1 << 20)).start().unwrap_err();
+        assert!(matches!(error, ServerError::Shards(_)), "{error}");
+    }
+    let mut late = server(1);
+    let _ = late.io();
+    assert!(matches!(
+        late.shards(2).start(),
+        Err(ServerError::Shards(2))
+    ));
+    server(64).start().unwrap().stop().unwrap();
+}
+
+#[test]
+fn an_address_that_cannot_be_listened_on_is_named() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken_at = taken.local_addr().unwrap().to_string();
+    let running = start(|_| ());
+    let ours = running.address().to_string();
+    for shards in SHARD_COUNTS {
+        for address in [&*taken_at, &*ours, "127.0.0.1", "192.0.2.1:1"] {
+            let error = server(shards).listen(address).start().unwrap_err();
+            assert!(error.to_string().contains(address), "{error}");
+            assert!(matches!(error, ServerError::Listen { .. }), "{error}");
+        }
+    }
+    running.stop().unwrap();
+}
+
+/// Several shards share a port among themselves, and with nobody else.
+#[test]
+fn a_port_of_several_shards_is_taken_too() {
+    let running = server(2).start().unwrap();
+    for shards in [1, 2] {
+        let again = server(shards).listen(running.address().to_string()).start();
+        assert!(
+            matches!(again, Err(ServerError::Listen { .. })),
+            "{again:?}"
+        );
+    }
+    running.stop().unwrap();
+}
+
+#[test]
+fn an_app_that_panics_is_a_failed_start() {
+    for shards in SHARD_COUNTS {
+        let error = server(shards)
+            .app(|_| panic!("as it should"))
+            .start()
+            .unwrap_err();
+        assert!(matches!(error, ServerError::ShardDied(_)), "{error}");
+    }
+}
+
+/// One shard fails: the others do not stay, nor does the port.
+#[test]
+fn a_failed_start_leaves_nothing() {
+    let free = server(1).start().unwrap();
+    let address = free.address().to_string();
+    free.stop().unwrap();
+    let calls = AtomicUsize::new(0);
+    let failed = server(3)
+        .listen(&*address)
+        .app(move |_| assert_ne!(calls.fetch_add(1, Ordering::Relaxed), 1, "as it should"))
+        .start();
+    assert!(
+        matches!(failed, Err(ServerError::ShardDied(_))),
+        "{failed:?}"
+    );
+    server(1).listen(address).start().unwrap().stop().unwrap();
+}
+
+#[test]
+fn a_stopped_server_says_what_clients_reconnect_on() {
+    for shards in SHARD_COUNTS {
+        let running = server(shards).start().unwrap();
+        let address = running.address();
+        let mut clients = crowd(&running);
+        running.stop().unwrap();
+        for client in &mut clients {
+            // No DISCONNECT of the namespace, which would mean: do not come back.
+            assert_eq!(client.close_frame(), None);
+        }
+        for client in clients {
+            client.assert_end();
+        }
+        // And the port is free at once.
+        let again = server(shards).listen(address.to_string()).start().unwrap();
+        drop(Client::join(again.address()));
+        again.stop().unwrap();
+    }
+}
+
+#[test]
+fn servers_in_one_process_do_not_meet() {
+    let one = start(|app| drop(app.ns("/").on_connect(async |io: Io| io.emit("one", ()))));
+    let two = start(|app| drop(app.ns("/").on_connect(async |io: Io| io.emit("two", ()))));
+    let (mut a, mut b) = (Client::join(one.address()), Client::join(two.address()));
+    assert_eq!(a.event(), serde_json::json!(["one"]));
+    assert_eq!(b.event(), serde_json::json!(["two"]));
+    one.io().emit("end", ()).unwrap();
+    assert_eq!(a.event(), serde_json::json!(["end"]));
+    one.stop().unwrap();
+    two.io().emit("end", ()).unwrap();
+    assert_eq!(b.event(), serde_json::json!(["end"]));
+    two.stop().unwrap();
+}
+
+#[test]
+fn engine_io_alone() {
+    for shards in SHARD_COUNTS {
+        let (tell, told) = channel();
+        let running = Server::engine(move |app| {
+            let tell = tell.clone();
+            app.on_connect(|socket| {
+                socket.send(Message::Text("welcome"));
+            })
+            .on_message(|socket, message| match message {
+                Message::Text("close") => socket.close(),
+                Message::Text("panic") => panic!("as it should"),
+                other => drop(socket.send(other)),
+            })
+            .on_close(move |socket, reason| {
+                assert!(!socket.send(Message::Text("lost")));
+                tell.send(reason.to_string()).unwrap();
+            });
+        })
+        .listen("127.0.0.1:0")
+        .shards(shards)
+        .pin(false)
+        .start()
+        .unwrap();
+        let target = "/engine.io/?EIO=4&transport=websocket";
+        let mut ws = client::websocket(running.address(), target).unwrap();
+        let mut text = |send: &str| {
+            if !send.is_empty() {
+                ws.send(send.into()).unwrap();
+            }
+            ws.read().unwrap().into_text().unwrap().as_str().to_owned()
+        };
+        assert!(text("").starts_with("0{"));
+        assert_eq!(text(""), "4welcome");
+        assert_eq!(text("4hello"), "4hello");
+        assert_eq!(text("4panic\u{0}"), "4panic\u{0}");
+        ws.send("4panic".into()).unwrap();
+        ws.send("4close".into()).unwrap();
+        assert!(ws.read().unwrap().is_close());
+        assert_eq!(told.recv().unwrap(), "forced close");
+        running.stop().unwrap();
+    }
+}

@@ -1,0 +1,137 @@
+//! Which requests are let in, and what is kept of them.
+
+use std::rc::Rc;
+
+use serde_json::json;
+use stentor::{Keep, Server, prelude::*};
+
+use crate::{Client, SHARD_COUNTS, client, server};
+
+const POLLING: &str = "GET /socket.io/?EIO=4&transport=polling";
+const WEBSOCKET: &str = "/socket.io/?EIO=4&transport=websocket";
+
+fn guarded(shards: usize) -> Server {
+    server(shards).allow_request(|request| {
+        assert!(request.address().ip().is_loopback());
+        match request.query("key").as_deref() {
+            Some("open sesame") => Ok(()),
+            Some(_) => Err("wrong \"key\"".to_owned()),
+            None => Err("no key".to_owned()),
+        }
+    })
+}
+
+#[test]
+fn refused_requests_say_so() {
+    for shards in SHARD_COUNTS {
+        for keep in [Keep::Whole, Keep::Nothing] {
+            let running = guarded(shards).keep_handshakes(keep).start().unwrap();
+            let at = running.address();
+            let refused = (403, r#"{"code":4,"message":"no key"}"#.to_owned());
+            assert_eq!(client::http(at, POLLING, ""), refused);
+            let wrong = client::http(at, &format!("{POLLING}&key=x"), "");
+            assert_eq!(
+                wrong,
+                (403, r#"{"code":4,"message":"wrong \"key\""}"#.to_owned())
+            );
+            let refused = client::websocket(at, WEBSOCKET).unwrap_err();
+            assert_eq!(refused, (400, "no key".to_owned()));
+            assert_eq!(running.io().sessions(), 0);
+            let key = "&key=open%20sesame";
+            let (status, body) = client::http(at, &format!("{POLLING}{key}"), "");
+            assert!(status == 200 && body.starts_with("0{"), "{status} {body}");
+            assert!(client::websocket(at, &format!("{WEBSOCKET}{key}")).is_ok());
+            running.stop().unwrap();
+        }
+    }
+}
+
+fn asks(app: &mut App) {
+    app.ns("/")
+        .on_sync("kept", |s: Socket| s.handshake().is_some())
+        .on_sync("optional", |handshake: Option<Rc<Handshake>>| {
+            handshake.is_some()
+        })
+        .on_sync("tag", |handshake: Rc<Handshake>| {
+            handshake.query("tag").unwrap_or_default().into_owned()
+        })
+        .on_sync("header", |handshake: Rc<Handshake>| {
+            handshake.header("x-test").unwrap_or_default().to_owned()
+        })
+        .on_sync("url", |handshake: Rc<Handshake>| handshake.url().to_owned());
+}
+
+#[test]
+fn the_handshake_iskept_whole() {
+    let running = server(1).app(asks).start().unwrap();
+    let mut client = Client::join(running.address());
+    assert_eq!(client.ask(r#"["kept"]"#), json!([true]));
+    assert_eq!(client.ask(r#"["optional"]"#), json!([true]));
+    assert_eq!(client.ask(r#"["tag"]"#), json!(["a b"]));
+    assert_eq!(client.ask(r#"["header"]"#), json!(["here"]));
+    let url = format!("{WEBSOCKET}&tag=a%20b");
+    assert_eq!(client.ask(r#"["url"]"#), json!([url]));
+    drop(client);
+    running.stop().unwrap();
+}
+
+#[test]
+fn or_not_at_all() {
+    let running = server(1)
+        .keep_handshakes(Keep::Nothing)
+        .app(asks)
+        .start()
+        .unwrap();
+    let mut client = Client::join(running.address());
+    assert_eq!(client.ask(r#"["kept"]"#), json!([false]));
+    assert_eq!(client.ask(r#"["optional"]"#), json!([false]));
+    let error = json!([{ "error": { "message": "the handshake is not kept" } }]);
+    assert_eq!(client.ask(r#"["tag"]"#), error);
+    drop(client);
+    running.stop().unwrap();
+}
+
+#[test]
+fn auth_refuses_with_a_message_and_data() {
+    #[derive(serde::Deserialize)]
+    struct Login {
+        token: String,
+    }
+    let running = server(2)
+        .app(|app| {
+            app.ns("/guarded")
+                .auth(async |s: Socket, Auth(login): Auth<Login>| {
+                    tokio::task::yield_now().await;
+                    assert!(!s.is_connected() && !s.emit("too soon", ()));
+                    if login.token != "letmein" {
+                        return Err(Refused::new("no").with_data(json!({ "why": login.token })));
+                    }
+                    s.set(login.token);
+                    Ok(())
+                })
+                .on_connect(async |s: Socket| {
+                    s.emit("welcome", &*s.get::<String>().unwrap());
+                });
+            app.ns("/panics")
+                .auth(async || -> () { panic!("as it should") });
+        })
+        .start()
+        .unwrap();
+    let at = running.address();
+    let join = |namespace, auth| Client::join_as(at, namespace, auth);
+    let refused = join("/guarded", r#"{"token":"x"}"#).err().unwrap();
+    assert_eq!(refused, json!({ "message": "no", "data": { "why": "x" } }));
+    let refused = join("/guarded", "").err().unwrap();
+    assert!(
+        refused["message"].as_str().unwrap().contains("token"),
+        "{refused}"
+    );
+    let refused = join("/panics", "").err().unwrap();
+    assert_eq!(refused, json!({ "message": "Internal server error" }));
+    let refused = join("/nowhere", "").err().unwrap();
+    assert_eq!(refused, json!({ "message": "Invalid namespace" }));
+    let mut client = join("/guarded", r#"{"token":"letmein"}"#).ok().unwrap();
+    assert_eq!(client.event(), json!(["welcome", "letmein"]));
+    drop(client);
+    running.stop().unwrap();
+}
