@@ -72,8 +72,10 @@ pub struct Gathered {
     pub phases: Vec<Stats>,
     /// Beginnings of the phases and the end.
     pub begins: Vec<Nanos>,
-    /// The server's processor time at each of them.
+    /// The server's processor time at each of them, or a little later.
     pub cpu: Vec<Option<f64>>,
+    /// Replies and deliveries by the same instants as `cpu`.
+    pub received: Vec<u64>,
     /// Seconds.
     pub seconds: Vec<Second>,
     /// Latency, planned and uncorrected, of each second.
@@ -143,6 +145,7 @@ pub fn run(options: &Options, watcher: &mut dyn Watcher) -> anyhow::Result<(Repo
             phases: vec![Stats::default(); phases],
             begins: Vec::new(),
             cpu: Vec::new(),
+            received: Vec::new(),
             seconds: Vec::new(),
             intervals: Vec::new(),
             plateaus: BTreeMap::new(),
@@ -207,6 +210,9 @@ impl Conductor<'_> {
             .store(begin + nanos(self.options.scenario.drain), Relaxed);
         while self.shared.settled.load(Relaxed) < setup.threads {
             self.pass_time(watcher)?;
+            if self.now() >= begin && self.gathered.begins.len() <= phases {
+                self.note_begin(begin);
+            }
             let closing = self.shared.close_at.load(Relaxed);
             if self.now() > closing + SECOND / 10 {
                 break;
@@ -259,6 +265,9 @@ impl Conductor<'_> {
     fn note_begin(&mut self, begin: Nanos) {
         self.gathered.begins.push(begin);
         self.gathered.cpu.push(self.options.observer.cpu());
+        self.gathered
+            .received
+            .push(self.shared.received.load(Relaxed));
     }
 
     /// Takes in what threads send for a moment, and once a second makes a row of it.

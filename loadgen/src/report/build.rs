@@ -20,6 +20,7 @@ pub fn report(options: &Options, gathered: Gathered) -> Report {
         measured: true,
         ..Phase::default()
     };
+    let mut total_received = 0;
     for (place, course) in courses.iter().enumerate() {
         let (begin, end) = (gathered.begins[place], gathered.begins[place + 1]);
         let cpu = gathered.cpu[place + 1]
@@ -33,7 +34,8 @@ pub fn report(options: &Options, gathered: Gathered) -> Report {
             server_cpu: cpu,
             ..Phase::default()
         };
-        fill(&mut phase, &gathered.phases[place]);
+        let received = gathered.received[place + 1] - gathered.received[place];
+        fill(&mut phase, &gathered.phases[place], received);
         if course.measured {
             total.secs += phase.secs;
             total.server_cpu = match (total.server_cpu, cpu) {
@@ -41,10 +43,11 @@ pub fn report(options: &Options, gathered: Gathered) -> Report {
                 (sum, None) => sum,
             };
             total_stats.add(&gathered.phases[place]);
+            total_received += received;
         }
         phases.push(phase);
     }
-    fill(&mut total, &total_stats);
+    fill(&mut total, &total_stats, total_received);
     let mut everything = Stats::default();
     for stats in &gathered.phases {
         everything.add(stats);
@@ -74,7 +77,9 @@ pub fn report(options: &Options, gathered: Gathered) -> Report {
     report
 }
 
-fn fill(phase: &mut Phase, stats: &Stats) {
+/// `received` was counted between the instants at which the processor time was taken; the stats
+/// go by planned instants instead, and differ by what is under way at the edges.
+fn fill(phase: &mut Phase, stats: &Stats, received: u64) {
     phase.connect = Spread::of(&stats.connect);
     phase.upgrade = Spread::of(&stats.upgrade);
     phase.recovery = Spread::of(&stats.recovery);
@@ -103,7 +108,7 @@ fn fill(phase: &mut Phase, stats: &Stats) {
         made.per_cpu_second = phase
             .server_cpu
             .filter(|cpu| alone && *cpu > 0.0)
-            .map(|cpu| load.received as f64 / cpu);
+            .map(|cpu| received as f64 / cpu);
         phase.loads.push(made);
     }
 }

@@ -48,10 +48,10 @@ pub struct Plot<'a> {
 }
 
 const WIDTH: f64 = 640.0;
-const HEIGHT: f64 = 300.0;
+const HEIGHT: f64 = 310.0;
 const LEFT: f64 = 72.0;
 const RIGHT: f64 = 30.0;
-const TOP: f64 = 52.0;
+const TOP: f64 = 62.0;
 const BOTTOM: f64 = 46.0;
 
 struct Axis {
@@ -195,7 +195,7 @@ impl Plot<'_> {
                     out,
                     "<text class=\"phase\" x=\"{:.1}\" y=\"{}\">{}</text>",
                     f64::midpoint(left, right),
-                    TOP + 12.0,
+                    TOP - 5.0,
                     escape(name)
                 );
             }

@@ -81,6 +81,7 @@ impl Worker<'_> {
         let client = &self.clients[local as usize];
         let (slow, counted) = (client.slow, client.counted);
         if slow {
+            self.fresh += 1;
             self.stats_of(stamp.planned).load(kind).received += 1;
         } else {
             self.record(kind, stamp, now);
@@ -121,6 +122,7 @@ impl Worker<'_> {
     }
 
     fn record(&mut self, kind: LoadKind, stamp: &Stamp, now: Nanos) {
+        self.fresh += 1;
         let load = self.stats_of(stamp.planned).load(kind);
         load.received += 1;
         load.latency.record(now.saturating_sub(stamp.planned));

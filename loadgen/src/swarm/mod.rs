@@ -47,6 +47,8 @@ pub struct Shared {
     pub ready: AtomicU32,
     /// Clients that failed or were lost and are not coming back.
     pub gone: AtomicU32,
+    /// Replies and deliveries so far, for dividing by processor time taken at the same instant.
+    pub received: AtomicU64,
     /// Threads that send no more.
     stopped: AtomicU32,
     /// Threads that have nothing outstanding (meaningful once sending has ended).
@@ -83,6 +85,7 @@ impl Shared {
             close_at: AtomicU64::new(Nanos::MAX),
             ready: AtomicU32::new(0),
             gone: AtomicU32::new(0),
+            received: AtomicU64::new(0),
             stopped: AtomicU32::new(0),
             settled: AtomicU32::new(0),
             failure: Mutex::new(None),

@@ -60,6 +60,8 @@ pub(super) struct Worker<'a> {
     next_slow: Nanos,
     /// Milliseconds without a ping after which the server counts as silent.
     pub(super) patience: u32,
+    /// Replies and deliveries not yet told to `shared`.
+    pub(super) fresh: u64,
     pub(super) settled: bool,
     pub(super) next_look: Nanos,
     ticks: Sender<Tick>,
@@ -130,6 +132,7 @@ impl<'a> Worker<'a> {
             slow: Vec::new(),
             next_slow: 0,
             patience: u32::MAX,
+            fresh: 0,
             settled: false,
             next_look: 0,
             ticks,
@@ -170,6 +173,11 @@ impl<'a> Worker<'a> {
             }
             for event in events.drain(..) {
                 self.event(event.data.u64(), event.flags);
+            }
+            if self.fresh > 0 {
+                self.shared
+                    .received
+                    .fetch_add(std::mem::take(&mut self.fresh), Relaxed);
             }
         }
         self.finish();
