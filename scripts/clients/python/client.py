@@ -21,7 +21,11 @@ class Client:
         self.waits = []
         self.answer = None  # how to answer the server's `question`
         self.sio = socketio.AsyncClient(
-            reconnection_delay=0.05, reconnection_delay_max=0.2, randomization_factor=0, handle_sigint=False
+            reconnection_delay=0.05,
+            reconnection_delay_max=0.2,
+            randomization_factor=0,
+            request_timeout=60,  # its own 5 s would make it give up on a busy machine
+            handle_sigint=False,
         )
 
     async def connect(self, url, auth=None, namespaces=("/",)):
@@ -90,4 +94,5 @@ class Client:
         return value
 
     async def close(self):
+        await asyncio.sleep(0)  # a reconnection that was just begun can be stopped once it has run
         await self.sio.shutdown()

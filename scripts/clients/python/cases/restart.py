@@ -17,11 +17,13 @@ async def clients_come_back_after_the_server_was_told_to_stop(bench):
     server = await bench.start_server()
     client = await bench.connect(url=server.url)
     await client.next("connect")
-    assert await server.terminate() == 0
+    status = await server.terminate()
+    assert status == 0, f"the server ended with status {status}"
     await client.next("disconnect")
     await server.start()
     await client.next("connect")
-    assert await client.call("message-with-ack", "back") == ["back"]
+    answer = await client.call("message-with-ack", "back")
+    assert answer == ["back"], answer
 
 
 # Told by a CLOSE packet, which only a poll can carry, this client does not come back.
