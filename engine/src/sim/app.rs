@@ -58,7 +58,7 @@ impl World {
         let number = self.number();
         let bound = self.config.limits.outbox_bytes;
         let long = match self.random.below(40) {
-            0 => (bound / 2).min(70_000),
+            0 => (bound / 4).min(70_000),
             _ => 2_000,
         };
         let args = client::arguments(&mut self.random, number, long);
@@ -179,6 +179,7 @@ impl World {
             (86..=92, socket) => self.move_many(hub, socket),
             (93..=95, Some(socket)) => self.kick(socket),
             (96, _) => self.kick_many(hub),
+            (97..=98, Some(socket)) => self.flood(socket),
             _ => {}
         }
     }
@@ -207,6 +208,16 @@ impl World {
             self.oracle.send(socket, Kind::Event, None, packet.data);
         }
         self.drain(hub);
+    }
+
+    /// More than the bound for somebody who may be slow to read.
+    fn flood(&mut self, socket: usize) {
+        let session = self.oracle.sockets[socket].session;
+        if self.oracle.sessions[session].excused {
+            for _ in 0..self.config.limits.outbox_bytes / 60 {
+                self.emit(socket, false);
+            }
+        }
     }
 
     fn room(&mut self) -> String {

@@ -59,10 +59,18 @@ impl World {
 
     fn check_bounds(&mut self, hub: usize) {
         let max = self.config.limits.outbox_bytes;
-        let mut keys = self.oracle.sessions.iter().filter(|s| s.hub == hub);
+        let mut keys = self
+            .oracle
+            .sessions
+            .iter()
+            .filter(|s| s.open && s.hub == hub);
         let hub = &mut self.hubs[hub];
         let over = keys.any(|session| hub.sessions().backlog_bytes(session.key) > max);
         self.oracle.expect(!over, "a backlog is over its bound");
+        let counts = hub.counts();
+        let right = counts.timers == counts.sessions + counts.questions;
+        self.oracle
+            .expect(right, "a timer of nothing, or something without timer");
     }
 
     // ---- what a hub says ----

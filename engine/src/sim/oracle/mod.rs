@@ -137,6 +137,8 @@ pub(super) struct Oracle {
     letters: BTreeMap<(usize, usize), VecDeque<Letter>>,
     news: BTreeMap<(usize, usize), VecDeque<(u64, AckNews)>>,
     due: Vec<Due>,
+    /// Sockets that left in this call.
+    leaving: Vec<usize>,
     /// The first thing that was wrong.
     pub(super) fault: Option<String>,
     /// Packets that clients read and found right.
@@ -155,6 +157,7 @@ impl Oracle {
             letters: BTreeMap::new(),
             news: BTreeMap::new(),
             due: Vec::new(),
+            leaving: Vec::new(),
             fault: None,
             received: 0,
         }
@@ -369,6 +372,7 @@ impl Oracle {
         if !self.was_due(&Due::Disconnected(at, reason)) {
             self.excuse(now, self.sockets[at].session, reason);
         }
+        self.leaving.push(at);
         let socket = &mut self.sockets[at];
         let state = core::mem::replace(&mut socket.state, State::Out);
         let expected = core::mem::take(&mut socket.rooms);
@@ -437,12 +441,11 @@ impl Oracle {
         if let Some(due) = self.due.first() {
             self.blame(format!("{due:?} did not come"));
         }
-        let owing = |s: &Socket| s.state == State::Out && !s.pending.is_empty();
-        if let Some(socket) = self.sockets.iter().find(|socket| owing(socket)) {
-            self.blame(format!(
-                "{} left and its question was not settled",
-                socket.id
-            ));
+        for at in core::mem::take(&mut self.leaving) {
+            let Socket { id, pending, .. } = &self.sockets[at];
+            if !pending.is_empty() {
+                self.blame(format!("{id} left and its question was not settled"));
+            }
         }
     }
 }
