@@ -12,6 +12,7 @@
 
 extern crate alloc;
 
+mod chunks;
 pub mod config;
 pub mod eio;
 pub mod error;

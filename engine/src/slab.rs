@@ -7,6 +7,8 @@
 use alloc::vec::Vec;
 use core::{fmt, marker::PhantomData};
 
+use crate::chunks::Chunks;
+
 /// A slot's index and the generation it had when the key was made.
 pub struct Key<T> {
     index: u32,
@@ -71,20 +73,24 @@ struct Slot<T> {
 /// A table of values under generation-checked keys. Insert, get and remove are O(1).
 #[derive(Debug)]
 pub struct Slab<T> {
-    slots: Vec<Slot<T>>,
+    slots: Chunks<Slot<T>>,
     free: Vec<u32>,
 }
 
 impl<T> Default for Slab<T> {
     fn default() -> Self {
         Self {
-            slots: Vec::new(),
+            slots: Chunks::default(),
             free: Vec::new(),
         }
     }
 }
 
 impl<T> Slab<T> {
+    /// Bytes of a row, for the guard against growth.
+    #[doc(hidden)]
+    pub const SLOT_BYTES: usize = size_of::<Slot<T>>();
+
     /// Values held.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -108,7 +114,8 @@ impl<T> Slab<T> {
     pub fn insert(&mut self, value: T) -> Key<T> {
         let key = self.next_key();
         if self.free.pop().is_some() {
-            self.slots[key.index as usize].value = Some(value);
+            let slot = self.slots.get_mut(key.index as usize);
+            slot.expect("a free slot exists").value = Some(value);
         } else {
             assert!(
                 self.slots.len() < u32::MAX as usize,

@@ -8,7 +8,7 @@
 
 use alloc::vec::Vec;
 
-use crate::time::Tick;
+use crate::{chunks::Chunks, time::Tick};
 
 const LEVELS: usize = 5;
 const SLOTS: usize = 64;
@@ -37,7 +37,7 @@ const IDLE: Node = Node {
 /// See the module's text.
 #[derive(Debug)]
 pub struct Wheel {
-    nodes: Vec<Node>,
+    nodes: Chunks<Node>,
     heads: [u32; LEVELS * SLOTS],
     /// One bit per slot that has a timer.
     occupied: [u64; LEVELS],
@@ -49,7 +49,7 @@ pub struct Wheel {
 impl Default for Wheel {
     fn default() -> Self {
         Self {
-            nodes: Vec::new(),
+            nodes: Chunks::default(),
             heads: [NONE; LEVELS * SLOTS],
             occupied: [0; LEVELS],
             now: 0,
@@ -81,16 +81,16 @@ impl Wheel {
     pub fn set(&mut self, id: u32, deadline: Tick) {
         let when = deadline.0.div_ceil(GRAIN_MS).max(self.now);
         let index = id as usize;
-        if index >= self.nodes.len() {
-            self.nodes.resize(index + 1, IDLE);
+        while index >= self.nodes.len() {
+            self.nodes.push(IDLE);
         }
-        let node = &mut self.nodes[index];
+        let node = self.node(id);
         let earlier = when < node.when || node.filed == UNFILED;
         node.when = when;
         if !earlier {
             return; // its slot comes up first and re-files it
         }
-        if self.nodes[index].filed == UNFILED {
+        if self.node(id).filed == UNFILED {
             self.armed += 1;
         } else {
             self.unlink(id);
@@ -107,7 +107,7 @@ impl Wheel {
             self.unlink(id);
             self.armed -= 1;
         }
-        self.nodes[id as usize] = IDLE;
+        *self.node(id) = IDLE;
     }
 
     /// A tick at or before the first deadline, or `None` when no timer is set.
@@ -161,9 +161,9 @@ impl Wheel {
             self.occupied[level] &= !(1 << slot);
             let mut id = core::mem::replace(&mut self.heads[level * SLOTS + slot], NONE);
             while id != NONE {
-                let node = self.nodes[id as usize];
+                let node = *self.node(id);
                 if node.when <= self.now {
-                    self.nodes[id as usize] = IDLE;
+                    *self.node(id) = IDLE;
                     self.armed -= 1;
                     due.push(id);
                 } else {
@@ -174,8 +174,14 @@ impl Wheel {
         }
     }
 
+    #[inline]
+    fn node(&mut self, id: u32) -> &mut Node {
+        let node = self.nodes.get_mut(id as usize);
+        node.expect("a timer that is set has a row")
+    }
+
     fn link(&mut self, id: u32) {
-        let when = self.nodes[id as usize].when;
+        let when = self.node(id).when;
         let away = (when ^ self.now) | 1;
         let level = (away.ilog2() / 6).min(LEVELS as u32 - 1) as usize;
         let slot = if level == LEVELS - 1 && when - self.now >= 1 << (6 * LEVELS) {
@@ -186,12 +192,12 @@ impl Wheel {
         };
         let filed = level * SLOTS + slot;
         let head = core::mem::replace(&mut self.heads[filed], id);
-        let node = &mut self.nodes[id as usize];
+        let node = self.node(id);
         node.next = head;
         node.prev = NONE;
         node.filed = filed as u16;
         if head != NONE {
-            self.nodes[head as usize].prev = id;
+            self.node(head).prev = id;
         }
         self.occupied[level] |= 1 << slot;
     }
@@ -199,9 +205,9 @@ impl Wheel {
     fn unlink(&mut self, id: u32) {
         let Node {
             next, prev, filed, ..
-        } = self.nodes[id as usize];
+        } = *self.node(id);
         if next != NONE {
-            self.nodes[next as usize].prev = prev;
+            self.node(next).prev = prev;
         }
         if prev == NONE {
             self.heads[filed as usize] = next;
@@ -209,9 +215,9 @@ impl Wheel {
                 self.occupied[filed as usize / SLOTS] &= !(1 << (filed as usize % SLOTS));
             }
         } else {
-            self.nodes[prev as usize].next = next;
+            self.node(prev).next = next;
         }
-        self.nodes[id as usize].filed = UNFILED;
+        self.node(id).filed = UNFILED;
     }
 }
 

@@ -47,13 +47,9 @@ async fn come(s: Socket, State(online): State<Online>) -> Result<(), stentor::Em
 
 fn say(s: Socket, Data(text): Data<String>, State(online): State<Online>) -> Result<usize, String> {
     let name = s.get::<Name>().ok_or("who are you?")?;
-    let said = Said {
-        from: &name.0,
-        text: &text,
-    };
-    s.broadcast()
-        .emit("said", &said)
-        .map_err(|error| error.to_string())?;
+    let (from, text) = (name.0.as_str(), text.as_str());
+    let sent = s.broadcast().emit("said", &Said { from, text });
+    sent.map_err(|error| error.to_string())?;
     Ok(online.0.load(Ordering::Relaxed) - 1)
 }
 

@@ -60,8 +60,8 @@ pub(super) struct Conns {
     table: Slab<Conn>,
     registry: Registry,
     /// Deadlines in the order they come, because each list waits a fixed time.
-    heads: VecDeque<(Tick, ConnKey)>,
-    lingering: VecDeque<(Tick, ConnKey)>,
+    heads: Waiting,
+    lingering: Waiting,
 }
 
 pub(super) const fn conn_id(key: ConnKey) -> ConnId {
@@ -86,8 +86,8 @@ impl Conns {
         Self {
             table: Slab::default(),
             registry,
-            heads: VecDeque::new(),
-            lingering: VecDeque::new(),
+            heads: Waiting::default(),
+            lingering: Waiting::default(),
         }
     }
 
@@ -118,7 +118,7 @@ impl Conns {
             Interest::READABLE | Interest::WRITABLE,
         )?;
         if matches!(role, Role::Head(_)) {
-            self.heads.push_back((Tick(now.0 + HEAD_WAIT_MS), key));
+            self.heads.add(Tick(now.0 + HEAD_WAIT_MS), key);
         }
         self.table.insert(Conn { stream, role });
         Ok(key)
@@ -153,8 +153,7 @@ impl Conns {
             return;
         }
         conn.role = Role::Lingering;
-        self.lingering
-            .push_back((Tick(now.0 + LINGER_WAIT_MS), key));
+        self.lingering.add(Tick(now.0 + LINGER_WAIT_MS), key);
     }
 
     /// Reads once.
@@ -195,30 +194,65 @@ impl Conns {
 
     /// The connections whose time is up: heads that did not arrive, peers that did not close.
     pub(super) fn expired(&mut self, now: Tick) -> Vec<ConnKey> {
-        let mut expired = Vec::new();
-        while let Some((_, key)) = self.heads.pop_front_if(|(due, _)| *due <= now) {
-            if matches!(
-                self.table.get(key),
-                Some(Conn {
-                    role: Role::Head(_),
-                    ..
-                })
-            ) {
-                expired.push(key);
-            }
-        }
-        while let Some((_, key)) = self.lingering.pop_front_if(|(due, _)| *due <= now) {
-            expired.push(key);
-        }
+        let mut expired = self.heads.due(now);
+        expired.retain(|key| {
+            matches!(self.table.get(*key), Some(conn) if matches!(conn.role, Role::Head(_)))
+        });
+        expired.extend(self.lingering.due(now));
         expired
     }
 
     /// When [`Conns::expired`] may have something next.
     pub(super) fn deadline(&self) -> Option<Tick> {
-        let first = |list: &VecDeque<(Tick, ConnKey)>| list.front().map(|(due, _)| *due);
-        match (first(&self.heads), first(&self.lingering)) {
+        match (self.heads.first(), self.lingering.first()) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         }
+    }
+}
+
+/// Connections that all wait for the same length of time: deadlines come in the order of arrival,
+/// and those of a second share one, so that a connection costs its key and nothing more.
+#[derive(Debug, Default)]
+struct Waiting(VecDeque<(Tick, Vec<ConnKey>)>);
+
+impl Waiting {
+    /// Adds a connection that is due at `due`, or up to a second later.
+    fn add(&mut self, due: Tick, key: ConnKey) {
+        match self.0.back_mut() {
+            Some((last, keys)) if due <= *last => keys.push(key),
+            _ => self.0.push_back((Tick(due.0 + 1_000), vec![key])),
+        }
+    }
+
+    fn first(&self) -> Option<Tick> {
+        self.0.front().map(|(due, _)| *due)
+    }
+
+    fn due(&mut self, now: Tick) -> Vec<ConnKey> {
+        let mut due = Vec::new();
+        while let Some((_, keys)) = self.0.pop_front_if(|(due, _)| *due <= now) {
+            due.extend(keys);
+        }
+        due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_shares_a_deadline() {
+        let mut waiting = Waiting::default();
+        let key = ConnKey::from_bits;
+        waiting.add(Tick(100), key(1));
+        waiting.add(Tick(1_100), key(2));
+        waiting.add(Tick(1_101), key(3));
+        assert_eq!(waiting.first(), Some(Tick(1_100)));
+        assert!(waiting.due(Tick(1_099)).is_empty());
+        assert_eq!(waiting.due(Tick(1_100)), [key(1), key(2)]);
+        assert_eq!(waiting.due(Tick(9_999)), [key(3)]);
+        assert_eq!(waiting.first(), None);
     }
 }

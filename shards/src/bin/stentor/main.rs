@@ -14,6 +14,9 @@ use tracing_subscriber::EnvFilter;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> stentor::Result {
+    // Huge pages round a small server's memory up to megabytes, and a million idle clients are not
+    // faster for them (docs/PERFORMANCE.md). Must come before anything is allocated in earnest.
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
