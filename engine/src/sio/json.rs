@@ -288,7 +288,7 @@ pub fn event(text: &str) -> Result<EventParts> {
     Ok(EventParts { name, args })
 }
 
-/// Where the first of several values ends, its comma included. `values` are as [`array`] and
+/// Where the first of several values ends, its comma included. `values` are as [`array()`] and
 /// [`event`] return them.
 #[must_use]
 pub fn first_value_end(values: &str) -> usize {
