@@ -8,7 +8,7 @@ use core::fmt::{self, Write as _};
 use crate::time::Tick;
 
 /// Lines a failure shows.
-const KEPT: usize = 4000;
+const KEPT: usize = 500;
 
 /// See the module's text.
 #[derive(Debug)]
