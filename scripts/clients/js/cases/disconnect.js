@@ -128,7 +128,7 @@ module.exports = [
   {
     name: "by the server when pings are not answered",
     async run(bench) {
-      const server = await bench.startServer("--ping-interval", "1000", "--ping-timeout", "2000");
+      const server = await bench.startServer("--ping-interval", "3000", "--ping-timeout", "3000");
       const { client, gone } = await watched(bench, { url: server.url, reconnection: false });
       const { engine } = client.socket.io;
       const send = engine.sendPacket ?? engine._sendPacket;
