@@ -65,6 +65,10 @@ pub struct Rooms {
 }
 
 impl Rooms {
+    /// Bytes of a membership, for the guard against growth.
+    #[doc(hidden)]
+    pub const MEMBERSHIP_BYTES: usize = size_of::<Membership>();
+
     /// No rooms. `seed` must be unpredictable to peers.
     #[must_use]
     pub fn new(seed: u64) -> Self {
