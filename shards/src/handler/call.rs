@@ -64,10 +64,10 @@ pub(crate) trait Call<R> {
 ///
 /// Nothing needs to be `Send`: handlers and their futures never leave their shard's thread.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not an async handler returning what is needed here",
-    label = "not an async function of extractors",
-    note = "write `async |s: Socket, Data(x): Data<T>| …` with up to six parameters; for a function without async use `on_sync`",
-    note = "each parameter must implement FromContext, the result IntoReply (for auth: ConnectReply)"
+    message = "`{Self}` is no async handler",
+    label = "not async, or a parameter that cannot be made from an event",
+    note = "if it is not async: give it to `on_sync`, or write `async` before it",
+    note = "if it is: a plain value such as `name: String` must be wrapped, `Data(name): Data<String>`; other parameters are Socket, Io, Args<T>, Raw, Auth<T>, State<T>, Local<T>, AckHandle, EventName, Reason, Rc<Handshake>, at most six in all"
 )]
 pub trait AsyncHandler<Params, R>: 'static {
     #[doc(hidden)]
@@ -78,10 +78,9 @@ pub trait AsyncHandler<Params, R>: 'static {
 /// A function or closure, not `async`, whose parameters are [`FromContext`]: the fast path, called
 /// without allocating a future.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a handler returning what is needed here",
-    label = "not a function of extractors",
-    note = "write `|s: Socket, Data(x): Data<T>| …` with up to six parameters; for an async function use `on`",
-    note = "each parameter must implement FromContext and the result IntoReply"
+    message = "`{Self}` is no handler",
+    label = "has a parameter that cannot be made from an event",
+    note = "a plain value such as `name: String` must be wrapped, `Data(name): Data<String>`; other parameters are Socket, Io, Args<T>, Raw, Auth<T>, State<T>, Local<T>, AckHandle, EventName, Reason, Rc<Handshake>, at most six in all"
 )]
 pub trait SyncHandler<Params, R>: 'static {
     #[doc(hidden)]

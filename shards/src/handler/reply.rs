@@ -31,7 +31,8 @@ pub struct NoAck;
 #[diagnostic::on_unimplemented(
     message = "a handler cannot return `{Self}`",
     note = "return (), NoAck, a string, number, bool, serde_json::Value, Raw, Binary, or Ack(value) for any serde::Serialize value",
-    note = "or Result<one of these, E> where E implements std::error::Error"
+    note = "or Result<one of these, E> where E implements Display",
+    note = "if it is a future or an async block: the handler is async, and belongs to `on`, not `on_sync`"
 )]
 pub trait IntoReply {
     #[doc(hidden)]

@@ -1,0 +1,15 @@
+//! A function that is not async given to `on`.
+
+use stentor::prelude::*;
+
+fn hello(Data(name): Data<String>) -> String {
+    format!("hi {name}")
+}
+
+fn main() {
+    let _ = Server::new().app(|app| {
+        app.ns("/")
+            .on("function", hello)
+            .on("closure", |Data(name): Data<String>| format!("hi {name}"));
+    });
+}
