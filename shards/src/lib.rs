@@ -40,7 +40,7 @@ pub use handler::{
     Handshake, IntoReply, Keep, Local, NamespaceBuilder, NoAck, Reason, Refused, Reject, State,
     SyncHandler,
 };
-pub use server::{Running, Server, ServerError};
+pub use server::{Running, Server, ServerError, Signals};
 pub use stentor_engine::{error::CloseReason, id::SocketId, limits::Limits};
 
 /// What `main` may return.
@@ -52,4 +52,13 @@ pub mod prelude {
         Ack, AckHandle, App, Args, Auth, Binary, Data, EventName, Handshake, Io, Local, NoAck, Raw,
         Reason, Refused, Server, Socket, State, Value,
     };
+}
+
+/// The programs in the README and the guide are compiled with the documentation's tests.
+#[cfg(doctest)]
+mod documents {
+    #[doc = include_str!("../../README.md")]
+    struct Readme;
+    #[doc = include_str!("../../docs/GUIDE.md")]
+    struct Guide;
 }

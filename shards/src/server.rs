@@ -2,6 +2,7 @@
 
 mod plan;
 mod running;
+mod signals;
 
 use std::{
     fmt, io,
@@ -18,7 +19,7 @@ use stentor_engine::{
 };
 
 use self::plan::{Plan, Seat};
-pub use self::running::Running;
+pub use self::{running::Running, signals::Signals};
 use crate::{
     api::Io,
     clock::Clock,
@@ -385,8 +386,9 @@ impl Server {
     /// # Errors
     /// [`ServerError`].
     pub fn run(self) -> Result<(), ServerError> {
+        let signals = Signals::catch()?;
         let running = self.start()?;
-        running.wait_for_signal()?;
+        running.wait_for(signals)?;
         running.stop()
     }
 }

@@ -97,7 +97,9 @@ impl Outgoing<'_> {
         out.reserve(crate::frame::HEAD_MAX + len);
         write_head(out, Kind::Text, len);
         for part in parts {
-            out.extend_from_slice(part.as_bytes());
+            if !part.is_empty() {
+                out.extend_from_slice(part.as_bytes());
+            }
         }
         for attachment in self.attachments {
             write_head(out, Kind::Binary, attachment.len());

@@ -358,7 +358,7 @@ fn walk_object(scan: &mut Scanner<'_>, count: usize) -> Result<()> {
         let start = scan.at;
         walk(scan, count)?;
         let value = &bytes[start..scan.at];
-        match &*unescape(&bytes[key]) {
+        match &*unescape(core::str::from_utf8(&bytes[key]).unwrap_or_default()) {
             "_placeholder" => placeholder = value == b"true",
             "num" => {
                 let num = core::str::from_utf8(value)
@@ -384,12 +384,18 @@ fn walk_object(scan: &mut Scanner<'_>, count: usize) -> Result<()> {
 /// The text that a scanned JSON string stands for. Lone surrogates become U+FFFD: no Rust string
 /// can hold them.
 #[must_use]
-pub fn unescape(raw: &[u8]) -> Cow<'_, str> {
-    let Some(first) = memchr::memchr(b'\\', raw) else {
-        return String::from_utf8_lossy(raw);
-    };
-    let mut out = String::from_utf8_lossy(&raw[..first]).into_owned();
-    let mut rest = &raw[first..];
+#[inline]
+pub fn unescape(raw: &str) -> Cow<'_, str> {
+    match memchr::memchr(b'\\', raw.as_bytes()) {
+        None => Cow::Borrowed(raw),
+        Some(first) => Cow::Owned(unescape_from(raw, first)),
+    }
+}
+
+#[cold]
+fn unescape_from(raw: &str, first: usize) -> String {
+    let mut out = String::from(&raw[..first]);
+    let mut rest = &raw.as_bytes()[first..];
     while let Some((&byte, after)) = rest.split_first() {
         if byte != b'\\' {
             let run = memchr::memchr(b'\\', rest).unwrap_or(rest.len());
@@ -411,7 +417,7 @@ pub fn unescape(raw: &[u8]) -> Cow<'_, str> {
             other => char::from(other),
         });
     }
-    Cow::Owned(out)
+    out
 }
 
 fn utf16(rest: &mut &[u8]) -> char {
@@ -588,8 +594,8 @@ mod tests {
         let mut json = String::new();
         write_string(&mut json, text);
         assert_eq!(check(&json), Ok(()));
-        assert_eq!(unescape(&json.as_bytes()[1..json.len() - 1]), text);
-        assert_eq!(unescape(br"\ud83d\ude00\ud800x"), "😀\u{fffd}x");
+        assert_eq!(unescape(&json[1..json.len() - 1]), text);
+        assert_eq!(unescape(r"\ud83d\ude00\ud800x"), "😀\u{fffd}x");
     }
 
     proptest! {
@@ -607,7 +613,7 @@ mod tests {
             let mut json = String::new();
             write_string(&mut json, &text);
             prop_assert_eq!(check(&json), Ok(()));
-            prop_assert_eq!(unescape(&json.as_bytes()[1..json.len() - 1]), text);
+            prop_assert_eq!(unescape(&json[1..json.len() - 1]), text);
         }
     }
 }

@@ -81,7 +81,7 @@ impl Packet {
 /// The name of an event, escapes read.
 #[must_use]
 pub fn event_name<'a>(text: &'a str, name: &Range<usize>) -> Cow<'a, str> {
-    json::unescape(&text.as_bytes()[name.clone()])
+    json::unescape(&text[name.clone()])
 }
 
 /// Reads one packet.

@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::atomic::Ordering, thread, time::Duration};
 
-use super::ServerError;
+use super::{ServerError, Signals};
 use crate::{api::Io, post::Post};
 
 /// A server that runs, until [`Running::stop`]: dropping this does not stop it.
@@ -46,29 +46,28 @@ impl Running {
         Ok(())
     }
 
-    /// Waits for SIGINT or SIGTERM.
+    /// Waits for SIGINT or SIGTERM, which are caught from now on.
     ///
     /// # Errors
     /// [`ServerError::Start`] if signals cannot be waited for; [`ServerError::ShardDied`].
     pub fn wait_for_signal(&self) -> Result<(), ServerError> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
-        runtime.map_err(ServerError::Start)?.block_on(async {
-            use tokio::signal::unix::{SignalKind, signal};
-            let mut terminate = signal(SignalKind::terminate()).map_err(ServerError::Start)?;
-            let mut interrupt = signal(SignalKind::interrupt()).map_err(ServerError::Start)?;
+        self.wait_for(Signals::catch()?)
+    }
+
+    /// Waits for one of these signals.
+    ///
+    /// # Errors
+    /// [`ServerError::ShardDied`].
+    pub fn wait_for(&self, mut signals: Signals) -> Result<(), ServerError> {
+        signals.runtime.block_on(async {
             loop {
                 tokio::select! {
-                    _ = terminate.recv() => return Ok(()),
-                    _ = interrupt.recv() => return Ok(()),
+                    _ = signals.terminate.recv() => return Ok(()),
+                    _ = signals.interrupt.recv() => return Ok(()),
                     () = tokio::time::sleep(Duration::from_secs(1)) => {}
                 }
-                if let Some(dead) = self
-                    .threads
-                    .iter()
-                    .position(thread::JoinHandle::is_finished)
-                {
+                let mut threads = self.threads.iter();
+                if let Some(dead) = threads.position(thread::JoinHandle::is_finished) {
                     return Err(ServerError::ShardDied(dead));
                 }
             }

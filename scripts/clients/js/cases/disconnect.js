@@ -121,7 +121,11 @@ module.exports = [
       const { client, gone } = await watched(bench, { ...QUIET, reconnection: false });
       const polling = bench.transport === "polling";
       client.emit("message", "x".repeat(1_200_000));
-      assert.equal(await gone(), polling ? "transport close" : "transport error");
+      // Node keeps a polling session after 413, and the client closes it; Stentor closes it, because
+      // the body that will not come is an event lost (docs/PROTOCOL.md, deliberate differences).
+      const reasons = polling ? ["transport close", "transport error"] : ["transport error"];
+      const reason = await gone();
+      assert.ok(reasons.includes(reason), reason);
       assert.equal(await observed(client), polling ? "transport error" : "transport close");
     },
   },

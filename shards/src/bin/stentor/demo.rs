@@ -44,13 +44,14 @@ pub(crate) fn run(options: &DemoOptions) -> stentor::Result {
     if let Some(shards) = options.shards {
         server = server.shards(shards);
     }
+    let signals = stentor::Signals::catch()?;
     let running = server.start()?;
     let port = running.address().port();
     println!(
         "Stentor's chat is at http://localhost:{port} (open it in two tabs). Ctrl-C stops it."
     );
     println!("A client of your own: const socket = io(\"http://localhost:{port}\");");
-    running.wait_for_signal()?;
+    running.wait_for(signals)?;
     println!("stopping");
     running.stop()
 }

@@ -32,8 +32,9 @@ fn main() -> stentor::Result {
 
 /// Runs a server until a signal comes; says where on stdout, in one line.
 fn serve(server: stentor::Server) -> stentor::Result {
+    let signals = stentor::Signals::catch()?;
     let running = server.start()?;
     println!("listening on http://{}", running.address());
-    running.wait_for_signal()?;
+    running.wait_for(signals)?;
     running.stop()
 }
