@@ -6,6 +6,8 @@
 //! room and a question, puts `question` to everybody else there, and is acknowledged with who
 //! answered what, who did not within half a second, and who left.
 
+#![expect(clippy::needless_pass_by_value, reason = "handlers own parameters")]
+
 use std::time::Duration;
 
 use serde_json::json;

@@ -34,7 +34,7 @@ fn app(app: &mut App) {
             told(
                 &s.to("asked")
                     .timeout(WAIT)
-                    .call("question", &"n?")
+                    .call("question", "n?")
                     .all()
                     .await,
             )
@@ -113,7 +113,7 @@ fn a_thread_learns_who_answered_timed_out_or_left() {
         let mut asking = None;
         let (expected, kept) = play(clients, || {
             asking = Some(std::thread::spawn(move || {
-                let answers = io.to("asked").timeout(WAIT).call("question", &"n?");
+                let answers = io.to("asked").timeout(WAIT).call("question", "n?");
                 crate::block_on(answers.all())
             }));
         });

@@ -113,7 +113,7 @@ impl Client {
         let json: Json = serde_json::from_str(&json[client.prefix.len()..]).unwrap();
         match kind {
             "40" => {
-                client.id = json["sid"].as_str().unwrap().to_owned();
+                json["sid"].as_str().unwrap().clone_into(&mut client.id);
                 Ok(client)
             }
             "44" => Err(json),

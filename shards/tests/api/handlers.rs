@@ -254,12 +254,12 @@ fn joining_says_why_not() {
 }
 
 #[test]
-fn what_iskept_with_a_socket_is_its_own() {
+fn what_is_kept_with_a_socket_is_its_own() {
     struct Name(String);
     let running = start(|app| {
         app.ns("/")
             .on_sync("set", |s: Socket, Data(name): Data<String>| {
-                s.set(Rc::new(Name(name)))
+                s.set(Rc::new(Name(name)));
             })
             .on_sync("get", |s: Socket| {
                 s.get::<Rc<Name>>()

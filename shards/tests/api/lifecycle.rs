@@ -106,8 +106,12 @@ fn a_stopped_server_says_what_clients_reconnect_on() {
 
 #[test]
 fn servers_in_one_process_do_not_meet() {
-    let one = start(|app| drop(app.ns("/").on_connect(async |io: Io| io.emit("one", ()))));
-    let two = start(|app| drop(app.ns("/").on_connect(async |io: Io| io.emit("two", ()))));
+    let one = start(|app| {
+        app.ns("/").on_connect(async |io: Io| io.emit("one", ()));
+    });
+    let two = start(|app| {
+        app.ns("/").on_connect(async |io: Io| io.emit("two", ()));
+    });
     let (mut a, mut b) = (Client::join(one.address()), Client::join(two.address()));
     assert_eq!(a.event(), serde_json::json!(["one"]));
     assert_eq!(b.event(), serde_json::json!(["two"]));

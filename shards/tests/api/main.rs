@@ -1,7 +1,8 @@
 //! The library's API over real sockets: what user code is promised and the clients' matrix does
 //! not reach. The servers run in this process, the clients are a WebSocket and a few lines.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::needless_pass_by_value, reason = "handlers own parameters")]
 
 mod answers;
 mod client;

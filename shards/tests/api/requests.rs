@@ -62,7 +62,7 @@ fn asks(app: &mut App) {
 }
 
 #[test]
-fn the_handshake_iskept_whole() {
+fn the_handshake_is_kept_whole() {
     let running = server(1).app(asks).start().unwrap();
     let mut client = Client::join(running.address());
     assert_eq!(client.ask(r#"["kept"]"#), json!([true]));

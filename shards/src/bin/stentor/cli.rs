@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
-use stentor::{Limits, Server};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use stentor::{FdTables, Limits, Server};
 
 /// A sharded Socket.IO and Engine.IO server.
 #[derive(Debug, Parser)]
@@ -15,7 +15,7 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Serve a small chat page on http://localhost:3000; works offline.
+    /// Serve a small chat page on <http://localhost:3000>; works offline.
     Demo(DemoOptions),
     /// Serve the event contract of the load probe and of stentor-loadgen.
     BenchServer(ServeOptions),
@@ -34,6 +34,13 @@ pub(crate) struct DemoOptions {
     /// Number of shards; default: one per core.
     #[arg(long)]
     pub(crate) shards: Option<usize>,
+}
+
+/// See [`FdTables`].
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum FdTablesOption {
+    Shared,
+    PerShard,
 }
 
 #[derive(Debug, Args)]
@@ -65,6 +72,9 @@ pub(crate) struct ServeOptions {
     /// Bytes that may wait for a client that does not read.
     #[arg(long, value_name = "BYTES", default_value_t = Limits::default().outbox_bytes)]
     pub(crate) outbox_bytes: usize,
+    /// Whether each shard has a table of open files of its own, and so a limit of its own.
+    #[arg(long, value_enum, default_value_t = FdTablesOption::Shared)]
+    pub(crate) fd_tables: FdTablesOption,
     /// Do not pin shards to cores.
     #[arg(long)]
     pub(crate) no_pin: bool,
@@ -86,6 +96,10 @@ impl ServeOptions {
             .connect_timeout(ms(self.connect_timeout))
             .upgrade_timeout(ms(self.upgrade_timeout))
             .limits(limits)
+            .fd_tables(match self.fd_tables {
+                FdTablesOption::Shared => FdTables::Shared,
+                FdTablesOption::PerShard => FdTables::PerShard,
+            })
             .pin(!self.no_pin);
         match self.shards {
             Some(shards) => server.shards(shards),

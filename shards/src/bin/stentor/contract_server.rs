@@ -3,6 +3,11 @@
 //! scripts/clients/CONTRACT.md is the specification; scripts/clients/node-reference is the same on
 //! the official server.
 
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "handlers are given what they ask for"
+)]
+
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -138,7 +143,7 @@ fn events(ns: NamespaceBuilder<'_>) {
         })
         .on_sync("flood", flood)
         .on_sync("watch", |s: Socket, Data(tag): Data<String>| {
-            s.set(Watched(tag))
+            s.set(Watched(tag));
         })
         .on_sync("kick", |s: Socket, Data(close): Data<bool>| -> NoAck {
             s.disconnect(close);

@@ -1,5 +1,10 @@
 //! Answers: what does a newcomer see first.
 
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "handlers are given what they ask for"
+)]
+
 use stentor::prelude::*;
 
 use crate::{cli::DemoOptions, pages::Pages};
