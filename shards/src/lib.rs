@@ -21,6 +21,7 @@ mod clock;
 mod config;
 mod engine_server;
 mod entropy;
+mod fd_table;
 mod handler;
 pub mod mailbox;
 pub mod net;
@@ -34,6 +35,7 @@ pub use api::{
     AckError, Answer, Answers, Args, Binary, Broadcast, EmitError, EncodeError, Gathered, IntoArgs,
     Io, JoinError, Namespace, Raw, Socket, Value,
 };
+pub use fd_table::FdTables;
 pub use engine_server::{EngineApp, EngineSocket, Message};
 pub use handler::{
     Ack, AckHandle, App, AsyncHandler, Auth, ConnectReply, Context, Data, EventName, FromContext,

@@ -19,7 +19,7 @@ pub(crate) enum Post {
     /// A connection whose session lives here, with the bytes read from it so far. `answered` if
     /// its WebSocket handshake has had its response.
     Handoff {
-        stream: TcpStream,
+        stream: Carried,
         read: Vec<u8>,
         answered: bool,
     },
@@ -31,6 +31,15 @@ pub(crate) enum Post {
     Act(Selection, Action),
     /// Stop serving.
     Stop,
+}
+
+/// How a connection goes to another shard.
+#[derive(Debug)]
+pub(crate) enum Carried {
+    /// As it is: the shards' threads have one descriptor table.
+    Stream(TcpStream),
+    /// Through the other shard's passage, under this number.
+    Passed(u64),
 }
 
 /// A long-polling request for a session, and where its answer goes.

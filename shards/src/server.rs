@@ -26,6 +26,7 @@ use crate::{
     config::{AllowRequest, BACKLOG, ShardConfig},
     engine_server::EngineApp,
     entropy::Entropy,
+    fd_table::{FdTables, Parting, passage},
     handler::{App, Handshake, Keep, States},
     net::http::{MakeHttpService, make_service},
     placement,
@@ -79,6 +80,7 @@ pub struct Server {
     address: String,
     shards: usize,
     pin: bool,
+    fd_tables: FdTables,
     path: String,
     config: Config,
     keep: Keep,
@@ -114,6 +116,7 @@ impl Server {
             address: "0.0.0.0:3000".to_owned(),
             shards: placement::default_shards(),
             pin: true,
+            fd_tables: FdTables::default(),
             path: "/socket.io/".to_owned(),
             config: Config::default(),
             keep: Keep::default(),
@@ -152,6 +155,13 @@ impl Server {
     #[must_use]
     pub const fn pin(mut self, pin: bool) -> Self {
         self.pin = pin;
+        self
+    }
+
+    /// How the shards keep their open files: one table's limit for all, or one each. Default shared.
+    #[must_use]
+    pub const fn fd_tables(mut self, tables: FdTables) -> Self {
+        self.fd_tables = tables;
         self
     }
 
@@ -307,12 +317,23 @@ impl Server {
         let (address, listeners) = self.listen_all()?;
         let mut seats = Vec::new();
         let mut posts = Vec::new();
+        let mut passages = Vec::new();
         for listener in listeners {
-            let (seat, post) = Seat::new(listener).map_err(ServerError::Start)?;
+            let (mut seat, post) = Seat::new(listener).map_err(ServerError::Start)?;
+            if self.fd_tables == FdTables::PerShard {
+                let (to, from) = passage().map_err(ServerError::Start)?;
+                seat.passage = Some(from);
+                passages.push(to);
+            }
             seats.push(seat);
             posts.push(post);
         }
         io.shared.posts.set(posts).expect("a server starts once");
+        let parting = (self.fd_tables == FdTables::PerShard).then(|| {
+            let set = io.shared.passages.set(passages);
+            set.expect("a server starts once");
+            Arc::new(Parting::new(shards))
+        });
         let config = Arc::new(ShardConfig {
             engine: self.config,
             path: self.path.into(),
@@ -339,6 +360,7 @@ impl Server {
                 http: self.http.clone(),
                 clock,
                 pin: self.pin,
+                parting: parting.clone(),
             };
             let thread = thread::Builder::new().name(format!("shard-{index}"));
             match thread.spawn(move || plan.run(seat)) {

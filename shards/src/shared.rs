@@ -12,7 +12,7 @@ use stentor_engine::{
     id::{NamespaceId, ShardId},
 };
 
-use crate::{mailbox::Sender, post::Post};
+use crate::{fd_table::PassageTo, mailbox::Sender, post::Post};
 
 /// Buckets of the directory: 512 KiB a server. Two rooms in one bucket cost a mail too many now and
 /// then, never one too few.
@@ -24,6 +24,8 @@ pub(crate) struct Shared {
     /// Names this server among others in the process.
     pub(crate) server: u64,
     pub(crate) posts: OnceLock<Vec<Sender<Post>>>,
+    /// Ways for connections to each shard; only if the shards' descriptor tables are apart.
+    pub(crate) passages: OnceLock<Vec<PassageTo>>,
     /// The names of the namespaces in the order of their ids, told by the first shard that is up.
     pub(crate) namespaces: OnceLock<Vec<Box<str>>>,
     buckets: Box<[AtomicU64]>,
@@ -41,6 +43,7 @@ impl Shared {
         Arc::new(Self {
             server: SERVERS.fetch_add(1, Ordering::Relaxed),
             posts: OnceLock::new(),
+            passages: OnceLock::new(),
             namespaces: OnceLock::new(),
             buckets: (0..BUCKETS).map(|_| AtomicU64::new(0)).collect(),
             seed,

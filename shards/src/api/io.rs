@@ -212,6 +212,10 @@ impl Io {
             question.asked(asked);
             return Source::Here(question);
         }
+        if self.shared.passages.get().is_some() {
+            tracing::error!("with FdTables::PerShard only shards can ask clients");
+            return Source::Nobody(Some(AckError::NotSent));
+        }
         let (answers, receiver) = tokio::sync::mpsc::unbounded_channel();
         let ask = Ask {
             to,

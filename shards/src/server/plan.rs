@@ -15,6 +15,7 @@ use crate::{
     clock::Clock,
     config::{MAILBOX_CAPACITY, ShardConfig},
     engine_server::EngineApp,
+    fd_table::{Parting, Passage},
     entropy::Entropy,
     handler::{App, Locals, States},
     mailbox::{Receiver, mailbox},
@@ -30,6 +31,7 @@ pub(super) struct Seat {
     poll: mio::Poll,
     listener: std::net::TcpListener,
     mailbox: Receiver<Post>,
+    pub(super) passage: Option<Passage>,
 }
 
 impl Seat {
@@ -48,6 +50,7 @@ impl Seat {
                 poll,
                 listener,
                 mailbox,
+                passage: None,
             },
             post,
         ))
@@ -64,6 +67,8 @@ pub(super) struct Plan {
     pub(super) http: Option<MakeHttpService>,
     pub(super) clock: Clock,
     pub(super) pin: bool,
+    /// Set if the descriptor tables are to part.
+    pub(super) parting: Option<Arc<Parting>>,
 }
 
 impl Plan {
@@ -73,11 +78,15 @@ impl Plan {
         }
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
-            .build_local(tokio::runtime::LocalOptions::default())?;
+            .build_local(tokio::runtime::LocalOptions::default());
+        // Also if there is no runtime: the other shards wait.
+        let parted = self.parting.as_ref().map_or(Ok(()), |parting| parting.part());
+        let runtime = runtime?;
+        parted?;
         let shared = Arc::clone(&self.shared);
         let registry = seat.poll.registry().try_clone()?;
         runtime.block_on(async move {
-            let built = self.build(registry);
+            let built = self.build(registry, seat.passage);
             shared.ready.fetch_add(1, Ordering::Release);
             let listener = Some(mio::net::TcpListener::from_std(seat.listener));
             shard::run(
@@ -92,7 +101,7 @@ impl Plan {
         })
     }
 
-    fn build(self, registry: mio::Registry) -> std::rc::Rc<Shard> {
+    fn build(self, registry: mio::Registry, passage: Option<Passage>) -> std::rc::Rc<Shard> {
         let (mode, application, locals) = match self.build {
             Build::SocketIo(build) => {
                 let mut app = App::default();
@@ -152,6 +161,7 @@ impl Plan {
             http: self.http.map(|make| make()),
             clock: self.clock,
             registry,
+            passage,
         })
     }
 }

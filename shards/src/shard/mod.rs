@@ -37,6 +37,7 @@ use crate::{
     clock::Clock,
     config::ShardConfig,
     engine_server::EngineHandlers,
+    fd_table::Passage,
     handler::{Handlers, Handshake, Locals, States},
     mailbox::Full,
     net::http::HttpService,
@@ -96,6 +97,10 @@ pub(crate) struct Shard {
     /// HTTP connections that hyper serves.
     pub(crate) http_open: Cell<usize>,
     pub(crate) stopping: Cell<bool>,
+    /// Where connections come in, if every shard has a descriptor table of its own.
+    passage: RefCell<Option<Passage>>,
+    /// Connections given to other shards through their passages.
+    handed_over: Cell<u64>,
 }
 
 impl fmt::Debug for Shard {
@@ -118,6 +123,7 @@ pub(crate) struct Parts {
     pub(crate) http: Option<HttpService>,
     pub(crate) clock: Clock,
     pub(crate) registry: mio::Registry,
+    pub(crate) passage: Option<Passage>,
 }
 
 impl Shard {
@@ -146,6 +152,8 @@ impl Shard {
             reactor: RefCell::new(None),
             http_open: Cell::new(0),
             stopping: Cell::new(false),
+            passage: RefCell::new(parts.passage),
+            handed_over: Cell::new(0),
         });
         CURRENT.set(Some(Rc::clone(&shard)));
         shard

@@ -443,7 +443,7 @@ impl Shard {
                 stream,
                 read,
                 answered,
-            } => self.adopt(stream, read, answered),
+            } => self.receive_connection(stream, read, answered),
             Post::Poll(request) => self.poll_request(request),
             Post::Ask(ask) => self.ask_for(*ask),
             Post::Act(to, action) => self.hub.borrow_mut().act(now, to, action),

@@ -10,7 +10,7 @@ use mio::net::TcpStream;
 use stentor_engine::{
     eio::handshake::{Refusal, Request, Transport},
     hub::SessionKey,
-    id::Sid,
+    id::{ShardId, Sid},
 };
 
 use super::{
@@ -23,7 +23,7 @@ use crate::{
         head::{self, Head, RequestHead, accept_key},
         http, ws,
     },
-    post::Post,
+    post::{Carried, Post},
 };
 
 /// What becomes of a first request.
@@ -115,14 +115,7 @@ impl Shard {
             Verdict::Elsewhere(sid) => {
                 let stream = self.conns.borrow_mut().take(key);
                 if let Some(stream) = stream {
-                    self.post(
-                        sid.shard(),
-                        Post::Handoff {
-                            stream,
-                            read,
-                            answered,
-                        },
-                    );
+                    self.hand_over(sid.shard(), stream, read, answered);
                 }
             }
             Verdict::Open {
@@ -300,6 +293,52 @@ impl Shard {
                     .to_owned())
             }
             Verdict::Wait | Verdict::Http => Err(Refusal::BadRequest.message().to_owned()),
+        }
+    }
+
+    /// Gives a connection to the shard that its session lives on.
+    fn hand_over(&self, to: ShardId, stream: std::net::TcpStream, read: Vec<u8>, answered: bool) {
+        let stream = match self.shared.passages.get() {
+            None => Carried::Stream(stream),
+            Some(passages) => {
+                let number = self.handed_over.get() + 1;
+                self.handed_over.set(number);
+                let number = u64::from(self.id.0) << 56 | number;
+                // Closing ours does no harm: the one on its way is another descriptor.
+                if let Err(error) = passages[usize::from(to.0)].send(number, &stream) {
+                    tracing::warn!(%error, "a connection could not be handed over");
+                    return;
+                }
+                Carried::Passed(number)
+            }
+        };
+        self.post(
+            to,
+            Post::Handoff {
+                stream,
+                read,
+                answered,
+            },
+        );
+    }
+
+    /// A connection comes from another shard.
+    pub(super) fn receive_connection(
+        self: &Rc<Self>,
+        carried: Carried,
+        read: Vec<u8>,
+        answered: bool,
+    ) {
+        let stream = match carried {
+            Carried::Stream(stream) => Ok(stream),
+            Carried::Passed(number) => match &mut *self.passage.borrow_mut() {
+                Some(passage) => passage.claim(number),
+                None => Err(std::io::ErrorKind::NotFound.into()),
+            },
+        };
+        match stream {
+            Ok(stream) => self.adopt(stream, read, answered),
+            Err(error) => tracing::warn!(%error, "a connection handed over was lost"),
         }
     }
 

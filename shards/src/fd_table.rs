@@ -1,0 +1,178 @@
+//! Answers: how does one process hold more descriptors than one table may.
+//!
+//! The kernel's limit on open files is per descriptor table. With [`FdTables::PerShard`] every shard's
+//! thread takes a copy of the table and goes on alone, so that a server with N shards holds N times
+//! as many connections. It must not know what the connections are for.
+//!
+//! # Ground rules
+//!
+//! - A descriptor's number means the same file in two tables only if it was opened before they
+//!   parted. So everything that one thread uses to reach another is opened before any thread
+//!   separates: mailboxes' eventfds, the runtimes' own descriptors, these passages. The first wait
+//!   at the barrier sees to that.
+//! - Nobody serves before all have separated (the second wait): a copy of another shard's client
+//!   would keep the client's connection open for ever.
+//! - A connection goes to another shard through its [`Passage`], never by its number.
+//! - A thread that is no shard must not be woken by one through a descriptor that it opened later:
+//!   questions asked from such threads are refused in this mode.
+
+use std::{
+    collections::HashMap,
+    io::{self, IoSlice, IoSliceMut},
+    mem::MaybeUninit,
+    net::TcpStream,
+    os::fd::{AsFd, OwnedFd},
+    sync::Barrier,
+};
+
+use rustix::{
+    net::{
+        AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+        SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+    },
+    thread::{UnshareFlags, unshare_unsafe},
+};
+
+/// How the shards' threads keep their open files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FdTables {
+    /// In one table, as threads do: the process's limit on open files is the server's.
+    #[default]
+    Shared,
+    /// Each in its own: the limit is each shard's. Needs Linux. [`crate::Io`] can then not ask
+    /// clients from threads that are no shard; the ports stay bound until the process ends.
+    PerShard,
+}
+
+/// Where the threads of a server wait for each other.
+#[derive(Debug)]
+pub(crate) struct Parting(Barrier);
+
+impl Parting {
+    pub(crate) fn new(shards: usize) -> Self {
+        Self(Barrier::new(shards))
+    }
+
+    /// Takes this thread's descriptors to a table of its own, after all threads have opened what
+    /// they need and before any goes on.
+    #[expect(unsafe_code, reason = "the one call that parts the tables")]
+    pub(crate) fn part(&self) -> io::Result<()> {
+        self.0.wait();
+        // SAFETY: the call is unsafe because a descriptor could be closed or used by its number from
+        // a thread whose table has another file there. By the ground rules above every descriptor
+        // that crosses threads was opened before this, and has its number in all tables. Shown by
+        // tests/fd_tables.rs, which moves connections and mail between separated shards.
+        let parted = unsafe { unshare_unsafe(UnshareFlags::FILES) };
+        self.0.wait();
+        Ok(parted?)
+    }
+}
+
+/// The sending end of the way by which connections come to one shard.
+#[derive(Debug)]
+pub(crate) struct PassageTo(OwnedFd);
+
+/// The receiving end.
+#[derive(Debug)]
+pub(crate) struct Passage {
+    from: OwnedFd,
+    /// Connections that have come before the mail that speaks of them.
+    waiting: HashMap<u64, TcpStream>,
+}
+
+/// A way for connections to one shard, to be opened before the tables part.
+pub(crate) fn passage() -> io::Result<(PassageTo, Passage)> {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let (to, from) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
+    Ok((
+        PassageTo(to),
+        Passage {
+            from,
+            waiting: HashMap::new(),
+        },
+    ))
+}
+
+impl PassageTo {
+    /// Sends a connection under a number that the mail about it repeats.
+    ///
+    /// # Errors
+    /// The system's; `WouldBlock` if too many are on the way.
+    pub(crate) fn send(&self, number: u64, stream: &TcpStream) -> io::Result<()> {
+        let fds = [stream.as_fd()];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        let pushed = control.push(SendAncillaryMessage::ScmRights(&fds));
+        assert!(pushed, "the space is for one descriptor");
+        let number = number.to_le_bytes();
+        sendmsg(
+            &self.0,
+            &[IoSlice::new(&number)],
+            &mut control,
+            SendFlags::NOSIGNAL,
+        )?;
+        Ok(())
+    }
+}
+
+impl Passage {
+    /// The connection of this number, which was sent before its mail was.
+    ///
+    /// # Errors
+    /// The system's; `NotFound` if it has not been sent.
+    pub(crate) fn claim(&mut self, number: u64) -> io::Result<TcpStream> {
+        loop {
+            if let Some(stream) = self.waiting.remove(&number) {
+                return Ok(stream);
+            }
+            let mut bytes = [0; 8];
+            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+            let mut control = RecvAncillaryBuffer::new(&mut space);
+            let mut parts = [IoSliceMut::new(&mut bytes)];
+            let flags = RecvFlags::CMSG_CLOEXEC;
+            match recvmsg(&self.from, &mut parts, &mut control, flags) {
+                Ok(_) => {}
+                Err(rustix::io::Errno::WOULDBLOCK) => return Err(io::ErrorKind::NotFound.into()),
+                Err(error) => return Err(error.into()),
+            }
+            let number = u64::from_le_bytes(bytes);
+            for message in control.drain() {
+                if let RecvAncillaryMessage::ScmRights(mut fds) = message {
+                    if let Some(fd) = fds.next() {
+                        self.waiting.insert(number, fd.into());
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Read as _, Write as _},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    #[test]
+    fn connections_come_through_under_their_numbers() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (to, mut from) = passage().unwrap();
+        let mut clients = Vec::new();
+        for number in 0..3 {
+            clients.push(TcpStream::connect(listener.local_addr().unwrap()).unwrap());
+            to.send(number, &listener.accept().unwrap().0).unwrap();
+        }
+        for number in [2, 0, 1] {
+            from.claim(number).unwrap().write_all(&[number as u8]).unwrap();
+        }
+        for (number, client) in clients.iter_mut().enumerate() {
+            let mut byte = [9];
+            client.read_exact(&mut byte).unwrap();
+            assert_eq!(usize::from(byte[0]), number);
+        }
+        assert_eq!(from.claim(7).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+}

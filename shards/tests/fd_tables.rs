@@ -1,0 +1,84 @@
+//! Shards with descriptor tables of their own: connections and mail still cross between them.
+//!
+//! This is the test that `fd_table.rs` names for its one unsafe call: were a descriptor used by a
+//! number that means another file in another table, requests would be lost or reach a stranger.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    process::{Child, Command, Stdio},
+};
+
+struct Server {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Server {
+    fn start() -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_stentor"))
+            .args(["contract-server", "--port", "0", "--shards", "4"])
+            .args(["--fd-tables", "per-shard"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let stdout = child.stdout.take().unwrap();
+        BufReader::new(stdout).read_line(&mut line).unwrap();
+        let address = line.trim().rsplit('/').next().unwrap().parse().unwrap();
+        Self { child, address }
+    }
+
+    /// One request on a connection of its own, which the kernel gives to any shard.
+    fn request(&self, method: &str, sid: &str, body: &str) -> String {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        write!(
+            stream,
+            "{method} /socket.io/?EIO=4&transport=polling{sid} HTTP/1.1\r\nHost: x\r\n\
+             Connection: close\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .unwrap();
+        let mut response = String::new();
+        stream.read_to_string(&mut response).unwrap();
+        assert!(response.starts_with("HTTP/1.1 200"), "{response}");
+        response.split_once("\r\n\r\n").unwrap().1.to_owned()
+    }
+
+    fn join(&self) -> String {
+        let open = self.request("GET", "", "");
+        let sid = open.split('"').nth(3).unwrap();
+        let sid = format!("&sid={sid}");
+        assert_eq!(self.request("POST", &sid, "40"), "ok");
+        assert!(self.request("GET", &sid, "").starts_with("40{"));
+        sid
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn requests_reach_their_session_whatever_shard_accepts_them() {
+    let server = Server::start();
+    let sessions: Vec<_> = (0..8).map(|_| server.join()).collect();
+    for (nth, sid) in sessions.iter().cycle().take(64).enumerate() {
+        let event = format!(r#"42["echo",{nth}]"#);
+        assert_eq!(server.request("POST", sid, &event), "ok");
+        assert_eq!(server.request("GET", sid, ""), event);
+    }
+}
+
+#[test]
+fn broadcasts_reach_every_shard() {
+    let server = Server::start();
+    let sessions: Vec<_> = (0..16).map(|_| server.join()).collect();
+    server.request("POST", &sessions[0], r#"42["broadcast","all"]"#);
+    for sid in &sessions {
+        assert_eq!(server.request("GET", sid, ""), r#"42["broadcast","all"]"#);
+    }
+}
