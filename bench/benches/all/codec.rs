@@ -45,6 +45,7 @@ fn engine(c: &mut Bench) {
                 for _ in 0..count {
                     payload::push(&mut out, Kind::Text, black_box(text.as_bytes()));
                 }
+                black_box(&out);
             });
         });
     }
@@ -108,6 +109,7 @@ fn encode(c: &mut Bench) {
             b.iter(|| {
                 out.clear();
                 black_box(&packet).write(&mut out);
+                black_box(&out);
             });
         });
     }
@@ -122,6 +124,7 @@ fn frame(c: &mut Bench) {
             b.iter(|| {
                 out.clear();
                 write_head(&mut out, Kind::Text, black_box(len));
+                black_box(&out);
             });
         });
     }

@@ -26,11 +26,14 @@ pub(super) fn compare(extent: Extent, rows: &mut Rows) {
     let sizes = (6..=20).map(|power| 1 << power);
     for bytes in sizes.take_while(|bytes| *bytes <= extent.bytes_max) {
         let (records, text) = (input::records(bytes), input::text(bytes));
-        decode::<Json>(extent, rows, "records as Value", &records);
-        decode::<Vec<Record>>(extent, rows, "records as struct", &records);
+        // One record is more than 64 bytes: the two smallest would be the same input.
+        if bytes > 64 {
+            decode::<Json>(extent, rows, "records as Value", &records);
+            decode::<Vec<Record>>(extent, rows, "records as struct", &records);
+            scan(extent, rows, "records", &records);
+        }
         decode::<Json>(extent, rows, "text as Value", &text);
         decode::<Text>(extent, rows, "text as struct", &text);
-        scan(extent, rows, "records", &records);
         scan(extent, rows, "text", &text);
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! Both sides start from a message that is already in memory as each receives it: ours borrows it,
 //! socketioxide's `Str` is a reference-counted slice of the connection's buffer. Work is compared
-//! up to the same point: the header and the event's name; then the arguments as a value. Ours has
-//! checked all of the JSON at the first point, theirs has not.
+//! up to the same point: the header and the event's name, by when both have passed over all of the
+//! JSON (theirs with `IgnoredAny`); then the arguments as a value.
 
 use std::hint::black_box;
 
