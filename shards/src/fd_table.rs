@@ -137,10 +137,10 @@ impl Passage {
             }
             let number = u64::from_le_bytes(bytes);
             for message in control.drain() {
-                if let RecvAncillaryMessage::ScmRights(mut fds) = message {
-                    if let Some(fd) = fds.next() {
-                        self.waiting.insert(number, fd.into());
-                    }
+                if let RecvAncillaryMessage::ScmRights(mut fds) = message
+                    && let Some(fd) = fds.next()
+                {
+                    self.waiting.insert(number, fd.into());
                 }
             }
         }
@@ -166,7 +166,10 @@ mod tests {
             to.send(number, &listener.accept().unwrap().0).unwrap();
         }
         for number in [2, 0, 1] {
-            from.claim(number).unwrap().write_all(&[number as u8]).unwrap();
+            from.claim(number)
+                .unwrap()
+                .write_all(&[number as u8])
+                .unwrap();
         }
         for (number, client) in clients.iter_mut().enumerate() {
             let mut byte = [9];

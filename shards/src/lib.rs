@@ -35,8 +35,8 @@ pub use api::{
     AckError, Answer, Answers, Args, Binary, Broadcast, EmitError, EncodeError, Gathered, IntoArgs,
     Io, JoinError, Namespace, Raw, Socket, Value,
 };
-pub use fd_table::FdTables;
 pub use engine_server::{EngineApp, EngineSocket, Message};
+pub use fd_table::FdTables;
 pub use handler::{
     Ack, AckHandle, App, AsyncHandler, Auth, ConnectReply, Context, Data, EventName, FromContext,
     Handshake, IntoReply, Keep, Local, NamespaceBuilder, NoAck, Reason, Refused, Reject, State,

@@ -3,6 +3,8 @@
 //! This is the test that `fd_table.rs` names for its one unsafe call: were a descriptor used by a
 //! number that means another file in another table, requests would be lost or reach a stranger.
 
+#![expect(clippy::unwrap_used, reason = "tests")]
+
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpStream},

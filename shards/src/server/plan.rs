@@ -15,8 +15,8 @@ use crate::{
     clock::Clock,
     config::{MAILBOX_CAPACITY, ShardConfig},
     engine_server::EngineApp,
-    fd_table::{Parting, Passage},
     entropy::Entropy,
+    fd_table::{Parting, Passage},
     handler::{App, Locals, States},
     mailbox::{Receiver, mailbox},
     net::http::MakeHttpService,
@@ -80,7 +80,10 @@ impl Plan {
             .enable_all()
             .build_local(tokio::runtime::LocalOptions::default());
         // Also if there is no runtime: the other shards wait.
-        let parted = self.parting.as_ref().map_or(Ok(()), |parting| parting.part());
+        let parted = self
+            .parting
+            .as_ref()
+            .map_or(Ok(()), |parting| parting.part());
         let runtime = runtime?;
         parted?;
         let shared = Arc::clone(&self.shared);

@@ -195,9 +195,9 @@ impl Conns {
     /// The connections whose time is up: heads that did not arrive, peers that did not close.
     pub(super) fn expired(&mut self, now: Tick) -> Vec<ConnKey> {
         let mut expired = self.heads.due(now);
-        expired.retain(|key| {
-            matches!(self.table.get(*key), Some(conn) if matches!(conn.role, Role::Head(_)))
-        });
+        expired.retain(
+            |key| matches!(self.table.get(*key), Some(conn) if matches!(conn.role, Role::Head(_))),
+        );
         expired.extend(self.lingering.due(now));
         expired
     }
