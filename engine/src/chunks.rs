@@ -66,7 +66,10 @@ mod tests {
         }
         assert!(rows.iter().copied().eq(0..3 * CHUNK + 5));
         *rows.get_mut(CHUNK).unwrap() = 7;
-        assert_eq!((rows.get(CHUNK - 1), rows.get(CHUNK)), (Some(&(CHUNK - 1)), Some(&7)));
+        assert_eq!(
+            (rows.get(CHUNK - 1), rows.get(CHUNK)),
+            (Some(&(CHUNK - 1)), Some(&7))
+        );
         assert_eq!(rows.get(3 * CHUNK + 5), None);
     }
 }

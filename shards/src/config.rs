@@ -26,7 +26,7 @@ impl fmt::Debug for ShardConfig {
     }
 }
 
-/// Mail that one shard may have waiting. At 64 bytes each a full one holds 4 MiB; the senders then
+/// Mail that one shard may have waiting. At some 100 bytes each a full one holds 7 MiB; the senders then
 /// stop reading from their clients until there is room.
 pub(crate) const MAILBOX_CAPACITY: usize = 1 << 16;
 

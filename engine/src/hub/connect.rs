@@ -207,6 +207,7 @@ impl Hub {
             self.settle(pending, id, Answer::Left);
         }
         self.events.push_back(Event::Disconnected {
+            session: self.sessions.key_at(socket.session),
             socket: key,
             id,
             namespace: socket.namespace,

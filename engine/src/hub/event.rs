@@ -73,6 +73,8 @@ pub enum Event {
     },
     /// A socket left its namespace. It is gone from every table already.
     Disconnected {
+        /// The session it was on, closed or about to close unless the socket alone left.
+        session: SessionKey,
         /// The key it had.
         socket: SocketKey,
         /// The id it had.

@@ -220,7 +220,7 @@ impl<'de> Deserialize<'de> for Binary {
 }
 
 /// Arguments of this size and more are parsed with simd-json, which needs a copy it may write to.
-/// Measured (docs/benchmarks): one argument, which serde_json reads in place, is slower with
+/// Measured (docs/benchmarks): one argument, which `serde_json` reads in place, is slower with
 /// simd-json at every size from 64 B to 1 MiB. A list, copied on both sides, is faster with it
 /// from about 470 B if it has much structure, and swings both ways if it is long texts. One bound
 /// for both, so it stands where no payload of the default size reaches it.

@@ -23,7 +23,7 @@ pub(crate) struct Handlers {
     pub(crate) connect: Vec<EventHandler>,
     pub(crate) disconnect: Vec<EventHandler>,
     /// By name, in the order they were registered; the result of the first is the acknowledgement.
-    pub(crate) events: HashMap<Box<str>, Vec<EventHandler>, foldhash::fast::RandomState>,
+    pub(crate) events: HashMap<Rc<str>, Vec<EventHandler>, foldhash::fast::RandomState>,
     /// For events that have no handler of their own.
     pub(crate) fallback: Option<EventHandler>,
 }

@@ -14,7 +14,7 @@ use std::{
 use stentor_engine::{
     error::CloseReason,
     hub::{Event, Incoming, Received, SessionKey, SocketKey},
-    id::{NamespaceId, SocketId},
+    id::NamespaceId,
     sio::packet::event_name,
 };
 
@@ -99,12 +99,12 @@ impl Shard {
             return;
         };
         let name = event_name(&incoming.text, &incoming.name);
-        let known = handlers.events.get(&*name).map_or(&[][..], Vec::as_slice);
-        let fallback = handlers.fallback.as_slice();
-        let list = if known.is_empty() { fallback } else { known };
-        if list.is_empty() {
-            return; // as in the official server, an event nobody listens to is no error
-        }
+        let (event, list) = match handlers.events.get_key_value(&*name) {
+            Some((event, list)) => (Rc::clone(event), list.as_slice()),
+            // As in the official server, an event nobody listens to is no error.
+            None if handlers.fallback.is_none() => return,
+            None => (Rc::from(&*name), handlers.fallback.as_slice()),
+        };
         let socket = self.socket(incoming.socket, incoming.namespace);
         let cause = Cause::Event {
             name: &name,
@@ -117,13 +117,9 @@ impl Shard {
         for (nth, handler) in list.iter().enumerate() {
             let ack = incoming.ack.filter(|_| nth == 0);
             let (shard, key) = (Rc::clone(self), incoming.socket);
-            let event = if ack.is_some() {
-                Some(name.to_string())
-            } else {
-                None
-            };
+            let event = Rc::clone(&event);
             drive(handler, &context, move |result| {
-                shard.finish_event(key, ack, event.as_deref(), result);
+                shard.finish_event(key, ack, &event, result);
             });
         }
     }
@@ -132,7 +128,7 @@ impl Shard {
         &self,
         socket: SocketKey,
         ack: Option<u64>,
-        event: Option<&str>,
+        event: &str,
         result: Option<Result<Reply, String>>,
     ) {
         let error = match result {
@@ -178,6 +174,7 @@ impl Shard {
                     self.connected(socket, namespace, auth.as_deref());
                 }
                 Event::Disconnected {
+                    session,
                     socket,
                     id,
                     namespace,
@@ -185,7 +182,16 @@ impl Shard {
                     rooms,
                     connected,
                 } => {
-                    self.disconnected(socket, id, namespace, reason, rooms, connected);
+                    let farewell = Farewell {
+                        id,
+                        rooms,
+                        extensions: self.extensions.borrow_mut().remove(&socket.to_bits()),
+                        // Told before the session's end is, which forgets it.
+                        handshake: self.handshake(session),
+                    };
+                    if connected {
+                        self.disconnected(socket, namespace, reason, farewell);
+                    }
                 }
                 Event::Closed { session, reason } => self.closed(session, reason),
                 Event::Ack { token, news } => self.questions.tell(token, news),
@@ -248,7 +254,7 @@ impl Shard {
         for handler in &handlers.connect {
             let shard = Rc::clone(self);
             drive(handler, &context, move |result| {
-                shard.finish_event(key, None, Some("connect"), result);
+                shard.finish_event(key, None, "connect", result);
             });
         }
     }
@@ -258,26 +264,17 @@ impl Shard {
     fn disconnected(
         self: &Rc<Self>,
         key: SocketKey,
-        id: SocketId,
         namespace: NamespaceId,
         reason: CloseReason,
-        rooms: Vec<Box<str>>,
-        connected: bool,
+        farewell: Farewell,
     ) {
-        let extensions = self.extensions.borrow_mut().remove(&key.to_bits());
         let Some(handlers) = self.handlers(namespace) else {
             return;
         };
-        if !connected || handlers.disconnect.is_empty() {
+        if handlers.disconnect.is_empty() {
             return;
         }
-        let handshake = None;
-        let farewell = Some(Rc::new(Farewell {
-            id,
-            rooms,
-            extensions,
-            handshake,
-        }));
+        let farewell = Some(Rc::new(farewell));
         let socket = Socket {
             farewell,
             ..self.socket(key, namespace)
@@ -289,7 +286,7 @@ impl Shard {
         for handler in &handlers.disconnect {
             let shard = Rc::clone(self);
             drive(handler, &context, move |result| {
-                shard.finish_event(key, None, Some("disconnect"), result);
+                shard.finish_event(key, None, "disconnect", result);
             });
         }
     }

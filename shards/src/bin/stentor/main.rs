@@ -6,6 +6,8 @@ mod contract_server;
 mod demo;
 mod pages;
 
+use std::process::ExitCode;
+
 use clap::Parser as _;
 use tracing_subscriber::EnvFilter;
 
@@ -13,7 +15,7 @@ use tracing_subscriber::EnvFilter;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-fn main() -> stentor::Result {
+fn main() -> ExitCode {
     // Huge pages round a small server's memory up to megabytes, and a million idle clients are not
     // faster for them (docs/PERFORMANCE.md). Must come before anything is allocated in earnest.
     let _ = rustix::thread::disable_transparent_huge_pages(true);
@@ -22,11 +24,18 @@ fn main() -> stentor::Result {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .init();
-    match cli::Cli::parse().command {
+    let ended = match cli::Cli::parse().command {
         cli::Command::Demo(options) => demo::run(&options),
         cli::Command::BenchServer(options) => bench_server::run(&options),
         cli::Command::ContractServer(options) => contract_server::run(&options),
         cli::Command::EngineServer(options) => contract_server::run_engine(&options),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("stentor: {error}");
+            ExitCode::FAILURE
+        }
     }
 }
 
