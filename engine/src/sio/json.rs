@@ -7,8 +7,6 @@
 use alloc::{borrow::Cow, string::String};
 use core::ops::Range;
 
-use memchr::memchr2;
-
 use crate::{error::PeerError, limits::JSON_DEPTH_MAX};
 
 const _: () = assert!(JSON_DEPTH_MAX <= 128, "the open brackets are one u128");
@@ -58,15 +56,14 @@ impl Scanner<'_> {
         let start = self.at;
         loop {
             let rest = self.bytes.get(self.at..).unwrap_or_default();
-            let stop = memchr2(b'"', b'\\', rest).ok_or(PeerError::Payload)?;
-            if rest[..stop].iter().any(|b| *b < 0x20) {
-                return Err(PeerError::Payload);
-            }
+            let stop = plain_run(rest);
             self.at += stop + 1;
-            if rest[stop] == b'"' {
-                return Ok(start..self.at - 1);
+            match rest.get(stop) {
+                Some(b'"') => return Ok(start..self.at - 1),
+                Some(b'\\') => self.escape()?,
+                // A control character, or no end.
+                _ => return Err(PeerError::Payload),
             }
-            self.escape()?;
         }
     }
 
@@ -208,6 +205,17 @@ impl Scanner<'_> {
             Err(PeerError::Payload)
         }
     }
+}
+
+/// How many bytes from the start are neither a quote, a backslash nor a control character. Sixteen
+/// at a time without a branch, which the compiler makes one vector comparison each.
+#[inline]
+fn plain_run(bytes: &[u8]) -> usize {
+    let special = |b: u8| b < 0x20 || b == b'"' || b == b'\\';
+    let none = |block: &&[u8]| !block.iter().fold(false, |any, b| any | special(*b));
+    let run = bytes.chunks_exact(16).take_while(none).count() * 16;
+    let tail = bytes.get(run..).unwrap_or_default();
+    run + tail.iter().take_while(|b| !special(**b)).count()
 }
 
 fn scanner(text: &str) -> Scanner<'_> {
@@ -555,6 +563,25 @@ mod tests {
             "[\"a\"",
         ] {
             assert_eq!(event(bad), Err(PeerError::Payload), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_special_byte_is_found_wherever_it_stands() {
+        for at in 0..50 {
+            let plain = "x".repeat(at);
+            let good = format!("\"{plain}\\n{plain}\"");
+            assert_eq!(check(&good), Ok(()), "{at}");
+            assert_eq!(
+                check(&format!("\"{plain}\t{plain}\"")),
+                Err(PeerError::Payload),
+                "{at}"
+            );
+            assert_eq!(
+                check(&good[..good.len() - 1]),
+                Err(PeerError::Payload),
+                "{at}"
+            );
         }
     }
 
