@@ -4,12 +4,12 @@
 //! attachments. serde has no way to hand them over, so a thread-local carries them for the length
 //! of one encode or decode.
 
-use std::{cell::RefCell, fmt};
+use std::cell::RefCell;
 
 use bytes::Bytes;
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
-    de::{DeserializeOwned, Error as DeError, IgnoredAny, MapAccess, SeqAccess, Visitor},
+    de::{DeserializeOwned, Error as DeError},
     ser::{Error as SerError, SerializeMap},
 };
 
@@ -219,12 +219,11 @@ impl<'de> Deserialize<'de> for Binary {
     }
 }
 
-/// Arguments of this size and more are parsed with simd-json, which needs a copy it may write to.
-/// Measured (docs/benchmarks): one argument, which `serde_json` reads in place, is slower with
-/// simd-json at every size from 64 B to 1 MiB. A list, copied on both sides, is faster with it
-/// from about 470 B if it has much structure, and swings both ways if it is long texts. One bound
-/// for both, so it stands where no payload of the default size reaches it.
-pub(crate) const SIMD_BYTES: usize = 1 << 20;
+/// Lists of arguments of this size and more are parsed with simd-json, which needs a copy that it may
+/// write to. Measured (docs/benchmarks): a list, copied for either parser, is up to 1.27 times as fast
+/// with it from about 470 B if it has much structure, and swings both ways if it is long texts. One
+/// argument alone, which `serde_json` reads in place, is slower with it at every size up to 1 MiB.
+pub(crate) const SIMD_LIST_BYTES: usize = 512;
 
 /// Decodes the first of `args`.
 pub(crate) fn first<T: DeserializeOwned>(
@@ -235,9 +234,6 @@ pub(crate) fn first<T: DeserializeOwned>(
         let mut json = serde_json::Deserializer::from_str(args);
         T::deserialize(&mut json)
     };
-    if attachments.is_empty() && args.len() >= SIMD_BYTES {
-        return list::<First<T>>(args, attachments).map(|First(value)| value);
-    }
     if attachments.is_empty() {
         return decode();
     }
@@ -251,41 +247,12 @@ pub(crate) fn list<T: DeserializeOwned>(
 ) -> Result<T, serde_json::Error> {
     let decode = || {
         let json = format!("[{args}]");
-        if json.len() < SIMD_BYTES {
+        if json.len() < SIMD_LIST_BYTES {
             return serde_json::from_str(&json);
         }
         simd_json::serde::from_slice(&mut json.into_bytes()).map_err(DeError::custom)
     };
     with_attachments(attachments.to_vec(), decode).0
-}
-
-/// The first of a list; the rest is skipped.
-struct First<T>(T);
-
-impl<'de, T: DeserializeOwned> Deserialize<'de> for First<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Seq<T>(std::marker::PhantomData<T>);
-        impl<'de, T: DeserializeOwned> Visitor<'de> for Seq<T> {
-            type Value = First<T>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("at least one argument")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<First<T>, A::Error> {
-                let first = seq.next_element()?;
-                while seq.next_element::<IgnoredAny>()?.is_some() {}
-                first
-                    .map(First)
-                    .ok_or_else(|| DeError::custom("no argument"))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<First<T>, A::Error> {
-                Err(DeError::custom("not a list"))
-            }
-        }
-        deserializer.deserialize_seq(Seq(std::marker::PhantomData))
-    }
 }
 
 #[cfg(test)]
@@ -327,7 +294,7 @@ mod tests {
 
     #[test]
     fn large_and_small_arguments_decode_alike() {
-        let long = "x".repeat(SIMD_BYTES);
+        let long = "x".repeat(SIMD_LIST_BYTES);
         let args = format!("{{\"a\":\"{long}\"}},2");
         let value: serde_json::Value = first(&args, &[]).unwrap();
         assert_eq!(value["a"], long);
