@@ -58,52 +58,92 @@ impl Outgoing<'_> {
     /// Appends the packet as one text frame and, for each attachment, one binary frame.
     pub fn write(&self, out: &mut Vec<u8>) {
         let binary = !self.attachments.is_empty();
-        let (kind, open, name, args, close) = match self.body {
-            Body::Connect(json) => ("40", "", Cow::Borrowed(""), json, ""),
-            Body::Disconnect => ("41", "", Cow::Borrowed(""), "", ""),
-            Body::Event { name, args } => {
-                let kind = if binary { "45" } else { "42" };
-                let close = if args.is_empty() { "\"]" } else { "]" };
-                (kind, "[\"", quoted(name), args, close)
-            }
-            Body::Ack(args) => (
-                if binary { "46" } else { "43" },
-                "[",
-                Cow::Borrowed(""),
-                args,
-                "]",
-            ),
-            Body::ConnectError(json) => ("44", "", Cow::Borrowed(""), json, ""),
-        };
-        let comma = if open == "[\"" && !args.is_empty() {
-            "\","
+        let (mut count, mut id) = (itoa::Buffer::new(), itoa::Buffer::new());
+        let count = if binary {
+            count.format(self.attachments.len())
         } else {
             ""
         };
-        let (mut count, mut id) = (itoa::Buffer::new(), itoa::Buffer::new());
-        let (count, dash) = match self.attachments.len() {
-            0 => ("", ""),
-            n => (count.format(n), "-"),
-        };
-        let (namespace, end) = match self.namespace {
-            "/" => ("", ""),
-            name => (name, ","),
-        };
         let id = self.id.map_or("", |n| id.format(n));
-        let parts = [
-            kind, count, dash, namespace, end, id, open, &name, comma, args, close,
-        ];
-        let len = parts.iter().map(|part| part.len()).sum();
+        let name = match self.body {
+            Body::Event { name, .. } => quoted(name),
+            _ => Cow::Borrowed(""),
+        };
+        let len = self.len(&name, count.len() + id.len());
         out.reserve(crate::frame::HEAD_MAX + len);
         write_head(out, Kind::Text, len);
-        for part in parts {
-            if !part.is_empty() {
-                out.extend_from_slice(part.as_bytes());
-            }
+        let end = out.len() + len;
+        out.push(b'4');
+        out.push(self.kind());
+        if binary {
+            out.extend_from_slice(count.as_bytes());
+            out.push(b'-');
         }
+        if self.namespace != "/" {
+            out.extend_from_slice(self.namespace.as_bytes());
+            out.push(b',');
+        }
+        out.extend_from_slice(id.as_bytes());
+        self.write_body(&name, out);
+        assert_eq!(out.len(), end, "the header says how long the packet is");
         for attachment in self.attachments {
             write_head(out, Kind::Binary, attachment.len());
             out.extend_from_slice(attachment);
+        }
+    }
+
+    const fn kind(&self) -> u8 {
+        let binary = !self.attachments.is_empty();
+        match self.body {
+            Body::Connect(_) => b'0',
+            Body::Disconnect => b'1',
+            Body::Event { .. } if binary => b'5',
+            Body::Event { .. } => b'2',
+            Body::Ack(_) if binary => b'6',
+            Body::Ack(_) => b'3',
+            Body::ConnectError(_) => b'4',
+        }
+    }
+
+    /// Bytes of the text; `digits` are those of the count and the id.
+    fn len(&self, name: &str, digits: usize) -> usize {
+        let dash = usize::from(!self.attachments.is_empty());
+        let namespace = match self.namespace {
+            "/" => 0,
+            name => name.len() + 1,
+        };
+        let body = match self.body {
+            Body::Connect(json) | Body::ConnectError(json) => json.len(),
+            Body::Disconnect => 0,
+            Body::Event { args: "", .. } => name.len() + 4,
+            Body::Event { args, .. } => name.len() + 5 + args.len(),
+            Body::Ack(args) => args.len() + 2,
+        };
+        2 + dash + digits + namespace + body
+    }
+
+    #[inline]
+    fn write_body(&self, name: &str, out: &mut Vec<u8>) {
+        match self.body {
+            Body::Connect(json) | Body::ConnectError(json) => {
+                out.extend_from_slice(json.as_bytes());
+            }
+            Body::Disconnect => {}
+            Body::Event { args, .. } => {
+                out.extend_from_slice(b"[\"");
+                out.extend_from_slice(name.as_bytes());
+                out.push(b'"');
+                if !args.is_empty() {
+                    out.push(b',');
+                    out.extend_from_slice(args.as_bytes());
+                }
+                out.push(b']');
+            }
+            Body::Ack(args) => {
+                out.push(b'[');
+                out.extend_from_slice(args.as_bytes());
+                out.push(b']');
+            }
         }
     }
 }
