@@ -8,6 +8,7 @@
 //! `Content-Length` beside `Transfer-Encoding`, and accepts bare line feeds and a missing `Host`.
 
 mod error;
+mod plain;
 mod upgrade;
 
 #[cfg(test)]
@@ -16,6 +17,7 @@ mod tests;
 use std::mem::MaybeUninit;
 
 pub use self::error::{HeadError, UpgradeError};
+pub use self::plain::Plain;
 pub use self::upgrade::accept_key;
 
 /// Bytes of a head, its blank line included. Node's limit; browsers and proxies stay under 8 KiB.
@@ -105,6 +107,13 @@ impl<'a> RequestHead<'a> {
     /// What is missing; [`UpgradeError::response`] has the answer.
     pub fn check_upgrade(&self) -> Result<&'a str, UpgradeError> {
         upgrade::check(self)
+    }
+
+    /// What the request says of its body, if an answer is all that it wants; `None` if it asks something
+    /// of the connection too.
+    #[must_use]
+    pub fn plain(&self) -> Option<Plain<'a>> {
+        plain::read(self)
     }
 
     fn fields(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {

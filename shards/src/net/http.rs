@@ -1,11 +1,11 @@
-//! Answers: what does HTTP say: long-polling, the application's own pages, and WebSocket requests
-//! that come late on a connection.
+//! Answers: what does HTTP say: long-polling in every form that the shard does not serve itself
+//! (see `shard::requests`), the application's own pages, and WebSocket requests that come late.
 //!
 //! hyper reads and writes; this module turns requests into [`PollKind`]s and [`Reply`]s into
 //! responses. It must not know about handlers or packets.
 
 use std::{
-    convert::Infallible, future::Future, net::SocketAddr, pin::Pin, rc::Rc, sync::Arc,
+    borrow::Cow, convert::Infallible, future::Future, net::SocketAddr, pin::Pin, rc::Rc, sync::Arc,
     time::Duration,
 };
 
@@ -20,7 +20,7 @@ use stentor_engine::{
     id::Sid,
 };
 
-use super::replay::Replay;
+use super::{answer::Answer, replay::Replay};
 use crate::{
     post::{PollKind, Reply},
     shard::Shard,
@@ -130,33 +130,27 @@ impl Drop for Open {
     }
 }
 
-fn full(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Response<ResponseBody> {
-    let mut response = Response::new(Either::Left(Full::new(body.into())));
-    *response.status_mut() = status;
+fn full(answer: Answer) -> Response<ResponseBody> {
+    let body = match answer.body {
+        Cow::Borrowed(body) => Bytes::from_static(body),
+        Cow::Owned(body) => body.into(),
+    };
+    let mut response = Response::new(Either::Left(Full::new(body)));
+    *response.status_mut() = answer.status;
     let headers = response.headers_mut();
-    if !kind.is_empty() {
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    if !answer.kind.is_empty() {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(answer.kind));
     }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
 fn status(status: StatusCode) -> Response<ResponseBody> {
-    full(status, "", Bytes::new())
+    full(Answer::status(status))
 }
 
 fn refused(refusal: Refusal, message: Option<&str>) -> Response<ResponseBody> {
-    let status = match refusal {
-        Refusal::Forbidden => StatusCode::FORBIDDEN,
-        _ => StatusCode::BAD_REQUEST,
-    };
-    let body = match message {
-        Some(message) => {
-            serde_json::json!({ "code": refusal.code(), "message": message }).to_string()
-        }
-        None => refusal.body(),
-    };
-    full(status, "application/json", body)
+    full(Answer::refused(refusal, message))
 }
 
 fn closing(mut response: Response<ResponseBody>) -> Response<ResponseBody> {
@@ -167,14 +161,7 @@ fn closing(mut response: Response<ResponseBody>) -> Response<ResponseBody> {
 }
 
 fn reply(reply: Reply) -> Response<ResponseBody> {
-    match reply {
-        Reply::Payload(body) => full(StatusCode::OK, "text/plain; charset=UTF-8", body),
-        Reply::Ok | Reply::Continue => full(StatusCode::OK, "text/html", "ok"),
-        Reply::Refused(refusal) => refused(refusal, None),
-        Reply::Status(code) => {
-            status(StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR))
-        }
-    }
+    full(reply.into())
 }
 
 /// Answers one request.
@@ -410,7 +397,11 @@ fn late_upgrade(
     let response = match shard.judge_late(head.as_bytes(), address) {
         Ok(()) => fastwebsockets::upgrade::upgrade(&mut *request),
         Err(message) => {
-            return closing(full(StatusCode::BAD_REQUEST, "text/html", message));
+            return closing(full(Answer {
+                status: StatusCode::BAD_REQUEST,
+                kind: "text/html",
+                body: message.into_bytes().into(),
+            }));
         }
     };
     let Ok((response, upgraded)) = response else {

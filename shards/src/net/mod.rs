@@ -2,6 +2,7 @@
 //!
 //! It must not know about handlers or user code: the shard stands between.
 
+pub(crate) mod answer;
 pub mod head;
 pub(crate) mod http;
 pub(crate) mod replay;

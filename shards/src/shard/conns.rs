@@ -19,6 +19,7 @@ use stentor_engine::{
     time::Tick,
 };
 
+use super::polled::{Deadlines, IDLE_WAIT_MS, Polled};
 use crate::net::ws;
 
 pub(super) type ConnKey = Key<Conn>;
@@ -38,6 +39,8 @@ pub(super) enum Role {
         session: SessionKey,
         reader: ws::Reader,
     },
+    /// It brings long-polling requests, one after the other.
+    Polled(Box<Polled>),
     /// The last word was said; what comes is thrown away until the peer closes too.
     Lingering,
 }
@@ -62,6 +65,7 @@ pub(super) struct Conns {
     /// Deadlines in the order they come, because each list waits a fixed time.
     heads: Waiting,
     lingering: Waiting,
+    polled: Deadlines,
 }
 
 pub(super) const fn conn_id(key: ConnKey) -> ConnId {
@@ -88,6 +92,7 @@ impl Conns {
             registry,
             heads: Waiting::default(),
             lingering: Waiting::default(),
+            polled: Deadlines::default(),
         }
     }
 
@@ -192,22 +197,115 @@ impl Conns {
         }
     }
 
-    /// The connections whose time is up: heads that did not arrive, peers that did not close.
+    // ---- long-polling ----
+
+    /// What a connection keeps that brings long-polling requests.
+    pub(super) fn polled(&mut self, key: ConnKey) -> Option<&mut Polled> {
+        match &mut self.table.get_mut(key)?.role {
+            Role::Polled(polled) => Some(polled),
+            _ => None,
+        }
+    }
+
+    /// Sets the time by which something must have happened on a long-polling connection.
+    pub(super) fn set_due(&mut self, key: ConnKey, due: Tick) {
+        if let Some(conn) = self.table.get_mut(key)
+            && let Role::Polled(polled) = &mut conn.role
+        {
+            self.polled.set(key, polled, due);
+        }
+    }
+
+    /// Sends a response, and keeps what the peer does not take now. `last` if the connection ends
+    /// with it.
+    pub(super) fn respond(&mut self, key: ConnKey, bytes: (&[u8], &[u8]), last: bool, now: Tick) {
+        let (head, body) = bytes;
+        let written = if body.is_empty() {
+            self.write(key, &[head])
+        } else {
+            self.write(key, &[head, body])
+        };
+        let n = match written {
+            Written::Bytes(n) => n,
+            Written::Blocked => 0,
+            Written::Failed => {
+                self.drop_conn(key);
+                return;
+            }
+        };
+        if n < head.len() + body.len()
+            && let Some(polled) = self.polled(key)
+        {
+            let (of_head, of_body) = (n.min(head.len()), n.saturating_sub(head.len()));
+            polled.unsent = [&head[of_head..], &body[of_body..]].concat();
+            polled.last = last;
+        } else if last {
+            self.finish(key, &[], now);
+            return;
+        }
+        self.set_due(key, Tick(now.0 + IDLE_WAIT_MS));
+    }
+
+    /// The peer may take more of a response. True if it has taken all, and requests may follow.
+    pub(super) fn send_rest(&mut self, key: ConnKey, now: Tick) -> bool {
+        let Some(mut unsent) = self.polled(key).map(|p| std::mem::take(&mut p.unsent)) else {
+            return false;
+        };
+        if unsent.is_empty() {
+            return false;
+        }
+        match self.write(key, &[&unsent]) {
+            Written::Bytes(n) => drop(unsent.drain(..n)),
+            Written::Blocked => {}
+            Written::Failed => {
+                self.drop_conn(key);
+                return false;
+            }
+        }
+        self.set_due(key, Tick(now.0 + IDLE_WAIT_MS));
+        let Some(polled) = self.polled(key) else {
+            return false;
+        };
+        polled.unsent = unsent;
+        if !polled.unsent.is_empty() {
+            return false;
+        }
+        let last = polled.last;
+        if last {
+            self.finish(key, &[], now);
+        }
+        !last
+    }
+
+    /// The connections whose time is up: heads that did not arrive, peers that did not close,
+    /// requests that did not go on.
     pub(super) fn expired(&mut self, now: Tick) -> Vec<ConnKey> {
         let mut expired = self.heads.due(now);
         expired.retain(
             |key| matches!(self.table.get(*key), Some(conn) if matches!(conn.role, Role::Head(_))),
         );
         expired.extend(self.lingering.due(now));
+        while let Some((second, keys)) = self.polled.take(now) {
+            for key in keys {
+                if let Some(conn) = self.table.get_mut(key)
+                    && let Role::Polled(polled) = &mut conn.role
+                    && self.polled.check(key, polled, second, now)
+                {
+                    expired.push(key);
+                }
+            }
+        }
         expired
     }
 
     /// When [`Conns::expired`] may have something next.
     pub(super) fn deadline(&self) -> Option<Tick> {
-        match (self.heads.first(), self.lingering.first()) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        let firsts = [
+            self.heads.first(),
+            self.lingering.first(),
+            self.polled.first(),
+        ];
+        firsts.into_iter().flatten().min()
     }
 }
 

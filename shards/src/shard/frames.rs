@@ -1,4 +1,5 @@
-//! Answers: what does a WebSocket message, or the end of a connection, mean for its session.
+//! Answers: what do a connection's bytes mean, by its role; what does a WebSocket message, or the end
+//! of a connection, mean for its session.
 
 use std::{ops::ControlFlow, rc::Rc};
 
@@ -16,7 +17,52 @@ use crate::net::ws::{self, Incoming, ReadLimits};
 /// Frames of one message (reliability 1.5): Autobahn's largest case has 65,536.
 const FRAGMENTS_MAX: usize = 65_536;
 
+/// What a connection's bytes are.
+enum Taken {
+    /// A first request's; so much has come before.
+    Head(Vec<u8>),
+    Frames,
+    Polled,
+}
+
 impl Shard {
+    /// A connection takes bytes again.
+    pub(super) fn writable(self: &Rc<Self>, key: ConnKey) {
+        let session = match self.conns.borrow().get(key).map(|conn| &conn.role) {
+            Some(Role::WebSocket { session, .. }) => Some(*session),
+            Some(Role::Polled(polled)) if !polled.unsent.is_empty() => None,
+            _ => return,
+        };
+        let Some(session) = session else {
+            return self.send_rest(key);
+        };
+        self.hub.borrow_mut().sessions().writable(session);
+    }
+
+    /// Bytes have come over a connection.
+    pub(super) fn conn_bytes(self: &Rc<Self>, key: ConnKey, bytes: &mut [u8]) {
+        let taken = match self
+            .conns
+            .borrow_mut()
+            .get_mut(key)
+            .map(|conn| &mut conn.role)
+        {
+            None | Some(Role::Lingering) => return,
+            Some(Role::Head(read)) => Taken::Head(std::mem::take(read)),
+            Some(Role::WebSocket { .. } | Role::Probe { .. }) => Taken::Frames,
+            Some(Role::Polled(_)) => Taken::Polled,
+        };
+        match taken {
+            Taken::Head(read) if read.is_empty() => self.requests(key, bytes, false),
+            Taken::Head(mut read) => {
+                read.extend_from_slice(bytes);
+                self.requests(key, &mut read, false);
+            }
+            Taken::Frames => self.frames(key, bytes),
+            Taken::Polled => self.polled_bytes(key, bytes),
+        }
+    }
+
     /// Bytes of WebSocket frames have come.
     pub(super) fn frames(self: &Rc<Self>, key: ConnKey, bytes: &mut [u8]) {
         if bytes.is_empty() {
@@ -178,11 +224,23 @@ impl Shard {
         }
     }
 
+    /// The peer sends no more. What it has still to read it may be given.
+    pub(super) fn conn_ended(self: &Rc<Self>, key: ConnKey) {
+        if let Some(polled) = self.conns.borrow_mut().polled(key)
+            && !polled.unsent.is_empty()
+        {
+            polled.ended = true;
+            return;
+        }
+        self.conn_closed(key);
+    }
+
     /// The peer closed its connection, or it broke.
-    pub(super) fn conn_closed(&self, key: ConnKey) {
+    pub(super) fn conn_closed(self: &Rc<Self>, key: ConnKey) {
         let role = self.conns.borrow_mut().drop_conn(key);
         match role {
             None | Some(Role::Head(_) | Role::Lingering) => {}
+            Some(Role::Polled(polled)) => self.polled_closed(key, &polled),
             Some(Role::WebSocket { session, .. }) => {
                 let (now, reason) = (self.now.get(), CloseReason::TransportClose);
                 let mut hub = self.hub.borrow_mut();

@@ -7,9 +7,11 @@
 mod conns;
 mod dispatch;
 mod frames;
+mod polled;
 mod polling;
 pub(crate) mod questions;
 mod reactor;
+mod requests;
 mod upgrade;
 
 use std::{
@@ -26,7 +28,6 @@ use stentor_engine::{
     id::ShardId,
     time::Tick,
 };
-use tokio::sync::oneshot;
 
 pub(crate) use self::{
     reactor::{Reactor, WAKER, run},
@@ -40,11 +41,12 @@ use crate::{
     fd_table::Passage,
     handler::{Handlers, Handshake, Locals, States},
     mailbox::Full,
-    net::http::HttpService,
-    post::{Post, Reply},
+    net::{answer::Writer, http::HttpService},
+    post::Post,
     shared::Shared,
 };
-use conns::Conns;
+use conns::{ConnKey, Conns};
+use polling::Parked;
 use questions::Questions;
 use reactor::Port;
 
@@ -84,7 +86,10 @@ pub(crate) struct Shard {
     now: Cell<Tick>,
     conns: RefCell<Conns>,
     /// Parked GETs by session.
-    parked: RefCell<HashMap<u64, oneshot::Sender<Reply>>>,
+    parked: RefCell<HashMap<u64, Parked>>,
+    /// Connections whose parked GET was answered and behind which more has come.
+    resumable: RefCell<Vec<ConnKey>>,
+    writer: RefCell<Writer>,
     extensions: RefCell<HashMap<u64, Rc<Extensions>>>,
     handshakes: RefCell<HashMap<u64, Rc<Handshake>>>,
     /// What mailboxes had no room for, by shard. Not empty: nothing more is read from clients.
@@ -92,6 +97,9 @@ pub(crate) struct Shard {
     congested: Cell<bool>,
     /// A turn is under way: its end will see to what is queued.
     in_turn: Cell<bool>,
+    /// Time is not passed on until everything has been read that came during a standstill: a pong
+    /// may be in it.
+    catching_up: Cell<bool>,
     turn_wanted: Cell<bool>,
     reactor: RefCell<Option<Waker>>,
     /// HTTP connections that hyper serves.
@@ -143,11 +151,14 @@ impl Shard {
             now: Cell::new(parts.clock.now()),
             conns: RefCell::new(Conns::new(parts.registry)),
             parked: RefCell::default(),
+            resumable: RefCell::default(),
+            writer: RefCell::default(),
             extensions: RefCell::default(),
             handshakes: RefCell::default(),
             overflow: RefCell::new((0..shards).map(|_| VecDeque::new()).collect()),
             congested: Cell::new(false),
             in_turn: Cell::new(false),
+            catching_up: Cell::new(false),
             turn_wanted: Cell::new(false),
             reactor: RefCell::new(None),
             http_open: Cell::new(0),

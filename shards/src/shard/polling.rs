@@ -1,11 +1,11 @@
 //! Answers: what do the requests of a long-polling client do.
 //!
-//! Requests come from hyper's tasks on this shard, or as mail from a shard whose connection serves
-//! sessions of several shards. It must not know about HTTP: bodies and kinds come ready.
+//! Requests come from the shard's own connections, from hyper's tasks on this shard, or as mail from a
+//! shard whose connection serves sessions of several shards. It must not know about HTTP: bodies and
+//! kinds come ready.
 
 use std::{rc::Rc, time::Duration};
 
-use bytes::Bytes;
 use stentor_engine::{
     eio::{handshake::Refusal, payload, session::Poll},
     error::{CloseReason, PeerError},
@@ -14,8 +14,17 @@ use stentor_engine::{
 };
 use tokio::sync::oneshot;
 
-use super::Shard;
+use super::{Shard, conns::ConnKey};
 use crate::post::{PollKind, PollRequest, Post, Reply};
+
+/// Where the answer to a parked GET goes.
+#[derive(Debug)]
+pub(super) enum Parked {
+    /// To a connection of this shard.
+    Conn(ConnKey),
+    /// To a task of hyper's, here or on another shard.
+    Task(oneshot::Sender<Reply>),
+}
 
 impl Shard {
     /// Sends a request to the session's shard, this one or another; the answer comes by the channel.
@@ -32,10 +41,7 @@ impl Shard {
     }
 
     pub(super) fn poll_request(self: &Rc<Self>, PollRequest { sid, what, reply }: PollRequest) {
-        // A session whose time is up is gone, even if the reactor's timer has not come to it.
-        self.pass_time();
-        let found = self.hub.borrow().find(&sid);
-        let Some(session) = found else {
+        let Some(session) = self.find_now(&sid) else {
             let _ = reply.send(Reply::Refused(Refusal::SessionUnknown));
             return;
         };
@@ -45,21 +51,22 @@ impl Shard {
                 if let Some(answer) = self.get(session) {
                     answer
                 } else {
-                    self.parked.borrow_mut().insert(session.to_bits(), reply);
+                    let mut parked = self.parked.borrow_mut();
+                    parked.insert(session.to_bits(), Parked::Task(reply));
                     return;
                 }
             }
             PollKind::GetAborted => {
                 // Only if it is the one that is parked: it may have been answered meanwhile.
-                let mut parked = self.parked.borrow_mut();
-                let lost = parked
+                let is_closed =
+                    |parked: &Parked| matches!(parked, Parked::Task(reply) if reply.is_closed());
+                let lost = self
+                    .parked
+                    .borrow()
                     .get(&session.to_bits())
-                    .is_some_and(oneshot::Sender::is_closed);
+                    .is_some_and(is_closed);
                 if lost {
-                    parked.remove(&session.to_bits());
-                    drop(parked);
-                    self.hub.borrow_mut().sessions().poll_lost(session);
-                    self.fail(session, PeerError::Aborted);
+                    self.get_aborted(session);
                 }
                 Reply::Ok
             }
@@ -73,8 +80,24 @@ impl Shard {
         let _ = reply.send(answer);
     }
 
+    /// The session of this id at this moment: one whose time is up is gone, even if the reactor's
+    /// timer has not come to it.
+    pub(super) fn find_now(&self, sid: &Sid) -> Option<SessionKey> {
+        if !self.catching_up.get() {
+            self.pass_time();
+        }
+        self.hub.borrow().find(sid)
+    }
+
+    /// The client of a parked GET went away.
+    pub(super) fn get_aborted(self: &Rc<Self>, session: SessionKey) {
+        self.parked.borrow_mut().remove(&session.to_bits());
+        self.hub.borrow_mut().sessions().poll_lost(session);
+        self.fail(session, PeerError::Aborted);
+    }
+
     /// `None`: it is parked.
-    fn get(self: &Rc<Self>, session: SessionKey) -> Option<Reply> {
+    pub(super) fn get(self: &Rc<Self>, session: SessionKey) -> Option<Reply> {
         let mut hub = self.hub.borrow_mut();
         match hub.sessions().recv_get(session) {
             None => Some(Reply::Refused(Refusal::SessionUnknown)),
@@ -89,13 +112,13 @@ impl Shard {
         }
     }
 
-    fn fail(self: &Rc<Self>, session: SessionKey, error: PeerError) {
+    pub(super) fn fail(self: &Rc<Self>, session: SessionKey, error: PeerError) {
         tracing::debug!(shard = self.id.0, ?session, %error, "closing a session");
         self.with_hub(|hub, now| hub.fail(now, session, error));
         self.drain_events();
     }
 
-    fn post_begin(self: &Rc<Self>, session: SessionKey) -> Reply {
+    pub(super) fn post_begin(self: &Rc<Self>, session: SessionKey) -> Reply {
         let begun = self.hub.borrow_mut().sessions().recv_post(session);
         match begun {
             None => Reply::Refused(Refusal::SessionUnknown),
@@ -108,7 +131,7 @@ impl Shard {
         }
     }
 
-    fn post_body(self: &Rc<Self>, session: SessionKey, body: &Bytes) -> Reply {
+    pub(super) fn post_body(self: &Rc<Self>, session: SessionKey, body: &[u8]) -> Reply {
         let Ok(text) = simdutf8::basic::from_utf8(body) else {
             self.fail(session, PeerError::EnginePacket);
             return Reply::Status(400);

@@ -23,6 +23,7 @@ use tokio::{io::unix::AsyncFd, time::Sleep};
 use super::{
     Shard,
     conns::{ConnKey, Role, conn_key},
+    polling::Parked,
 };
 use crate::{
     mailbox::Receiver,
@@ -73,9 +74,6 @@ struct Turns {
     unread: Vec<ConnKey>,
     accept_more: bool,
     accept_after: Tick,
-    /// Time is not passed on until everything has been read that came during a standstill: a pong
-    /// may be in it.
-    catching_up: bool,
     sleep: Pin<Box<Sleep>>,
     /// What the sleep is set to.
     armed: Tick,
@@ -102,7 +100,6 @@ pub(crate) async fn run(shard: Rc<Shard>, reactor: Reactor) -> io::Result<()> {
         unread: Vec::new(),
         accept_more: false,
         accept_after: Tick(0),
-        catching_up: false,
         sleep: Box::pin(tokio::time::sleep(Duration::MAX)),
         armed: Tick::NEVER,
     };
@@ -226,7 +223,9 @@ impl Turns {
         shard.turn_wanted.set(false);
         let now = shard.clock.now();
         // Being idle is no standstill: then the turn comes in time for what it was to wait for.
-        self.catching_up |= now.since(self.armed.min(now)) > STANDSTILL_MS;
+        if now.since(self.armed.min(now)) > STANDSTILL_MS {
+            shard.catching_up.set(true);
+        }
         shard.now.set(now);
         shard.post_overflow();
         self.take_mail();
@@ -234,7 +233,7 @@ impl Turns {
         if self.accept_more && self.accept_after <= shard.now.get() {
             self.accept();
         }
-        if !self.catching_up {
+        if !shard.catching_up.get() {
             self.pass_time();
         }
         shard.end_turn();
@@ -289,7 +288,7 @@ impl Turns {
         self.events = events;
         if count == EVENTS_PER_TURN {
             self.shard.turn_wanted.set(true); // there may be more than fitted
-        } else if std::mem::take(&mut self.catching_up) {
+        } else if self.shard.catching_up.take() {
             self.shard.turn_wanted.set(true);
         }
         Ok(())
@@ -328,7 +327,7 @@ impl Turns {
             let read = self.shard.conns.borrow().read(key, &mut self.buffer);
             match read {
                 None => return,
-                Some(Ok(0)) => return self.shard.conn_closed(key),
+                Some(Ok(0)) => return self.shard.conn_ended(key),
                 Some(Ok(n)) => {
                     self.shard.conn_bytes(key, &mut self.buffer[..n]);
                     if n < self.buffer.len() && !to_the_end {
@@ -347,7 +346,7 @@ impl Turns {
         let now = self.shard.now.get();
         let expired = self.shard.conns.borrow_mut().expired(now);
         for key in expired {
-            self.shard.conns.borrow_mut().drop_conn(key);
+            self.shard.conn_expired(key);
         }
         if self.armed <= now {
             self.armed = Tick::NEVER;
@@ -365,9 +364,14 @@ impl Io<Client> for Port<'_> {
     }
 
     fn answer(&mut self, session: Key<Entry<Client>>, body: Vec<u8>) {
-        if let Some(reply) = self.0.parked.borrow_mut().remove(&session.to_bits()) {
-            // A client that went away meanwhile is noticed by its request's own guard.
-            let _ = reply.send(Reply::Payload(body));
+        let parked = self.0.parked.borrow_mut().remove(&session.to_bits());
+        match parked {
+            Some(Parked::Conn(key)) => self.0.answer_parked(key, body),
+            Some(Parked::Task(reply)) => {
+                // A client that went away meanwhile is noticed by its request's own guard.
+                let _ = reply.send(Reply::Payload(body));
+            }
+            None => {}
         }
     }
 }
@@ -392,6 +396,7 @@ impl Shard {
                 self.hub.borrow_mut().flush(self.now.get(), &mut Port(self));
             }
             self.obey_signals();
+            self.resume_all();
             let quiet = {
                 let hub = self.hub.borrow();
                 !hub.is_dirty() && !hub.has_events() && !hub.has_mail()
@@ -464,35 +469,6 @@ impl Shard {
             .add(stream, Role::Head(Vec::new()), self.now.get());
         if let Err(error) = added {
             tracing::warn!(%error, "a new connection was lost");
-        }
-    }
-
-    fn writable(&self, key: ConnKey) {
-        let session = match self.conns.borrow().get(key).map(|conn| &conn.role) {
-            Some(Role::WebSocket { session, .. }) => *session,
-            _ => return,
-        };
-        self.hub.borrow_mut().sessions().writable(session);
-    }
-
-    /// Bytes have come over a connection.
-    fn conn_bytes(self: &Rc<Self>, key: ConnKey, bytes: &mut [u8]) {
-        let head = match self
-            .conns
-            .borrow_mut()
-            .get_mut(key)
-            .map(|conn| &mut conn.role)
-        {
-            None | Some(Role::Lingering) => return,
-            Some(Role::Head(read)) => Some(std::mem::take(read)),
-            Some(Role::WebSocket { .. } | Role::Probe { .. }) => None,
-        };
-        match head {
-            Some(mut read) => {
-                read.extend_from_slice(bytes);
-                self.first_bytes(key, read, false);
-            }
-            None => self.frames(key, bytes),
         }
     }
 }

@@ -1,8 +1,9 @@
-//! Answers: what does a new connection's first request want: a WebSocket here, one on another
-//! shard, or HTTP.
+//! Answers: what does a request want that the shard has read: a WebSocket here, one on another shard,
+//! long-polling, or other HTTP.
 //!
 //! WebSocket handshakes are answered here, without hyper: the response and the OPEN packet leave in
-//! one write, and the connection never belongs to a task. Everything else goes to hyper.
+//! one write, and the connection never belongs to a task. Plain long-polling is served by
+//! [`super::requests`]. Everything else goes to hyper.
 
 use std::{net::SocketAddr, rc::Rc, time::SystemTime};
 
@@ -16,6 +17,7 @@ use stentor_engine::{
 use super::{
     Shard,
     conns::{ConnKey, Role, conn_id},
+    requests::Wanted,
 };
 use crate::{
     handler::{Handshake, Keep},
@@ -44,8 +46,18 @@ enum Verdict {
     },
     /// The session lives on another shard.
     Elsewhere(Sid),
-    /// Not a WebSocket of ours.
+    /// Long-polling that is served here.
+    Poll(Wanted),
+    /// Something else.
     Http,
+}
+
+/// Whose request is judged.
+#[derive(Debug, Clone, Copy)]
+enum Peer {
+    Conn(ConnKey),
+    /// One whose connection hyper has.
+    Address(SocketAddr),
 }
 
 /// The answer to a WebSocket request that is refused before it is one (features 2.2).
@@ -81,41 +93,60 @@ fn switching(key: &str, head: &RequestHead<'_>) -> Option<String> {
 }
 
 impl Shard {
-    /// Bytes of a first request have come. `answered` if hyper has sent the response to it already.
-    pub(super) fn first_bytes(self: &Rc<Self>, key: ConnKey, mut read: Vec<u8>, answered: bool) {
-        let (verdict, used) = match head::parse(&read) {
+    /// Bytes of requests have come. `answered` if hyper has sent the response to the first.
+    pub(super) fn requests(
+        self: &Rc<Self>,
+        key: ConnKey,
+        mut bytes: &mut [u8],
+        mut answered: bool,
+    ) {
+        while !bytes.is_empty() && self.takes_request(key, bytes) {
+            let Some(used) = self.request(key, bytes, answered) else {
+                return;
+            };
+            bytes = &mut bytes[used..];
+            answered = false;
+        }
+    }
+
+    /// Whether a request can be served on a connection now. If only later, the bytes are kept.
+    fn takes_request(&self, key: ConnKey, bytes: &[u8]) -> bool {
+        match self.conns.borrow_mut().get_mut(key).map(|c| &mut c.role) {
+            Some(Role::Polled(polled)) if polled.is_busy() => {
+                polled.read.extend_from_slice(bytes);
+                false
+            }
+            Some(Role::Head(_) | Role::Polled(_)) => true,
+            _ => false,
+        }
+    }
+
+    /// The request that `bytes` begin with. Where the next one begins, if that is to be looked at
+    /// now.
+    fn request(self: &Rc<Self>, key: ConnKey, bytes: &mut [u8], answered: bool) -> Option<usize> {
+        let (verdict, used) = match head::parse(bytes) {
             Head::Incomplete => (Verdict::Wait, 0),
             Head::Bad(error) => (Verdict::Answer(error.response().to_vec()), 0),
-            Head::Request(request) => {
-                let address = self
-                    .conns
-                    .borrow()
-                    .get(key)
-                    .and_then(|c| c.stream.peer_addr().ok());
-                (
-                    self.judge(&request, &read[..request.len], address),
-                    request.len,
-                )
-            }
+            Head::Request(request) => (
+                self.judge(&request, &bytes[..request.len], Peer::Conn(key)),
+                request.len,
+            ),
         };
         let now = self.now.get();
         match verdict {
-            Verdict::Wait => {
-                if let Some(conn) = self.conns.borrow_mut().get_mut(key) {
-                    conn.role = Role::Head(read);
-                }
-            }
+            Verdict::Poll(wanted) => return self.serve(key, wanted, bytes, used),
+            Verdict::Wait => self.await_head(key, bytes),
             Verdict::Answer(response) => self.conns.borrow_mut().finish(key, &response, now),
             Verdict::Http => {
                 let stream = self.conns.borrow_mut().take(key);
                 if let Some(stream) = stream {
-                    http::spawn(self, stream, read);
+                    http::spawn(self, stream, bytes.to_vec());
                 }
             }
             Verdict::Elsewhere(sid) => {
                 let stream = self.conns.borrow_mut().take(key);
                 if let Some(stream) = stream {
-                    self.hand_over(sid.shard(), stream, read, answered);
+                    self.hand_over(sid.shard(), stream, bytes.to_vec(), answered);
                 }
             }
             Verdict::Open {
@@ -128,14 +159,15 @@ impl Shard {
                 self.begin_session(session, handshake);
                 let reader = ws::Reader::default();
                 self.become_websocket(key, Role::WebSocket { session, reader });
-                self.frames(key, &mut read[used..]);
+                self.frames(key, &mut bytes[used..]);
             }
             Verdict::Probe { response, session } => {
                 if self.begin_probe(key, session, (!answered).then_some(&*response)) {
-                    self.frames(key, &mut read[used..]);
+                    self.frames(key, &mut bytes[used..]);
                 }
             }
         }
+        None
     }
 
     /// A WebSocket for a session that polls. False, and the connection is finished, if the session
@@ -167,15 +199,13 @@ impl Shard {
         }
     }
 
-    fn judge(
-        &self,
-        request: &RequestHead<'_>,
-        head: &[u8],
-        address: Option<SocketAddr>,
-    ) -> Verdict {
+    fn judge(&self, request: &RequestHead<'_>, head: &[u8], peer: Peer) -> Verdict {
         let (path, query) = request.path_and_query();
-        if !path.starts_with(&*self.config.path) || !request.wants_websocket() {
-            return self.judge_http(path, query);
+        if !path.starts_with(&*self.config.path) {
+            return Verdict::Http;
+        }
+        if !request.wants_websocket() {
+            return self.judge_http(request, query, peer);
         }
         let refused = |refusal_code: Refusal| Verdict::Answer(refusal(refusal_code.message()));
         let query = Request::parse(query);
@@ -215,6 +245,10 @@ impl Shard {
         if let Some(session) = session {
             return Verdict::Probe { response, session };
         }
+        let address = match peer {
+            Peer::Conn(key) => self.peer(key),
+            Peer::Address(address) => Some(address),
+        };
         let handshake = address.and_then(|address| handshake(self.config.keep, head, address));
         match self.allows(handshake.as_ref(), head, address) {
             Ok(()) => Verdict::Open {
@@ -225,16 +259,32 @@ impl Shard {
         }
     }
 
-    /// A polling request whose session lives elsewhere takes its connection there: the requests
-    /// that follow on it will mostly be of the same client.
-    fn judge_http(&self, path: &str, query: &str) -> Verdict {
-        if path.starts_with(&*self.config.path)
-            && let Ok(Some(sid)) = Request::parse(query).sid()
-            && self.is_elsewhere(&sid)
-        {
-            return Verdict::Elsewhere(sid);
+    /// A first request whose session lives elsewhere takes its connection there: the requests that
+    /// follow on it will mostly be of the same client. One that comes later shows that they are not.
+    fn judge_http(&self, request: &RequestHead<'_>, query: &str, peer: Peer) -> Verdict {
+        let query = Request::parse(query);
+        let Ok(sid) = query.sid() else {
+            return Verdict::Http;
+        };
+        if let Some(sid) = sid.filter(|sid| self.is_elsewhere(sid)) {
+            let first = match peer {
+                Peer::Conn(key) => self.conns.borrow_mut().polled(key).is_none(),
+                Peer::Address(_) => false,
+            };
+            return if first {
+                Verdict::Elsewhere(sid)
+            } else {
+                Verdict::Http
+            };
         }
-        Verdict::Http
+        let wanted = self.wanted(request, &query, sid);
+        wanted.map_or(Verdict::Http, Verdict::Poll)
+    }
+
+    /// The other end of a connection.
+    pub(super) fn peer(&self, key: ConnKey) -> Option<SocketAddr> {
+        let conns = self.conns.borrow();
+        conns.get(key)?.stream.peer_addr().ok()
     }
 
     /// Whether the sid names another shard that exists.
@@ -282,7 +332,7 @@ impl Shard {
         let Head::Request(request) = head::parse(head) else {
             return Err(Refusal::BadRequest.message().to_owned());
         };
-        match self.judge(&request, head, Some(address)) {
+        match self.judge(&request, head, Peer::Address(address)) {
             Verdict::Open { .. } | Verdict::Probe { .. } | Verdict::Elsewhere(_) => Ok(()),
             Verdict::Answer(response) => {
                 let response = String::from_utf8_lossy(&response).into_owned();
@@ -292,7 +342,9 @@ impl Shard {
                     .1
                     .to_owned())
             }
-            Verdict::Wait | Verdict::Http => Err(Refusal::BadRequest.message().to_owned()),
+            Verdict::Wait | Verdict::Http | Verdict::Poll(_) => {
+                Err(Refusal::BadRequest.message().to_owned())
+            }
         }
     }
 
@@ -346,7 +398,7 @@ impl Shard {
     pub(crate) fn adopt(
         self: &Rc<Self>,
         stream: std::net::TcpStream,
-        read: Vec<u8>,
+        mut read: Vec<u8>,
         answered: bool,
     ) {
         self.enter();
@@ -356,7 +408,7 @@ impl Shard {
             .borrow_mut()
             .add(stream, Role::Head(Vec::new()), self.now.get());
         match added {
-            Ok(key) => self.first_bytes(key, read, answered),
+            Ok(key) => self.requests(key, &mut read, answered),
             Err(error) => tracing::warn!(%error, "a connection handed over was lost"),
         }
     }

@@ -19,6 +19,7 @@ mod order;
 mod packets;
 mod polling;
 mod polling_bad;
+mod polling_connections;
 mod reasons;
 mod sids;
 mod slow_reader;

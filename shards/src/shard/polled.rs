@@ -1,0 +1,164 @@
+//! Answers: what does a connection keep that brings long-polling requests, and until when.
+//!
+//! One that waits, for its GET's answer or for the next request, keeps nothing but this row.
+
+use std::collections::BTreeMap;
+
+use stentor_engine::{hub::SessionKey, time::Tick};
+
+use super::conns::ConnKey;
+
+/// Time to the next request on an idle connection.
+pub(super) const IDLE_WAIT_MS: u64 = 60_000;
+/// Time to a complete head, and to the next piece of a body (reliability 1.5).
+pub(super) const PIECE_WAIT_MS: u64 = 10_000;
+/// Time to a whole body.
+pub(super) const BODY_WAIT_MS: u64 = 60_000;
+
+/// What a connection keeps.
+#[derive(Debug)]
+pub(super) struct Polled {
+    /// The session whose GET waits here for its answer.
+    pub(super) parked: Option<SessionKey>,
+    /// The POST whose body is coming.
+    pub(super) body: Option<Body>,
+    /// What has come and is not dealt with: part of a head or body, or what is behind a request
+    /// that is not answered yet.
+    pub(super) read: Vec<u8>,
+    /// What the peer has not taken of an answer.
+    pub(super) unsent: Vec<u8>,
+    /// `read` is a part of a head.
+    pub(super) in_head: bool,
+    /// The connection ends when `unsent` is gone.
+    pub(super) last: bool,
+    /// The peer sends no more: the connection ends when it has all that it asked for.
+    pub(super) ended: bool,
+    /// When something must have happened.
+    due: Tick,
+    /// Where it stands in [`Deadlines`].
+    listed: Tick,
+}
+
+/// A body on its way.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Body {
+    pub(super) session: SessionKey,
+    pub(super) len: usize,
+    /// When all of it must be here.
+    pub(super) until: Tick,
+}
+
+impl Default for Polled {
+    fn default() -> Self {
+        Self {
+            parked: None,
+            body: None,
+            read: Vec::new(),
+            unsent: Vec::new(),
+            in_head: false,
+            last: false,
+            ended: false,
+            due: Tick::NEVER,
+            listed: Tick::NEVER,
+        }
+    }
+}
+
+impl Polled {
+    /// Whether what comes now must wait for an answer to what came before.
+    pub(super) fn is_busy(&self) -> bool {
+        self.parked.is_some() || !self.unsent.is_empty()
+    }
+}
+
+/// Deadlines of connections that change often. A connection stands in the list where it was put
+/// first, and is put elsewhere when that time comes: moving a deadline later costs nothing, and one
+/// entry serves a connection through many requests. Those of a second share an entry.
+#[derive(Debug, Default)]
+pub(super) struct Deadlines(BTreeMap<Tick, Vec<ConnKey>>);
+
+impl Deadlines {
+    /// Sets the time by which something must have happened on a connection.
+    pub(super) fn set(&mut self, key: ConnKey, polled: &mut Polled, due: Tick) {
+        polled.due = due;
+        if due < polled.listed {
+            self.list(key, polled);
+        }
+    }
+
+    fn list(&mut self, key: ConnKey, polled: &mut Polled) {
+        let second = polled.due.0.saturating_add(999) / 1_000 * 1_000;
+        polled.listed = Tick(second);
+        self.0.entry(polled.listed).or_default().push(key);
+    }
+
+    pub(super) fn first(&self) -> Option<Tick> {
+        self.0.first_key_value().map(|(due, _)| *due)
+    }
+
+    /// Takes what was listed up to now; each is to be given to [`Self::check`].
+    pub(super) fn take(&mut self, now: Tick) -> Option<(Tick, Vec<ConnKey>)> {
+        let first = self.0.first_entry().filter(|first| *first.key() <= now)?;
+        Some(first.remove_entry())
+    }
+
+    /// Whether a connection that was listed for `second` is late. If not, it is listed again when
+    /// there is need.
+    pub(super) fn check(
+        &mut self,
+        key: ConnKey,
+        polled: &mut Polled,
+        second: Tick,
+        now: Tick,
+    ) -> bool {
+        if polled.listed != second {
+            return false; // it was put earlier since
+        }
+        polled.listed = Tick::NEVER;
+        let late = polled.due <= now;
+        if !late && polled.due != Tick::NEVER {
+            self.list(key, polled);
+        }
+        late
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Those that are late at `now`.
+    fn late(deadlines: &mut Deadlines, polled: &mut [Polled], now: Tick) -> Vec<usize> {
+        let mut late = Vec::new();
+        while let Some((second, keys)) = deadlines.take(now) {
+            for key in keys {
+                let n = key.index() as usize;
+                if deadlines.check(key, &mut polled[n], second, now) {
+                    late.push(n);
+                }
+            }
+        }
+        late
+    }
+
+    #[test]
+    fn one_entry_follows_a_deadline() {
+        let mut deadlines = Deadlines::default();
+        let mut polled = [Polled::default(), Polled::default()];
+        let key = |n: u64| ConnKey::from_bits(n);
+        deadlines.set(key(0), &mut polled[0], Tick(60_000));
+        deadlines.set(key(1), &mut polled[1], Tick(60_000));
+        deadlines.set(key(1), &mut polled[1], Tick(10_000)); // a request begins
+        for n in 0..100 {
+            deadlines.set(key(1), &mut polled[1], Tick(61_001 + n)); // and another, and another
+        }
+        assert_eq!(deadlines.first(), Some(Tick(10_000)));
+        assert!(late(&mut deadlines, &mut polled, Tick(10_000)).is_empty());
+        assert_eq!(deadlines.first(), Some(Tick(60_000)));
+        assert_eq!(late(&mut deadlines, &mut polled, Tick(60_000)), [0]);
+        assert_eq!(deadlines.first(), Some(Tick(62_000)));
+        deadlines.set(key(1), &mut polled[1], Tick::NEVER); // its GET is parked
+        assert!(late(&mut deadlines, &mut polled, Tick(99_000)).is_empty());
+        assert_eq!(deadlines.first(), None);
+    }
+}

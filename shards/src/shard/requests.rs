@@ -1,0 +1,323 @@
+//! Answers: how does the shard serve long-polling requests itself.
+//!
+//! The plain ones: a handshake, and a GET or POST of a session of this shard, on a connection that
+//! goes on afterwards. They are read from the shard's own epoll and answered with one write, by no
+//! task; everything else about HTTP is hyper's, which a connection goes to at any request.
+
+use std::rc::Rc;
+
+use http::StatusCode;
+use stentor_engine::{
+    eio::handshake::{Refusal, Request, Transport},
+    error::PeerError,
+    hub::SessionKey,
+    id::Sid,
+    time::Tick,
+};
+
+use super::{
+    Shard,
+    conns::{ConnKey, Role},
+    polled::{BODY_WAIT_MS, Body, PIECE_WAIT_MS, Polled},
+    polling::Parked,
+    upgrade::handshake,
+};
+use crate::{
+    net::{
+        answer::Answer,
+        head::{self, RequestHead},
+    },
+    post::Reply,
+};
+
+/// What a request wants that is served here.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Wanted {
+    /// A new session.
+    Open,
+    Get(Sid),
+    /// A POST with a body of this length.
+    Post(Sid, usize),
+}
+
+impl Shard {
+    /// What a request wants, if it is one that is served here.
+    pub(super) fn wanted(
+        &self,
+        request: &RequestHead<'_>,
+        query: &Request<'_>,
+        sid: Option<Sid>,
+    ) -> Option<Wanted> {
+        let plain = request.plain()?;
+        if self.stopping.get()
+            || query.check(&self.config.engine, plain.origin) != Ok(Transport::Polling)
+            || !query.is_version_4()
+        {
+            return None;
+        }
+        let octets = b"application/octet-stream";
+        match (sid, request.method, plain.length) {
+            (None, "GET", None | Some(0)) => Some(Wanted::Open),
+            (Some(sid), "GET", None | Some(0)) => Some(Wanted::Get(sid)),
+            (Some(sid), "POST", Some(len))
+                if len <= self.config.engine.limits.payload_bytes
+                    && !plain.kind.is_some_and(|kind| kind.starts_with(octets)) =>
+            {
+                Some(Wanted::Post(sid, len))
+            }
+            _ => None,
+        }
+    }
+
+    /// Serves the request that `bytes` begin with, whose head has `head` bytes. Where the next one
+    /// begins, if that is to be looked at now.
+    pub(super) fn serve(
+        self: &Rc<Self>,
+        key: ConnKey,
+        wanted: Wanted,
+        bytes: &[u8],
+        head: usize,
+    ) -> Option<usize> {
+        self.become_polled(key);
+        match wanted {
+            Wanted::Open => {
+                let answer = self.open_polled(key, &bytes[..head]);
+                self.respond(key, &answer, false);
+                Some(head)
+            }
+            Wanted::Get(sid) => {
+                let unknown = Some(Reply::Refused(Refusal::SessionUnknown));
+                let session = self.find_now(&sid);
+                let reply = session.map_or(unknown, |session| self.get(session));
+                if let Some(reply) = reply {
+                    self.respond(key, &reply.into(), false);
+                    return Some(head);
+                }
+                self.park(key, session?, &bytes[head..]);
+                None
+            }
+            Wanted::Post(sid, len) => {
+                let refused = Reply::Refused(Refusal::SessionUnknown);
+                let Some(session) = self.find_now(&sid) else {
+                    self.respond(key, &refused.into(), true);
+                    return None;
+                };
+                match self.post_begin(session) {
+                    Reply::Continue => {}
+                    other => {
+                        self.respond(key, &other.into(), true);
+                        return None;
+                    }
+                }
+                let end = head + len;
+                if let Some(body) = bytes.get(head..end) {
+                    let reply = self.post_body(session, body);
+                    self.respond(key, &reply.into(), false);
+                    return Some(end);
+                }
+                self.await_body(key, session, len, &bytes[head..]);
+                None
+            }
+        }
+    }
+
+    fn become_polled(&self, key: ConnKey) {
+        if let Some(conn) = self.conns.borrow_mut().get_mut(key) {
+            match &mut conn.role {
+                Role::Polled(polled) => polled.in_head = false,
+                role => *role = Role::Polled(Box::default()),
+            }
+        }
+    }
+
+    /// A new session over polling. The handshake is itself a poll: what user code emits at once
+    /// goes with it.
+    fn open_polled(self: &Rc<Self>, key: ConnKey, head: &[u8]) -> Answer {
+        let config = &self.config;
+        let asks = config.allow_request.is_some() || config.keep != crate::Keep::Nothing;
+        let address = if asks { self.peer(key) } else { None };
+        let kept = address.and_then(|address| handshake(config.keep, head, address));
+        if let Err(message) = self.allows(kept.as_ref(), head, address) {
+            return Answer::refused(Refusal::Forbidden, Some(&message));
+        }
+        let session = self.with_hub(|hub, now| hub.open(now, None));
+        self.begin_session(session, kept);
+        Reply::Payload(self.with_hub(|hub, _| hub.sessions().take_poll(session))).into()
+    }
+
+    fn park(&self, key: ConnKey, session: SessionKey, behind: &[u8]) {
+        let mut conns = self.conns.borrow_mut();
+        let Some(polled) = conns.polled(key) else {
+            return;
+        };
+        polled.parked = Some(session);
+        polled.read.extend_from_slice(behind);
+        conns.set_due(key, Tick::NEVER);
+        let mut parked = self.parked.borrow_mut();
+        parked.insert(session.to_bits(), Parked::Conn(key));
+    }
+
+    fn await_body(&self, key: ConnKey, session: SessionKey, len: usize, begun: &[u8]) {
+        let mut conns = self.conns.borrow_mut();
+        let Some(polled) = conns.polled(key) else {
+            return;
+        };
+        let now = self.now.get();
+        let until = Tick(now.0 + BODY_WAIT_MS);
+        polled.body = Some(Body {
+            session,
+            len,
+            until,
+        });
+        polled.read.extend_from_slice(begun);
+        conns.set_due(key, Tick(now.0 + PIECE_WAIT_MS));
+    }
+
+    fn respond(&self, key: ConnKey, answer: &Answer, last: bool) {
+        let now = self.now.get();
+        let last = last || self.stopping.get();
+        let mut writer = self.writer.borrow_mut();
+        let bytes = writer.write(answer, last, now);
+        self.conns.borrow_mut().respond(key, bytes, last, now);
+    }
+
+    /// Answers the GET that is parked on a connection. What is behind it is seen to later in the
+    /// turn: the hub is not free here.
+    pub(super) fn answer_parked(&self, key: ConnKey, body: Vec<u8>) {
+        if let Some(polled) = self.conns.borrow_mut().polled(key) {
+            polled.parked = None;
+            if !polled.read.is_empty() {
+                self.resumable.borrow_mut().push(key);
+            }
+        }
+        self.respond(key, &Reply::Payload(body).into(), false);
+    }
+
+    /// A first part of a head has come.
+    pub(super) fn await_head(&self, key: ConnKey, begun: &[u8]) {
+        let mut conns = self.conns.borrow_mut();
+        let mut due = None;
+        match conns.get_mut(key).map(|conn| &mut conn.role) {
+            Some(Role::Head(read)) => *read = begun.to_vec(),
+            Some(Role::Polled(polled)) => {
+                polled.read = begun.to_vec();
+                if !std::mem::replace(&mut polled.in_head, true) {
+                    due = Some(Tick(self.now.get().0 + PIECE_WAIT_MS));
+                }
+            }
+            _ => {}
+        }
+        if let Some(due) = due {
+            conns.set_due(key, due);
+        }
+    }
+
+    /// Bytes have come on a connection that brings long-polling requests.
+    pub(super) fn polled_bytes(self: &Rc<Self>, key: ConnKey, bytes: &mut [u8]) {
+        let mut conns = self.conns.borrow_mut();
+        let Some(polled) = conns.polled(key) else {
+            return;
+        };
+        if polled.last {
+            return; // nothing more is served
+        }
+        if polled.read.is_empty() && polled.body.is_none() && !polled.is_busy() {
+            drop(conns);
+            self.requests(key, bytes, false);
+            return;
+        }
+        let max = head::MAX_BYTES + self.config.engine.limits.payload_bytes;
+        if polled.is_busy() && polled.read.len() + bytes.len() > max {
+            drop(conns);
+            tracing::debug!(shard = self.id.0, "a client asks more than it listens");
+            self.conn_closed(key);
+            return;
+        }
+        polled.read.extend_from_slice(bytes);
+        if polled.is_busy() {
+            return;
+        }
+        let body = polled.body;
+        if let Some(body) = body.filter(|body| polled.read.len() < body.len) {
+            let due = Tick(self.now.get().0 + PIECE_WAIT_MS).min(body.until);
+            conns.set_due(key, due);
+            return;
+        }
+        polled.body = None;
+        let mut read = std::mem::take(&mut polled.read);
+        drop(conns);
+        let Some(Body { session, len, .. }) = body else {
+            self.requests(key, &mut read, false);
+            return;
+        };
+        // The session may have gone meanwhile.
+        let reply = if self.hub.borrow().transport(session).is_some() {
+            self.post_body(session, &read[..len])
+        } else {
+            Reply::Refused(Refusal::SessionUnknown)
+        };
+        self.respond(key, &reply.into(), false);
+        self.requests(key, &mut read[len..], false);
+    }
+
+    /// The peer may take more of an answer.
+    pub(super) fn send_rest(self: &Rc<Self>, key: ConnKey) {
+        let now = self.now.get();
+        if !self.conns.borrow_mut().send_rest(key, now) {
+            return;
+        }
+        self.resume(key);
+        let ended = match self.conns.borrow_mut().polled(key) {
+            Some(polled) => polled.ended && polled.unsent.is_empty(),
+            None => false,
+        };
+        if ended {
+            self.conn_closed(key);
+        }
+    }
+
+    /// Goes on with what came behind a request that is answered now.
+    pub(super) fn resume(self: &Rc<Self>, key: ConnKey) {
+        let mut read = match self.conns.borrow_mut().polled(key) {
+            Some(polled) if !polled.is_busy() => std::mem::take(&mut polled.read),
+            _ => return,
+        };
+        self.requests(key, &mut read, false);
+    }
+
+    /// Goes on with every such connection.
+    pub(super) fn resume_all(self: &Rc<Self>) {
+        let keys = std::mem::take(&mut *self.resumable.borrow_mut());
+        for key in keys {
+            self.resume(key);
+        }
+    }
+
+    /// A long-polling connection is gone: its requests are aborted.
+    pub(super) fn polled_closed(self: &Rc<Self>, key: ConnKey, polled: &Polled) {
+        if let Some(session) = polled.parked {
+            let bits = session.to_bits();
+            let is_it = |parked: &Parked| matches!(parked, Parked::Conn(conn) if *conn == key);
+            if self.parked.borrow().get(&bits).is_some_and(is_it) {
+                self.get_aborted(session);
+            }
+        }
+        if let Some(body) = polled.body {
+            self.fail(body.session, PeerError::Aborted);
+        }
+    }
+
+    /// A connection's time is up.
+    pub(super) fn conn_expired(self: &Rc<Self>, key: ConnKey) {
+        let body = match self.conns.borrow_mut().polled(key) {
+            Some(polled) => polled.body.take(),
+            None => None,
+        };
+        if let Some(body) = body {
+            self.respond(key, &Answer::status(StatusCode::REQUEST_TIMEOUT), true);
+            self.fail(body.session, PeerError::Aborted);
+            return;
+        }
+        self.conns.borrow_mut().drop_conn(key);
+    }
+}
