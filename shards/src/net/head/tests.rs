@@ -374,3 +374,45 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn plain_requests() {
+    let plain = |lines: &[&str]| {
+        let bytes = get(lines);
+        request(bytes.as_bytes()).plain().map(|plain| {
+            (
+                plain.length,
+                plain.kind.map(<[u8]>::to_vec),
+                plain.origin.map(<[u8]>::to_vec),
+            )
+        })
+    };
+    assert_eq!(plain(&["Host: a"]), Some((None, None, None)));
+    assert_eq!(
+        plain(&[
+            "Host: a",
+            "CONNECTION: Keep-Alive",
+            "content-length: 12",
+            "Content-Type: text/plain",
+            "origin: http://a",
+        ]),
+        Some((
+            Some(12),
+            Some(b"text/plain".to_vec()),
+            Some(b"http://a".to_vec())
+        ))
+    );
+    for line in [
+        "Connection: close",
+        "Connection: keep-alive, close",
+        "Connection: Upgrade",
+        "Upgrade: h2c",
+        "Expect: 100-continue",
+        "Transfer-Encoding: chunked",
+        "Content-Length: 99999999999999999999999",
+    ] {
+        assert_eq!(plain(&["Host: a", line]), None, "{line}");
+    }
+    let old = request(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    assert_eq!(old.plain(), None);
+}
