@@ -179,14 +179,14 @@ impl Shard {
             .borrow_mut()
             .sessions()
             .recv_probe_open(now, session, conn_id(key));
-        if !probing {
-            let refused = refusal(Refusal::BadRequest.message());
-            let last_word = if response.is_some() { &*refused } else { &[] };
-            self.conns.borrow_mut().finish(key, last_word, now);
-            return false;
-        }
         if let Some(response) = response {
             self.conns.borrow().write(key, &[response.as_bytes()]);
+        }
+        if !probing {
+            // Upgraded or upgrading already: opened and closed, as the official test suites have it.
+            let (frame, len) = ws::close_frame(None, "");
+            self.conns.borrow_mut().finish(key, &frame[..len], now);
+            return false;
         }
         let reader = ws::Reader::default();
         self.become_websocket(key, Role::Probe { session, reader });
