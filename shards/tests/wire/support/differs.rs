@@ -28,7 +28,7 @@ impl Differs {
             Self::TooLarge => "P05-P07: 413 on the header already, and the session is closed",
             Self::Method => "P12: 405 for a method no session has, not 500",
             Self::ForeignUpgrade => "W10: an upgrade on a foreign path is 404, not silence",
-            Self::RefusedBefore101 => "W13, U09, W14: 400 instead of 101; Node says it after 101",
+            Self::RefusedBefore101 => "W13, W14: 400 instead of 101; Node says it after 101",
             Self::SameSegment => "W17: Node loses frames that come with the upgrade request",
             Self::CloseOnWebSocket => "E03: `1` closes at once; Node waits for the ping timeout",
             Self::NoCoercion => "P20, B05, S24, S25: `1e1` is no count, a space is no ack id",
