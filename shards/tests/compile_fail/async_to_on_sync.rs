@@ -8,8 +8,6 @@ async fn hello(Data(name): Data<String>) -> String {
 
 fn main() {
     let _ = Server::new().app(|app| {
-        app.ns("/")
-            .on_sync("function", hello)
-            .on_sync("closure", async |Data(name): Data<String>| name);
+        app.ns("/").on_sync("hello", hello);
     });
 }

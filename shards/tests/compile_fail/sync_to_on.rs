@@ -8,8 +8,6 @@ fn hello(Data(name): Data<String>) -> String {
 
 fn main() {
     let _ = Server::new().app(|app| {
-        app.ns("/")
-            .on("function", hello)
-            .on("closure", |Data(name): Data<String>| format!("hi {name}"));
+        app.ns("/").on("hello", hello);
     });
 }

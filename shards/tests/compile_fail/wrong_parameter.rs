@@ -2,10 +2,16 @@
 
 use stentor::prelude::*;
 
+async fn hello(name: String) -> String {
+    format!("hi {name}")
+}
+
+fn bye(s: Socket, name: String) {
+    s.emit("bye", &name);
+}
+
 fn main() {
     let _ = Server::new().app(|app| {
-        app.ns("/")
-            .on("hello", async |name: String| format!("hi {name}"))
-            .on_sync("bye", |s: Socket, name: String| s.emit("bye", &name));
+        app.ns("/").on("hello", hello).on_sync("bye", bye);
     });
 }
