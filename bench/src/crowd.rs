@@ -134,10 +134,8 @@ impl Crowd {
         let Ok(Received::Event(event)) = received else {
             panic!("the input is an event");
         };
-        let emit = emit(
-            &event.text[event.name.clone()],
-            &event.text[event.args.clone()],
-        );
+        let name = event.name.read(&event.text);
+        let emit = emit(&name, &event.text[event.args.clone()]);
         let socket = event.socket;
         // Borrowed from `text`, not from the hub.
         self.hub.emit(socket, &emit);

@@ -21,7 +21,7 @@ use stentor_engine::{
     frame::{Kind, write_head},
     sio::{
         encode::{Body, Outgoing},
-        packet::{Body as Read, decode, event_name},
+        packet::decode,
     },
 };
 
@@ -92,9 +92,7 @@ fn header(rounds: Rounds, rows: &mut Vec<Row>, what: &str, text: &str) {
         ),
         || {
             let packet = decode(black_box(text), 10).expect("a packet");
-            if let Read::Event { name, .. } = &packet.body {
-                black_box(event_name(text, name));
-            }
+            black_box(packet.name.read(text));
             black_box(packet);
         },
         || {
@@ -118,10 +116,7 @@ fn arguments(rounds: Rounds, rows: &mut Vec<Row>, what: &str, text: &str) {
         ),
         || {
             let packet = decode(black_box(text), 10).expect("a packet");
-            let Read::Event { args, .. } = &packet.body else {
-                panic!("an event");
-            };
-            black_box(serde_json::from_str::<Json>(&text[args.clone()])).expect("one argument");
+            black_box(serde_json::from_str::<Json>(&text[packet.payload])).expect("one argument");
         },
         || {
             let packet = theirs(&config, &state, black_box(&shared)).expect("a packet");

@@ -13,6 +13,7 @@ use crate::{
     error::CloseReason,
     frame::Frame,
     id::{NamespaceId, ShardId, SocketId},
+    sio::json::Name,
 };
 
 /// What a packet from a peer came to, borrowed from its bytes where they are whole.
@@ -41,8 +42,8 @@ pub struct Incoming<'a> {
     pub ack: Option<u64>,
     /// The packet.
     pub text: Cow<'a, str>,
-    /// The event's name in `text`, between its quotes; or the digits of a number.
-    pub name: Range<usize>,
+    /// The event's name in `text`.
+    pub name: Name,
     /// The arguments in `text`, with commas between them.
     pub args: Range<usize>,
     /// The binary parts.

@@ -366,10 +366,10 @@ impl Hub {
         self.sessions.next_signal()
     }
 
-    /// Whether [`Hub::flush`] has something to do.
+    /// How many sessions [`Hub::flush`] has something to do for.
     #[must_use]
-    pub fn is_dirty(&self) -> bool {
-        self.sessions.is_dirty()
+    pub fn dirty(&self) -> usize {
+        self.sessions.dirty()
     }
 
     /// Bytes of packets queued in this turn. A shell that sees many flushes early, so that user code

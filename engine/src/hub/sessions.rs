@@ -633,10 +633,10 @@ impl<A> Sessions<A> {
         self.signals.pop_front()
     }
 
-    /// Whether anything waits for [`Sessions::flush`].
+    /// How many sessions [`Sessions::flush`] has something to do for.
     #[must_use]
-    pub fn is_dirty(&self) -> bool {
-        !self.dirty.is_empty()
+    pub fn dirty(&self) -> usize {
+        self.dirty.len()
     }
 
     /// Ends the turn: every session that was given something gets one write, or its parked GET an

@@ -22,7 +22,6 @@ use crate::{
     error::{CloseReason, PeerError},
     hub::{Ending, Event, Incoming, Mail, Received, SessionKey, Signal, SocketKey},
     id::Sid,
-    sio::packet::event_name,
 };
 
 impl World {
@@ -52,7 +51,7 @@ impl World {
         }
         self.signals(hub);
         self.check_bounds(hub);
-        if self.hubs[hub].is_dirty() {
+        if self.hubs[hub].dirty() > 0 {
             self.touch(hub);
         }
     }
@@ -409,7 +408,7 @@ impl World {
 
 /// An event as the application reads it.
 fn event(incoming: &Incoming<'_>, namespace: &str) -> Result<Outcome, String> {
-    let name = event_name(&incoming.text, &incoming.name).into_owned();
+    let name = incoming.name.read(&incoming.text).into_owned();
     let args = &incoming.text[incoming.args.clone()];
     let mut data = alloc::vec![wire::Value::Text(name)];
     data.extend(wire::read_args(args, &incoming.attachments)?);

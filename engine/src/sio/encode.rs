@@ -44,7 +44,7 @@ pub struct Outgoing<'a> {
 }
 
 fn quoted(name: &str) -> Cow<'_, str> {
-    if name.bytes().all(|b| b >= 0x20 && b != b'"' && b != b'\\') {
+    if json::is_plain(name) {
         return Cow::Borrowed(name);
     }
     let mut json = String::new();
@@ -57,12 +57,10 @@ fn quoted(name: &str) -> Cow<'_, str> {
 impl Outgoing<'_> {
     /// Appends the packet as one text frame and, for each attachment, one binary frame.
     pub fn write(&self, out: &mut Vec<u8>) {
-        let binary = !self.attachments.is_empty();
         let (mut count, mut id) = (itoa::Buffer::new(), itoa::Buffer::new());
-        let count = if binary {
-            count.format(self.attachments.len())
-        } else {
-            ""
+        let count = match self.attachments.len() {
+            0 => "",
+            n => count.format(n),
         };
         let id = self.id.map_or("", |n| id.format(n));
         let name = match self.body {
@@ -73,23 +71,30 @@ impl Outgoing<'_> {
         out.reserve(crate::frame::HEAD_MAX + len);
         write_head(out, Kind::Text, len);
         let end = out.len() + len;
-        out.push(b'4');
-        out.push(self.kind());
-        if binary {
+        out.extend_from_slice(&[b'4', self.kind()]);
+        // Most packets have none of the three: not a call each for nothing.
+        if !count.is_empty() {
             out.extend_from_slice(count.as_bytes());
             out.push(b'-');
         }
-        if self.namespace != "/" {
+        if !self.is_root() {
             out.extend_from_slice(self.namespace.as_bytes());
             out.push(b',');
         }
-        out.extend_from_slice(id.as_bytes());
+        if !id.is_empty() {
+            out.extend_from_slice(id.as_bytes());
+        }
         self.write_body(&name, out);
         assert_eq!(out.len(), end, "the header says how long the packet is");
         for attachment in self.attachments {
             write_head(out, Kind::Binary, attachment.len());
             out.extend_from_slice(attachment);
         }
+    }
+
+    /// Whether the packet is for `/`, which goes unsaid. Compared as bytes: as a string it is a call.
+    const fn is_root(&self) -> bool {
+        matches!(self.namespace.as_bytes(), [b'/'])
     }
 
     const fn kind(&self) -> u8 {
@@ -108,9 +113,10 @@ impl Outgoing<'_> {
     /// Bytes of the text; `digits` are those of the count and the id.
     fn len(&self, name: &str, digits: usize) -> usize {
         let dash = usize::from(!self.attachments.is_empty());
-        let namespace = match self.namespace {
-            "/" => 0,
-            name => name.len() + 1,
+        let namespace = if self.is_root() {
+            0
+        } else {
+            self.namespace.len() + 1
         };
         let body = match self.body {
             Body::Connect(json) | Body::ConnectError(json) => json.len(),
@@ -132,12 +138,13 @@ impl Outgoing<'_> {
             Body::Event { args, .. } => {
                 out.extend_from_slice(b"[\"");
                 out.extend_from_slice(name.as_bytes());
-                out.push(b'"');
-                if !args.is_empty() {
-                    out.push(b',');
+                if args.is_empty() {
+                    out.extend_from_slice(b"\"]");
+                } else {
+                    out.extend_from_slice(b"\",");
                     out.extend_from_slice(args.as_bytes());
+                    out.push(b']');
                 }
-                out.push(b']');
             }
             Body::Ack(args) => {
                 out.push(b'[');

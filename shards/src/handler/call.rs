@@ -72,7 +72,10 @@ pub(crate) trait Call<R> {
 pub trait AsyncHandler<Params, R>: 'static {
     #[doc(hidden)]
     #[expect(private_interfaces, reason = "only the crate's own impls exist")]
-    fn begin(self: &Rc<Self>, context: &Context<'_>) -> Outcome<R>;
+    fn begin<Q>(self: &Rc<Self>, context: &Context<'_>, convert: fn(R) -> Q) -> Outcome<Q>
+    where
+        R: 'static,
+        Q: 'static;
 }
 
 /// A function or closure, not `async`, whose parameters are [`FromContext`]: the fast path, called
@@ -84,8 +87,7 @@ pub trait AsyncHandler<Params, R>: 'static {
 )]
 pub trait SyncHandler<Params, R>: 'static {
     #[doc(hidden)]
-    #[expect(private_interfaces, reason = "only the crate's own impls exist")]
-    fn run(&self, context: &Context<'_>) -> Outcome<R>;
+    fn run(&self, context: &Context<'_>) -> Result<R, Reject>;
 }
 
 macro_rules! handlers {
@@ -97,7 +99,10 @@ macro_rules! handlers {
             R: 'static,
             $($param: FromContext + 'static),*
         {
-            fn begin(self: &Rc<Self>, context: &Context<'_>) -> Outcome<R> {
+            fn begin<Q>(self: &Rc<Self>, context: &Context<'_>, convert: fn(R) -> Q) -> Outcome<Q>
+            where
+                Q: 'static,
+            {
                 let _ = context; // without parameters
                 $(let $value = match $param::from_context(context) {
                     Ok(value) => value,
@@ -105,23 +110,19 @@ macro_rules! handlers {
                 };)*
                 // The future borrows the function, so it takes it along.
                 let function = Rc::clone(self);
-                Outcome::Begun(Box::pin(async move { function($($value),*).await }))
+                Outcome::Begun(Box::pin(async move { convert(function($($value),*).await) }))
             }
         }
 
-        #[expect(private_interfaces, reason = "sealed by it")]
         impl<F, R, $($param),*> SyncHandler<($($param,)*), R> for F
         where
             F: Fn($($param),*) -> R + 'static,
             $($param: FromContext),*
         {
-            fn run(&self, context: &Context<'_>) -> Outcome<R> {
+            fn run(&self, context: &Context<'_>) -> Result<R, Reject> {
                 let _ = context; // without parameters
-                $(let $value = match $param::from_context(context) {
-                    Ok(value) => value,
-                    Err(reject) => return Outcome::Rejected(reject),
-                };)*
-                Outcome::Done(self($($value),*))
+                $(let $value = $param::from_context(context)?;)*
+                Ok(self($($value),*))
             }
         }
     };
@@ -165,24 +166,13 @@ impl<T: super::ConnectReply> Convert<Verdict> for AsVerdict<T> {
     }
 }
 
-fn converted<T: 'static, R: 'static>(
-    outcome: Outcome<T>,
-    convert: impl FnOnce(T) -> R + 'static,
-) -> Outcome<R> {
-    match outcome {
-        Outcome::Rejected(reject) => Outcome::Rejected(reject),
-        Outcome::Done(value) => Outcome::Done(convert(value)),
-        Outcome::Begun(future) => Outcome::Begun(Box::pin(async move { convert(future.await) })),
-    }
-}
-
 impl<F, P, T> Call<super::Reply> for Awaited<F, P, T>
 where
     F: AsyncHandler<P, T>,
     T: super::IntoReply + 'static,
 {
     fn call(&self, context: &Context<'_>) -> Outcome<super::Reply> {
-        converted(self.handler.begin(context), Convert::convert)
+        self.handler.begin(context, Convert::convert)
     }
 }
 
@@ -192,9 +182,8 @@ where
     T: super::ConnectReply + 'static,
 {
     fn call(&self, context: &Context<'_>) -> Outcome<Verdict> {
-        converted(self.handler.begin(context), |value| {
-            AsVerdict(value).convert()
-        })
+        self.handler
+            .begin(context, |value| AsVerdict(value).convert())
     }
 }
 
@@ -210,6 +199,9 @@ where
     T: super::IntoReply + 'static,
 {
     fn call(&self, context: &Context<'_>) -> Outcome<super::Reply> {
-        converted(self.handler.run(context), Convert::convert)
+        match self.handler.run(context) {
+            Ok(value) => Outcome::Done(value.convert()),
+            Err(reject) => Outcome::Rejected(reject),
+        }
     }
 }

@@ -15,7 +15,6 @@ use stentor_engine::{
     error::CloseReason,
     hub::{Event, Incoming, Received, SessionKey, SocketKey},
     id::NamespaceId,
-    sio::packet::event_name,
 };
 
 use super::{Application, Shard};
@@ -41,24 +40,40 @@ impl<R> Future for Guarded<R> {
     }
 }
 
-/// Calls a handler and drives it as far as it goes without waiting; `finish` gets its result, now
-/// or later, or `None` if it panicked.
+/// What calling a handler came to.
+enum Driven<R> {
+    /// Its result; `None` if it panicked.
+    Done(Option<Result<R, String>>),
+    /// It waits for something.
+    Waits(Guarded<R>),
+}
+
+/// Calls a handler and drives it as far as it goes without waiting.
+#[inline]
+fn begin<R>(call: &Rc<dyn Call<R>>, context: &Context<'_>) -> Driven<R> {
+    let outcome = catch_unwind(AssertUnwindSafe(|| call.call(context)));
+    let future = match outcome {
+        Err(_) => return Driven::Done(None),
+        Ok(Outcome::Rejected(reject)) => return Driven::Done(Some(Err(reject.0))),
+        Ok(Outcome::Done(result)) => return Driven::Done(Some(Ok(result))),
+        Ok(Outcome::Begun(future)) => future,
+    };
+    let mut future = Guarded(future);
+    match Pin::new(&mut future).poll(&mut task::Context::from_waker(Waker::noop())) {
+        Poll::Ready(result) => Driven::Done(result.map(Ok)),
+        Poll::Pending => Driven::Waits(future),
+    }
+}
+
+/// The same; `finish` gets the handler's result, now or later.
 fn drive<R: 'static>(
     call: &Rc<dyn Call<R>>,
     context: &Context<'_>,
     finish: impl FnOnce(Option<Result<R, String>>) + 'static,
 ) {
-    let outcome = catch_unwind(AssertUnwindSafe(|| call.call(context)));
-    let future = match outcome {
-        Err(_) => return finish(None),
-        Ok(Outcome::Rejected(reject)) => return finish(Some(Err(reject.0))),
-        Ok(Outcome::Done(result)) => return finish(Some(Ok(result))),
-        Ok(Outcome::Begun(future)) => future,
-    };
-    let mut future = Guarded(future);
-    match Pin::new(&mut future).poll(&mut task::Context::from_waker(Waker::noop())) {
-        Poll::Ready(result) => finish(result.map(Ok)),
-        Poll::Pending => {
+    match begin(call, context) {
+        Driven::Done(result) => finish(result),
+        Driven::Waits(future) => {
             tokio::task::spawn_local(async move { finish(future.await.map(Ok)) });
         }
     }
@@ -87,7 +102,7 @@ impl Shard {
     pub(super) fn dispatch(self: &Rc<Self>, session: SessionKey, received: Received<'_>) {
         match received {
             Received::Nothing => {}
-            Received::Event(incoming) => self.event(&incoming),
+            Received::Event(ref incoming) => self.event(incoming),
             Received::Text(text) => self.engine_message(session, Message::Text(text)),
             Received::Binary(data) => self.engine_message(session, Message::Binary(data)),
         }
@@ -98,12 +113,11 @@ impl Shard {
         let Some(handlers) = self.handlers(incoming.namespace) else {
             return;
         };
-        let name = event_name(&incoming.text, &incoming.name);
-        let (event, list) = match handlers.events.get_key_value(&*name) {
-            Some((event, list)) => (Rc::clone(event), list.as_slice()),
+        let name = incoming.name.read(&incoming.text);
+        let list = match handlers.events.get(&*name) {
+            Some(list) => list.as_slice(),
             // As in the official server, an event nobody listens to is no error.
-            None if handlers.fallback.is_none() => return,
-            None => (Rc::from(&*name), handlers.fallback.as_slice()),
+            None => handlers.fallback.as_slice(),
         };
         let socket = self.socket(incoming.socket, incoming.namespace);
         let cause = Cause::Event {
@@ -116,11 +130,16 @@ impl Shard {
         };
         for (nth, handler) in list.iter().enumerate() {
             let ack = incoming.ack.filter(|_| nth == 0);
-            let (shard, key) = (Rc::clone(self), incoming.socket);
-            let event = Rc::clone(&event);
-            drive(handler, &context, move |result| {
-                shard.finish_event(key, ack, &event, result);
-            });
+            let key = incoming.socket;
+            match begin(handler, &context) {
+                Driven::Done(result) => self.finish_event(key, ack, &name, result),
+                Driven::Waits(future) => {
+                    let (shard, event) = (Rc::clone(self), name.clone().into_owned());
+                    tokio::task::spawn_local(async move {
+                        shard.finish_event(key, ack, &event, future.await.map(Ok));
+                    });
+                }
+            }
         }
     }
 

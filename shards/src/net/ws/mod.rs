@@ -140,8 +140,15 @@ fn incoming(opcode: OpCode, payload: &[u8]) -> Result<Incoming<'_>, FrameError> 
     })
 }
 
+/// Up to so many bytes the standard library's check is the faster one: nearly all short messages
+/// are ASCII, which it reads two words at a time, and simdutf8 copies what is not 64 bytes long.
+const SHORT_TEXT: usize = 256;
+
 #[inline]
 fn text(payload: &[u8]) -> Result<&str, FrameError> {
+    if payload.len() <= SHORT_TEXT {
+        return std::str::from_utf8(payload).map_err(|_| FrameError::TextNotUtf8);
+    }
     simdutf8::basic::from_utf8(payload).map_err(|_| FrameError::TextNotUtf8)
 }
 

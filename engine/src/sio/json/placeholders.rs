@@ -1,0 +1,109 @@
+//! Answers: does every placeholder of a binary packet name one of its attachments.
+
+use super::{Result, Scanner, escape::unescape, scanner};
+use crate::error::PeerError;
+
+/// Checks that every placeholder in `values` names one of `count` attachments.
+///
+/// `values` are JSON values with commas between them, as [`array()`] and [`event`] return them.
+///
+/// # Errors
+/// [`PeerError::Placeholder`].
+pub fn placeholders(values: &str, count: usize) -> Result<()> {
+    let mut scan = scanner(values);
+    scan.skip_space();
+    while scan.peek().is_some() {
+        walk(&mut scan, count)?;
+        scan.skip_space();
+        if scan.peek() == Some(b',') {
+            scan.at += 1;
+        }
+        scan.skip_space();
+    }
+    Ok(())
+}
+
+/// Recursion is bounded by [`JSON_DEPTH_MAX`], which the first scan checked.
+fn walk(scan: &mut Scanner<'_>, count: usize) -> Result<()> {
+    scan.skip_space();
+    match scan.peek() {
+        Some(b'[') => {
+            scan.at += 1;
+            scan.skip_space();
+            while scan.peek() != Some(b']') {
+                walk(scan, count)?;
+                scan.skip_space();
+                if scan.peek() == Some(b',') {
+                    scan.at += 1;
+                }
+            }
+            scan.at += 1;
+            Ok(())
+        }
+        Some(b'{') => walk_object(scan, count),
+        _ => scan.value(0),
+    }
+}
+
+fn walk_object(scan: &mut Scanner<'_>, count: usize) -> Result<()> {
+    let bytes = scan.bytes;
+    let mut placeholder = false;
+    let mut valid = false;
+    scan.at += 1;
+    scan.skip_space();
+    while scan.peek() != Some(b'}') {
+        let key = scan.key()?;
+        scan.skip_space();
+        let start = scan.at;
+        walk(scan, count)?;
+        let value = &bytes[start..scan.at];
+        match &*unescape(core::str::from_utf8(&bytes[key]).unwrap_or_default()) {
+            "_placeholder" => placeholder = value == b"true",
+            "num" => {
+                let num = core::str::from_utf8(value)
+                    .ok()
+                    .and_then(|v| v.parse::<usize>().ok());
+                valid = num.is_some_and(|num| num < count);
+            }
+            _ => {}
+        }
+        scan.skip_space();
+        if scan.peek() == Some(b',') {
+            scan.at += 1;
+        }
+    }
+    scan.at += 1;
+    if placeholder && !valid {
+        Err(PeerError::Placeholder)
+    } else {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placeholders_must_name_an_attachment() {
+        for ok in [
+            r#"[{"_placeholder":true,"num":0}]"#,
+            r#"[{"num":1,"_placeholder": true}]"#,
+            r#"[{"_placeholder":false,"num":9}]"#,
+            r#"["_placeholder",{"a":{"_placeholder":1}}]"#,
+        ] {
+            assert_eq!(placeholders(ok, 2), Ok(()), "{ok}");
+        }
+        for bad in [
+            r#"[{"_placeholder":true,"num":2}]"#,
+            r#"[{"_placeholder":true,"num":"splice"}]"#,
+            r#"[{"_placeholder":true,"num":-1}]"#,
+            r#"[{"_placeholder":true,"num":0.5}]"#,
+            r#"[{"_placeholder":true}]"#,
+            r#"[{"x":[{"_placeh\u006flder":true,"num":2}]}]"#,
+            r#"1,{"_placeholder":true,"num":2}"#,
+        ] {
+            assert_eq!(placeholders(bad, 2), Err(PeerError::Placeholder), "{bad}");
+        }
+    }
+}
