@@ -7,7 +7,7 @@
 use alloc::vec::Vec;
 use core::{fmt, marker::PhantomData};
 
-use crate::chunks::Chunks;
+use crate::chunks::{CHUNK, Chunks};
 
 /// A slot's index and the generation it had when the key was made.
 pub struct Key<T> {
@@ -70,20 +70,50 @@ struct Slot<T> {
     value: Option<T>,
 }
 
-/// A table of values under generation-checked keys. Insert, get and remove are O(1).
+/// What is known of a chunk of slots even while its memory is given back.
+#[derive(Debug, Clone, Copy)]
+struct Extent {
+    /// Where its slots' generations start when it is allocated again: no key to it comes back to life.
+    generation: u32,
+    /// A bit for each slot that holds nothing.
+    vacant: [u64; CHUNK / 64],
+}
+
+/// A table of values under generation-checked keys. Insert, get and remove are O(1), but for the
+/// search of the first chunk with room, which looks at 64 chunks at once. The lowest free slot is
+/// used first, so that the table's end empties and its memory can be given back.
 #[derive(Debug)]
 pub struct Slab<T> {
     slots: Chunks<Slot<T>>,
-    free: Vec<u32>,
+    extents: Vec<Extent>,
+    /// A bit for each chunk that has a vacant slot.
+    open: Vec<u64>,
+    len: usize,
 }
 
 impl<T> Default for Slab<T> {
     fn default() -> Self {
         Self {
             slots: Chunks::default(),
-            free: Vec::new(),
+            extents: Vec::new(),
+            open: Vec::new(),
+            len: 0,
         }
     }
+}
+
+/// The number of the first bit that is set.
+fn first_set(words: &[u64]) -> Option<usize> {
+    let at = words.iter().position(|word| *word != 0)?;
+    Some(at * 64 + words[at].trailing_zeros() as usize)
+}
+
+fn set(words: &mut [u64], bit: usize) {
+    words[bit / 64] |= 1 << (bit % 64);
+}
+
+fn clear(words: &mut [u64], bit: usize) {
+    words[bit / 64] &= !(1 << (bit % 64));
 }
 
 impl<T> Slab<T> {
@@ -93,51 +123,79 @@ impl<T> Slab<T> {
 
     /// Values held.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.slots.len() - self.free.len()
+    pub const fn len(&self) -> usize {
+        self.len
     }
 
     /// Whether nothing is held.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The lowest slot that holds nothing.
+    fn vacancy(&self) -> usize {
+        first_set(&self.open)
+            .and_then(|nth| Some(nth * CHUNK + first_set(&self.extents[nth].vacant)?))
+            .unwrap_or(self.extents.len() * CHUNK)
     }
 
     /// The key that the next [`Slab::insert`] will return.
     #[must_use]
     pub fn next_key(&self) -> Key<T> {
-        let index = self.free.last().copied().unwrap_or(self.slots.len() as u32);
-        self.key_at(index)
+        self.key_at(self.vacancy() as u32)
     }
 
     /// Holds `value` and returns its key.
     pub fn insert(&mut self, value: T) -> Key<T> {
-        let key = self.next_key();
-        if self.free.pop().is_some() {
-            let slot = self.slots.get_mut(key.index as usize);
-            slot.expect("a free slot exists").value = Some(value);
-        } else {
+        let index = self.vacancy();
+        let nth = index / CHUNK;
+        if nth == self.extents.len() {
             assert!(
-                self.slots.len() < u32::MAX as usize,
+                index < u32::MAX as usize,
                 "more than 2^32 slots in one slab"
             );
-            self.slots.push(Slot {
+            self.extents.push(Extent {
                 generation: 0,
-                value: Some(value),
+                vacant: [u64::MAX; CHUNK / 64],
             });
+            self.open.resize(nth / 64 + 1, 0);
+            set(&mut self.open, nth);
         }
-        key
+        let Extent { generation, vacant } = &mut self.extents[nth];
+        clear(vacant, index % CHUNK);
+        if first_set(vacant).is_none() {
+            clear(&mut self.open, nth);
+        }
+        let slot = self.slots.enter(index, || Slot {
+            generation: *generation,
+            value: None,
+        });
+        slot.value = Some(value);
+        self.len += 1;
+        Key {
+            index: index as u32,
+            generation: slot.generation,
+            _of: PhantomData,
+        }
     }
 
     /// Takes the value out; its key and all copies of it are stale from now on.
     pub fn remove(&mut self, key: Key<T>) -> Option<T> {
-        let slot = self.slots.get_mut(key.index as usize)?;
+        let index = key.index as usize;
+        let slot = self.slots.get_mut(index)?;
         if slot.generation != key.generation {
             return None;
         }
         let value = slot.value.take()?;
         slot.generation = slot.generation.wrapping_add(1);
-        self.free.push(key.index);
+        self.len -= 1;
+        set(&mut self.extents[index / CHUNK].vacant, index % CHUNK);
+        set(&mut self.open, index / CHUNK);
+        if let Some((nth, rows)) = self.slots.leave(index) {
+            let latest = rows.iter().map(|slot| slot.generation).max();
+            self.extents[nth].generation = latest.unwrap_or_default();
+        }
         Some(value)
     }
 
@@ -181,7 +239,13 @@ impl<T> Slab<T> {
     #[inline]
     #[must_use]
     pub fn key_at(&self, index: u32) -> Key<T> {
-        let generation = self.slots.get(index as usize).map_or(0, |s| s.generation);
+        let generation = match self.slots.get(index as usize) {
+            Some(slot) => slot.generation,
+            None => self
+                .extents
+                .get(index as usize / CHUNK)
+                .map_or(0, |extent| extent.generation),
+        };
         Key {
             index,
             generation,
@@ -191,7 +255,7 @@ impl<T> Slab<T> {
 
     /// All keys and values.
     pub fn iter(&self) -> impl Iterator<Item = (Key<T>, &T)> {
-        self.slots.iter().enumerate().filter_map(|(i, slot)| {
+        self.slots.iter().filter_map(|(i, slot)| {
             let value = slot.value.as_ref()?;
             Some((
                 Key {
@@ -221,6 +285,47 @@ mod tests {
         assert_eq!(slab.get(b), Some(&"b"));
         assert_eq!(slab.get(Key::from_bits(b.to_bits())), Some(&"b"));
         assert_eq!(slab.get(Key::from_bits(u64::MAX)), None);
+    }
+
+    #[test]
+    fn memory_given_back_brings_no_key_to_life() {
+        let mut slab = Slab::default();
+        let mut fill = || -> Vec<_> { (0..3 * CHUNK).map(|value| slab.insert(value)).collect() };
+        let first = fill();
+        assert_eq!(first.last().unwrap().index() as usize, 3 * CHUNK - 1);
+        for key in &first {
+            assert!(slab.remove(*key).is_some());
+        }
+        assert_eq!((slab.len(), slab.iter().count()), (0, 0));
+        assert_eq!(slab.slots.iter().count(), CHUNK, "one chunk is kept");
+        let mut fill = || -> Vec<_> {
+            (0..3 * CHUNK)
+                .map(|value| {
+                    let next = slab.next_key();
+                    let key = slab.insert(value);
+                    assert_eq!(key, next);
+                    key
+                })
+                .collect()
+        };
+        let second = fill();
+        for (old, new) in first.iter().zip(&second) {
+            assert_eq!(old.index(), new.index());
+            assert_eq!(slab.get(*old), None);
+            assert!(slab.get(*new).is_some());
+        }
+    }
+
+    #[test]
+    fn the_lowest_free_slot_is_used_first() {
+        let mut slab = Slab::default();
+        let keys: Vec<_> = (0..2 * CHUNK + 9).map(|value| slab.insert(value)).collect();
+        for index in [2 * CHUNK + 3, 70, CHUNK] {
+            slab.remove(keys[index]);
+        }
+        let refilled: Vec<_> = (0..4).map(|value| slab.insert(value).index()).collect();
+        let expected = [70, CHUNK, 2 * CHUNK + 3, 2 * CHUNK + 9];
+        assert!(refilled.iter().map(|index| *index as usize).eq(expected));
     }
 
     #[test]

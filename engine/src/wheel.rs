@@ -80,34 +80,36 @@ impl Wheel {
     /// Never fires early; at most [`GRAIN_MS`] late.
     pub fn set(&mut self, id: u32, deadline: Tick) {
         let when = deadline.0.div_ceil(GRAIN_MS).max(self.now);
-        let index = id as usize;
-        while index >= self.nodes.len() {
-            self.nodes.push(IDLE);
+        if let Some(node) = self.nodes.get_mut(id as usize)
+            && node.filed != UNFILED
+        {
+            let earlier = when < node.when;
+            node.when = when;
+            if earlier {
+                self.unlink(id);
+                self.link(id);
+            }
+            return; // a later one's slot comes up first and re-files it
         }
-        let node = self.node(id);
-        let earlier = when < node.when || node.filed == UNFILED;
-        node.when = when;
-        if !earlier {
-            return; // its slot comes up first and re-files it
-        }
-        if self.node(id).filed == UNFILED {
-            self.armed += 1;
-        } else {
-            self.unlink(id);
-        }
+        self.nodes.enter(id as usize, || IDLE).when = when;
+        self.armed += 1;
         self.link(id);
     }
 
     /// Forgets `id`. Does nothing if it is not set.
     pub fn cancel(&mut self, id: u32) {
-        let Some(node) = self.nodes.get(id as usize) else {
-            return;
-        };
-        if node.filed != UNFILED {
+        let node = self.nodes.get(id as usize);
+        if node.is_some_and(|node| node.filed != UNFILED) {
             self.unlink(id);
-            self.armed -= 1;
+            self.disarm(id);
         }
+    }
+
+    /// Ends the use of a row that is in no list any more.
+    fn disarm(&mut self, id: u32) {
         *self.node(id) = IDLE;
+        self.armed -= 1;
+        self.nodes.leave(id as usize);
     }
 
     /// A tick at or before the first deadline, or `None` when no timer is set.
@@ -163,8 +165,7 @@ impl Wheel {
             while id != NONE {
                 let node = *self.node(id);
                 if node.when <= self.now {
-                    *self.node(id) = IDLE;
-                    self.armed -= 1;
+                    self.disarm(id);
                     due.push(id);
                 } else {
                     self.link(id);

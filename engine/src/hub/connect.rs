@@ -4,6 +4,7 @@ use alloc::{boxed::Box, string::String, vec::Vec};
 
 use super::{Answer, Client, Ending, Event, Extra, Hub, NONE, SessionKey, Socket, SocketKey};
 use crate::{
+    chunks::trim,
     error::{CloseReason, PeerError},
     id::{NamespaceId, SocketId},
     limits::NAME_BYTES_MAX,
@@ -178,6 +179,7 @@ impl Hub {
         if socket.connected {
             let everyone = &mut self.namespaces[usize::from(namespace.0)].everyone;
             everyone.swap_remove(socket.place as usize);
+            trim(everyone);
             if let Some(moved) = everyone.get(socket.place as usize) {
                 let moved = self
                     .sockets

@@ -9,6 +9,7 @@ use super::{
     Action, Event, Hub, Mail, NONE, Publication, Question, Selection, ShardSet, SocketKey,
 };
 use crate::{
+    chunks::CHUNK,
     frame::Frame,
     id::{ShardId, SocketId},
     out::EntryId,
@@ -230,13 +231,12 @@ impl Hub {
                 self.queue(member.session, packet, volatile);
             }
         }
-        self.selected = selected;
+        self.keep(selected);
     }
 
     /// The sockets on this shard that a selection means, each once.
     fn select(&mut self, to: &Selection) -> Vec<Member> {
         let mut selected = core::mem::take(&mut self.selected);
-        selected.clear();
         let not = to
             .not
             .and_then(|id| self.find_socket(&id))
@@ -270,6 +270,13 @@ impl Hub {
             selected.retain(|member| member.socket != not);
         }
         selected
+    }
+
+    /// Keeps the list for the next selection, but not the memory of a large one.
+    fn keep(&mut self, mut selected: Vec<Member>) {
+        selected.clear();
+        selected.shrink_to(CHUNK);
+        self.selected = selected;
     }
 
     /// Marks a room's members as visited and adds those who were not.
@@ -324,7 +331,7 @@ impl Hub {
                 }
             }
         }
-        self.selected = selected;
+        self.keep(selected);
     }
 
     /// Mail from another hub arrives.
@@ -357,7 +364,7 @@ impl Hub {
             .iter()
             .filter_map(|member| self.socket_id(self.sockets.key_at(member.socket)))
             .collect();
-        self.selected = selected;
+        self.keep(selected);
         ids
     }
 }

@@ -9,6 +9,7 @@ use alloc::{collections::VecDeque, vec::Vec};
 use hashbrown::HashTable;
 
 use crate::{
+    chunks::{CHUNK, trimmed},
     config::Config,
     eio::{
         handshake::{Transport, open_packet},
@@ -609,6 +610,11 @@ impl<A> Sessions<A> {
         {
             slot.remove();
         }
+        let (slab, table) = (&self.slab, &mut self.by_sid);
+        if let Some(rows) = trimmed(table.len(), table.capacity()) {
+            let hash = |slot: &u32| slab.at(*slot).map_or(0, |entry| entry.sid.hash64());
+            table.shrink_to(rows, hash);
+        }
     }
 
     fn remove(&mut self, key: Key<Entry<A>>) {
@@ -692,6 +698,7 @@ impl<A> Sessions<A> {
                 }
             }
         }
+        dirty.shrink_to(CHUNK); // a broadcast to all made it as long as the table
         self.dirty = dirty;
         // Closing what failed may queue more; the palette lives until that has left too.
         if failed.is_empty() {

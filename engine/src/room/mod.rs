@@ -10,7 +10,11 @@ use core::hash::BuildHasher;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
-use crate::{id::NamespaceId, slab::Slab};
+use crate::{
+    chunks::{Chunks, trim, trimmed},
+    id::NamespaceId,
+    slab::Slab,
+};
 
 /// A socket in a room. The session's slot stands beside the socket's, because a broadcast needs
 /// only the session: one cache miss per recipient less.
@@ -61,7 +65,13 @@ pub struct Rooms {
         clippy::box_collection,
         reason = "a socket in no room costs 8 bytes, not 24"
     )]
-    of: Vec<Option<Box<Vec<Membership>>>>,
+    of: Chunks<Option<Box<Vec<Membership>>>>,
+}
+
+fn hash_of(rooms: &Slab<Room>, hasher: &FixedState, slot: u32) -> u64 {
+    rooms
+        .at(slot)
+        .map_or(0, |room| hasher.hash_one((room.namespace, &*room.name)))
 }
 
 impl Rooms {
@@ -76,7 +86,7 @@ impl Rooms {
             slab: Slab::default(),
             index: HashTable::new(),
             hasher: FixedState::with_seed(seed),
-            of: Vec::new(),
+            of: Chunks::default(),
         }
     }
 
@@ -110,12 +120,9 @@ impl Rooms {
         };
         let slot = self.slab.insert(room).index();
         let (rooms, hasher) = (&self.slab, &self.hasher);
-        let hash_of = |slot: &u32| {
-            rooms
-                .at(*slot)
-                .map_or(0, |r| hasher.hash_one((r.namespace, &*r.name)))
-        };
-        self.index.insert_unique(hash_of(&slot), slot, hash_of);
+        let hash = hash_of(rooms, hasher, slot);
+        self.index
+            .insert_unique(hash, slot, |slot| hash_of(rooms, hasher, *slot));
         slot
     }
 
@@ -138,10 +145,8 @@ impl Rooms {
     ) -> Change {
         let known = self.find(namespace, name);
         let slot = member.socket as usize;
-        if slot >= self.of.len() {
-            self.of.resize_with(slot + 1, || None);
-        }
-        let joined = self.of[slot].as_deref().map_or(&[][..], Vec::as_slice);
+        let joined = self.of.get(slot).and_then(|joined| joined.as_deref());
+        let joined = joined.map_or(&[][..], Vec::as_slice);
         if known.is_some_and(|room| joined.iter().any(|m| m.room == room)) {
             return Change::None;
         }
@@ -152,9 +157,11 @@ impl Rooms {
         let members = &mut self.slab.at_mut(room).expect("found or just made").members;
         let place = members.len() as u32;
         members.push(member);
-        self.of[slot]
-            .get_or_insert_default()
-            .push(Membership { room, place });
+        let membership = Membership { room, place };
+        match self.of.get_mut(slot) {
+            Some(Some(joined)) => joined.push(membership),
+            _ => *self.of.enter(slot, || None) = Some(Box::new([membership].into())),
+        }
         if known.is_some() {
             Change::Member
         } else {
@@ -175,7 +182,7 @@ impl Rooms {
         };
         let membership = joined.swap_remove(at);
         if joined.is_empty() {
-            self.of[socket as usize] = None;
+            self.forget(socket);
         }
         if self.unseat(membership) {
             Change::Room
@@ -186,9 +193,8 @@ impl Rooms {
 
     /// Takes a socket out of all its rooms and returns their names, with whether each is gone.
     pub fn leave_all(&mut self, socket: u32) -> Vec<(Box<str>, bool)> {
-        let joined = self.of.get_mut(socket as usize).and_then(Option::take);
         let mut left = Vec::new();
-        for membership in joined.map(|j| *j).unwrap_or_default() {
+        for membership in self.forget(socket) {
             let room = self
                 .slab
                 .at(membership.room)
@@ -200,13 +206,24 @@ impl Rooms {
         left
     }
 
+    /// Takes a socket's list of rooms.
+    fn forget(&mut self, socket: u32) -> Vec<Membership> {
+        let joined = self.of.get_mut(socket as usize).and_then(Option::take);
+        if joined.is_some() {
+            self.of.leave(socket as usize);
+        }
+        joined.map(|joined| *joined).unwrap_or_default()
+    }
+
     /// Removes one member from its room; true if the room is empty and gone.
     fn unseat(&mut self, Membership { room: slot, place }: Membership) -> bool {
         let room = self.slab.at_mut(slot).expect("a membership's room exists");
         room.members.swap_remove(place as usize);
+        trim(&mut room.members);
         if let Some(moved) = room.members.get(place as usize) {
-            let joined = self.of[moved.socket as usize]
-                .as_mut()
+            let joined = self.of.get_mut(moved.socket as usize);
+            let joined = joined
+                .and_then(Option::as_mut)
                 .expect("a member has memberships");
             let membership = joined.iter_mut().find(|m| m.room == slot);
             membership.expect("both directions agree").place = place;
@@ -221,6 +238,11 @@ impl Rooms {
             .expect("a room is listed")
             .remove();
         self.slab.remove(self.slab.key_at(slot));
+        if let Some(rows) = trimmed(self.index.len(), self.index.capacity()) {
+            let (rooms, hasher) = (&self.slab, &self.hasher);
+            self.index
+                .shrink_to(rows, |slot| hash_of(rooms, hasher, *slot));
+        }
         true
     }
 

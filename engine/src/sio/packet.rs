@@ -143,7 +143,7 @@ fn count(text: &str, attachments_max: usize) -> Result<(usize, usize), PeerError
         return Err(PeerError::Attachments);
     }
     // No digits, zero or more than fit: the count of a binary packet is at least one.
-    match text[1..1 + digits].parse() {
+    match text[1..=digits].parse() {
         Err(_) | Ok(0) => Err(PeerError::Attachments),
         Ok(n) if n > attachments_max => Err(PeerError::TooManyAttachments),
         Ok(n) => Ok((n, digits + 2)),
