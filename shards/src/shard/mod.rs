@@ -28,6 +28,7 @@ use stentor_engine::{
     id::ShardId,
     time::Tick,
 };
+use tokio::sync::Notify;
 
 pub(crate) use self::{
     reactor::{Reactor, WAKER, run},
@@ -104,6 +105,8 @@ pub(crate) struct Shard {
     reactor: RefCell<Option<Waker>>,
     /// HTTP connections that hyper serves.
     pub(crate) http_open: Cell<usize>,
+    /// Tells those connections that the server stops.
+    pub(crate) http_stop: Notify,
     pub(crate) stopping: Cell<bool>,
     /// Where connections come in, if every shard has a descriptor table of its own.
     passage: RefCell<Option<Passage>>,
@@ -162,6 +165,7 @@ impl Shard {
             turn_wanted: Cell::new(false),
             reactor: RefCell::new(None),
             http_open: Cell::new(0),
+            http_stop: Notify::new(),
             stopping: Cell::new(false),
             passage: RefCell::new(parts.passage),
             handed_over: Cell::new(0),
@@ -197,7 +201,7 @@ impl Shard {
     }
 
     /// Makes the reactor run a turn, soon.
-    fn want_turn(&self) {
+    pub(crate) fn want_turn(&self) {
         if !self.turn_wanted.replace(true)
             && let Some(waker) = &*self.reactor.borrow()
         {

@@ -1,8 +1,10 @@
 //! How servers start, fail to start, and stop.
 
 use std::{
-    net::TcpListener,
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream},
     sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
 };
 
 use stentor::{Message, Server, ServerError, prelude::*};
@@ -101,6 +103,51 @@ fn a_stopped_server_says_what_clients_reconnect_on() {
         let again = server(shards).listen(address.to_string()).start().unwrap();
         drop(Client::join(again.address()));
         again.stop().unwrap();
+    }
+}
+
+/// Sends a request and reads its answer; the connection stays.
+fn kept_alive(address: SocketAddr, request: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(client::PATIENCE)).unwrap();
+    write!(stream, "{request}\r\nHost: x\r\n\r\n").unwrap();
+    let (mut head, mut byte) = (Vec::new(), [0]);
+    while !head.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut byte).unwrap();
+        head.push(byte[0]);
+    }
+    let head = String::from_utf8(head).unwrap().to_ascii_lowercase();
+    let (_, length) = head.split_once("content-length: ").unwrap();
+    let length = length.lines().next().unwrap().parse().unwrap();
+    stream.read_exact(&mut vec![0; length]).unwrap();
+    stream
+}
+
+/// Connections that are owed nothing do not hold a stopping server: it would wait for an hour.
+#[test]
+fn idle_connections_end_when_the_server_stops() {
+    for shards in SHARD_COUNTS {
+        let running = server(shards)
+            .stop_timeout(Duration::from_hours(1))
+            .start()
+            .unwrap();
+        let at = running.address();
+        let mut streams = vec![
+            kept_alive(at, "GET /socket.io/?EIO=4&transport=polling HTTP/1.1"),
+            kept_alive(at, "GET /nothing/here HTTP/1.1"), // hyper's
+        ];
+        let mut begun = TcpStream::connect(at).unwrap();
+        begun.write_all(b"GET /socket.io/?EIO=4").unwrap();
+        streams.push(begun);
+        streams.push(TcpStream::connect(at).unwrap());
+        running.stop().unwrap();
+        for mut stream in streams {
+            stream.set_read_timeout(Some(client::PATIENCE)).unwrap();
+            match stream.read(&mut [0]) {
+                Ok(n) => assert_eq!(n, 0),
+                Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset),
+            }
+        }
     }
 }
 
