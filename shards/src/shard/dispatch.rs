@@ -298,6 +298,7 @@ impl Shard {
             name,
             args,
             attachments,
+            volatile,
             timeout,
             answers,
         } = ask;
@@ -305,11 +306,9 @@ impl Shard {
             name: &name,
             args: &args,
             attachments: &attachments,
-            volatile: false,
+            volatile,
         };
-        let token = self.questions.ask_for(answers);
-        let asked = self.with_hub(|hub, now| hub.ask_many(now, to, &emit, token, timeout));
-        self.questions.asked(token, asked);
+        self.ask_many(to, &emit, timeout, answers);
     }
 
     // ---- Engine.IO alone ----

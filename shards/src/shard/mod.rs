@@ -43,7 +43,7 @@ use crate::{
     handler::{Handlers, Handshake, Locals, States},
     mailbox::Full,
     net::{answer::Writer, http::HttpService},
-    post::Post,
+    post::{List, Post},
     shared::Shared,
 };
 use conns::{ConnKey, Conns};
@@ -272,6 +272,30 @@ impl Shard {
             }
         }
         self.congested.set(congested);
+    }
+
+    /// Tells the ids of the sockets that a selection means.
+    pub(crate) fn list(&self, list: List) {
+        let List {
+            to,
+            found,
+            everywhere,
+        } = list;
+        if everywhere {
+            self.post_mail(); // what was done to the sockets before is to be seen
+            for shard in 0..self.shared.sessions.len() as u8 {
+                if shard != self.id.0 {
+                    let list = List {
+                        to: to.clone(),
+                        found: found.clone(),
+                        everywhere: false,
+                    };
+                    self.post(ShardId(shard), Post::List(Box::new(list)));
+                }
+            }
+        }
+        let ids = self.with_hub(|hub, _| hub.sockets(&to));
+        let _ = found.send(ids); // who asked may have gone
     }
 
     fn post_mail(&self) {

@@ -450,6 +450,7 @@ impl Shard {
             } => self.receive_connection(stream, read, answered),
             Post::Poll(request) => self.poll_request(request),
             Post::Ask(ask) => self.ask_for(*ask),
+            Post::List(list) => self.list(*list),
             Post::Act(to, action) => self.hub.borrow_mut().act(now, to, action),
             Post::Stop => {
                 self.stopping.set(true);
