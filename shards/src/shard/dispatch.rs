@@ -22,7 +22,10 @@ use super::{Application, Shard};
 use crate::{
     api::socket::{Farewell, Socket},
     engine_server::Message,
-    handler::{Call, Cause, Context, Handlers, LocalFuture, Outcome, Refused, Reply, Verdict},
+    handler::{
+        Call, Cause, Context, Handlers, INTERNAL_ERROR, LocalFuture, Outcome, Refused, Reject,
+        Reply, Verdict,
+    },
     post::Ask,
 };
 
@@ -46,12 +49,12 @@ impl<R> Future for Guarded<R> {
 fn drive<R: 'static>(
     call: &Rc<dyn Call<R>>,
     context: &Context<'_>,
-    finish: impl FnOnce(Option<Result<R, String>>) + 'static,
+    finish: impl FnOnce(Option<Result<R, Reject>>) + 'static,
 ) {
     let outcome = catch_unwind(AssertUnwindSafe(|| call.call(context)));
     let future = match outcome {
         Err(_) => return finish(None),
-        Ok(Outcome::Rejected(reject)) => return finish(Some(Err(reject.0))),
+        Ok(Outcome::Rejected(reject)) => return finish(Some(Err(reject))),
         Ok(Outcome::Done(result)) => return finish(Some(Ok(result))),
         Ok(Outcome::Begun(future)) => future,
     };
@@ -129,7 +132,7 @@ impl Shard {
         socket: SocketKey,
         ack: Option<u64>,
         event: &str,
-        result: Option<Result<Reply, String>>,
+        result: Option<Result<Reply, Reject>>,
     ) {
         let error = match result {
             Some(Ok(Reply::Ack(encoded))) => {
@@ -141,11 +144,17 @@ impl Shard {
             Some(Ok(Reply::Silent)) => return,
             None => {
                 tracing::error!(event, "a handler panicked");
-                return;
+                INTERNAL_ERROR.to_owned()
             }
-            Some(Ok(Reply::Failed(error)) | Err(error)) => error,
+            Some(Ok(Reply::Failed(error))) => {
+                tracing::warn!(event, %error, "a handler failed");
+                error
+            }
+            Some(Err(reject)) => {
+                tracing::warn!(event, error = %reject, "a handler failed");
+                reject.message
+            }
         };
-        tracing::warn!(event, %error, "a handler failed");
         if let Some(id) = ack {
             let body = serde_json::json!({ "error": { "message": error } }).to_string();
             self.with_hub(|hub, _| hub.ack(socket, id, &body, &[]));
@@ -221,10 +230,13 @@ impl Shard {
                     return shard.drain_events();
                 }
                 Some(Ok(Verdict(Err(refused)))) => refused,
-                Some(Err(reject)) => Refused::new(reject),
+                Some(Err(reject)) => {
+                    tracing::warn!(error = %reject, "an auth handler failed");
+                    Refused::new(reject.message)
+                }
                 None => {
                     tracing::error!("an auth handler panicked");
-                    Refused::new("Internal server error")
+                    Refused::new(INTERNAL_ERROR)
                 }
             };
             let data = refused.data.map(|data| data.to_string());
