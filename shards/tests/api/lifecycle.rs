@@ -1,13 +1,15 @@
 //! How servers start, fail to start, and stop.
 
 use std::{
+    cell::RefCell,
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
+    rc::Rc,
     sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
 
-use stentor::{Message, Server, ServerError, prelude::*};
+use stentor::{ServerError, prelude::*};
 
 use crate::{Client, SHARD_COUNTS, channel, client, crowd, server, start};
 
@@ -210,6 +212,45 @@ fn engine_io_alone() {
         ws.send("4close".into()).unwrap();
         assert!(ws.read().unwrap().is_close());
         assert_eq!(told.recv().unwrap(), "forced close");
+        running.stop().unwrap();
+    }
+}
+
+/// Sessions on all shards are reached by a channel that a task of each shard reads.
+#[test]
+fn a_task_of_the_shard_may_be_spawned_by_the_app() {
+    for shards in SHARD_COUNTS {
+        let (tell, _) = tokio::sync::broadcast::channel::<String>(8);
+        let told = tell.clone();
+        let running = Server::engine(move |app| {
+            let sessions = Rc::new(RefCell::new(Vec::<EngineSocket>::new()));
+            let (known, mut told) = (Rc::clone(&sessions), told.subscribe());
+            tokio::task::spawn_local(async move {
+                while let Ok(text) = told.recv().await {
+                    for session in &*sessions.borrow() {
+                        session.send(Message::Text(&text));
+                    }
+                }
+            });
+            app.on_connect(move |session| known.borrow_mut().push(session.clone()));
+        })
+        .listen("127.0.0.1:0")
+        .shards(shards)
+        .pin(false)
+        .start()
+        .unwrap();
+        let target = "/engine.io/?EIO=4&transport=websocket";
+        let mut clients: Vec<_> = (0..8)
+            .map(|_| client::websocket(running.address(), target).unwrap())
+            .collect();
+        for client in &mut clients {
+            assert!(client.read().unwrap().to_text().unwrap().starts_with("0{"));
+        }
+        tell.send("news".to_owned()).unwrap();
+        for client in &mut clients {
+            assert_eq!(client.read().unwrap().to_text().unwrap(), "4news");
+        }
+        drop(clients);
         running.stop().unwrap();
     }
 }
