@@ -1,7 +1,7 @@
 //! Answers: which of this shard's questions to clients are open.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     future::poll_fn,
     rc::Rc,
     task::{Poll, Waker},
@@ -28,22 +28,29 @@ struct Slot {
     waker: Option<Waker>,
 }
 
-/// How much of a question to many is to come.
+/// How much of a question to many is to come, and where it goes.
 #[derive(Debug)]
-struct Tally {
+struct Many {
     /// Shards that have not said how many sockets they asked.
-    silent: u32,
+    silent: Cell<u32>,
     /// Sockets asked and not settled. May be negative in between: news of two shards are not
     /// ordered.
-    open: isize,
+    open: Cell<isize>,
+    /// To whoever asks, who may be on any thread.
+    answers: mpsc::UnboundedSender<Settled>,
+}
+
+impl Many {
+    const fn is_over(&self) -> bool {
+        self.silent.get() == 0 && self.open.get() == 0
+    }
 }
 
 /// Who learns the news of a question.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Asker {
     One(Rc<RefCell<Slot>>),
-    /// Who asks may be on any thread.
-    Many(Tally, mpsc::UnboundedSender<Settled>),
+    Many(Rc<Many>),
 }
 
 /// The open questions of one shard.
@@ -54,39 +61,35 @@ impl Questions {
     /// News of a question; nobody may be interested any more.
     pub(crate) fn tell(&self, token: u64, news: AckNews) {
         let key = Key::from_bits(token);
-        let mut questions = self.0.borrow_mut();
-        let over = match (questions.get_mut(key), news) {
+        // Nothing is borrowed while a task is woken.
+        let asker = self.0.borrow().get(key).cloned();
+        let over = match (asker, news) {
             (None, _) | (Some(Asker::One(_)), AckNews::Asked(_)) => return,
             (Some(Asker::One(slot)), AckNews::Settled(_, answer)) => {
-                let slot = Rc::clone(slot);
-                drop(questions); // a task is woken
                 let mut slot = slot.borrow_mut();
                 slot.answer = Some(answer);
-                if let Some(waker) = slot.waker.take() {
+                let waker = slot.waker.take();
+                drop(slot);
+                if let Some(waker) = waker {
                     waker.wake();
                 }
                 return;
             }
-            (Some(Asker::Many(tally, _)), AckNews::Asked(count)) => {
-                tally.silent -= 1;
-                tally.open += count.cast_signed();
-                tally.is_over()
+            (Some(Asker::Many(many)), AckNews::Asked(count)) => {
+                many.silent.set(many.silent.get() - 1);
+                many.open.set(many.open.get() + count.cast_signed());
+                many.is_over()
             }
-            (Some(Asker::Many(tally, answers)), AckNews::Settled(who, answer)) => {
-                tally.open -= 1;
+            (Some(Asker::Many(many)), AckNews::Settled(who, answer)) => {
+                many.open.set(many.open.get() - 1);
                 // Nobody listening is nobody interested.
-                answers.send((who, answer)).is_err() || tally.is_over()
+                many.answers.send((who, answer)).is_err() || many.is_over()
             }
         };
         if over {
-            questions.remove(key); // and the answers end
+            let gone = self.0.borrow_mut().remove(key);
+            drop(gone); // and the answers end
         }
-    }
-}
-
-impl Tally {
-    const fn is_over(&self) -> bool {
-        self.silent == 0 && self.open == 0
     }
 }
 
@@ -100,16 +103,16 @@ impl Shard {
         timeout: Duration,
         answers: mpsc::UnboundedSender<Settled>,
     ) {
-        let tally = Tally {
-            silent: u32::MAX,
-            open: 0,
-        };
-        let key = (self.questions.0.borrow_mut()).insert(Asker::Many(tally, answers));
-        let shards = self.with_hub(|hub, now| hub.ask_many(now, to, emit, key.to_bits(), timeout));
+        let many = Rc::new(Many {
+            silent: Cell::new(u32::MAX),
+            open: Cell::new(0),
+            answers,
+        });
+        let asker = Asker::Many(Rc::clone(&many));
+        let token = self.questions.0.borrow_mut().insert(asker).to_bits();
+        let shards = self.with_hub(|hub, now| hub.ask_many(now, to, emit, token, timeout));
         // No news has been told yet: that is done when the hub's events are drained.
-        if let Some(Asker::Many(tally, _)) = self.questions.0.borrow_mut().get_mut(key) {
-            tally.silent = shards;
-        }
+        many.silent.set(shards);
     }
 }
 
