@@ -82,7 +82,7 @@ impl fmt::Debug for Sid {
 }
 
 /// A Socket.IO socket's public id (`socket.id`): shard, slot and 88 random bits.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SocketId([u8; ID_BYTES]);
 
 impl SocketId {
@@ -134,6 +134,54 @@ impl fmt::Debug for SocketId {
     }
 }
 
+/// A text that is no [`SocketId`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoSocketId;
+
+impl fmt::Display for NoSocketId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a socket id has 20 characters of A-Z, a-z, 0-9, _ and -")
+    }
+}
+
+impl core::error::Error for NoSocketId {}
+
+impl core::str::FromStr for SocketId {
+    type Err = NoSocketId;
+
+    fn from_str(text: &str) -> Result<Self, NoSocketId> {
+        Self::parse(text).ok_or(NoSocketId)
+    }
+}
+
+#[cfg(feature = "serde")]
+impl serde_core::Serialize for SocketId {
+    fn serialize<S: serde_core::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let text = self.text();
+        serializer.serialize_str(core::str::from_utf8(&text).expect("base64 is ASCII"))
+    }
+}
+
+#[cfg(feature = "serde")]
+impl<'de> serde_core::Deserialize<'de> for SocketId {
+    fn deserialize<D: serde_core::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl serde_core::de::Visitor<'_> for Text {
+            type Value = SocketId;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a socket id")
+            }
+
+            fn visit_str<E: serde_core::de::Error>(self, text: &str) -> Result<SocketId, E> {
+                let invalid = || E::invalid_value(serde_core::de::Unexpected::Str(text), &self);
+                SocketId::parse(text).ok_or_else(invalid)
+            }
+        }
+        deserializer.deserialize_str(Text)
+    }
+}
+
 /// A namespace's place in the hub's table; 0 is `/`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NamespaceId(pub u16);
@@ -181,6 +229,7 @@ mod tests {
             "twenty chars with sp",
         ] {
             assert_eq!(SocketId::parse(text), None, "{text}");
+            assert_eq!(text.parse::<SocketId>(), Err(NoSocketId), "{text}");
         }
     }
 }

@@ -41,7 +41,7 @@ async fn login(s: Socket, Auth(login): Auth<Login>) -> Result<(), Refused> {
     Ok(())
 }
 
-async fn come(s: Socket, State(online): State<Online>) -> Result<(), stentor::EmitError> {
+async fn come(s: Socket, State(online): State<Online>) -> Result<(), EmitError> {
     let count = online.0.fetch_add(1, Ordering::Relaxed) + 1;
     s.all().emit("online", &count)
 }

@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use serde_json::json;
 use stentor::prelude::*;
-use stentor::{EmitError, JoinError, SocketId};
 
 fn join(s: Socket, Data(room): Data<String>) -> Result<Ack<Vec<String>>, JoinError> {
     s.join(room)?;
@@ -39,15 +38,14 @@ async fn ask(s: Socket, Args((room, question)): Args<(String, Value)>) -> serde_
         .timeout(wait)
         .call::<serde_json::Value>("question", &question);
     let all = answers.all().await;
-    let ids = |ids: Vec<SocketId>| ids.iter().map(ToString::to_string).collect::<Vec<_>>();
     let answered = all
         .ok
         .into_iter()
         .map(|(id, answer)| (id.to_string(), answer));
     json!({
         "answered": answered.collect::<serde_json::Map<_, _>>(),
-        "timedOut": ids(all.timed_out),
-        "left": ids(all.left),
+        "timedOut": all.timed_out,
+        "left": all.left,
     })
 }
 

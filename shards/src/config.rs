@@ -16,6 +16,7 @@ pub(crate) struct ShardConfig {
     pub(crate) keep: Keep,
     pub(crate) allow_request: Option<Box<AllowRequest>>,
     pub(crate) tcp_user_timeout: Option<Duration>,
+    pub(crate) stop_timeout: Duration,
 }
 
 impl fmt::Debug for ShardConfig {

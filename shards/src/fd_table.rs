@@ -22,7 +22,7 @@ use std::{
     mem::MaybeUninit,
     net::TcpStream,
     os::fd::{AsFd, OwnedFd},
-    sync::Barrier,
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
 };
 
 use rustix::{
@@ -40,30 +40,76 @@ pub enum FdTables {
     #[default]
     Shared,
     /// Each in its own: the limit is each shard's. Needs Linux. [`crate::Io`] can then not ask
-    /// clients from threads that are no shard; the ports stay bound until the process ends.
+    /// clients from threads that are no shard, and [`crate::Answers`] must not be awaited there; the
+    /// ports stay bound until the process ends.
     PerShard,
 }
 
 /// Where the threads of a server wait for each other.
 #[derive(Debug)]
-pub(crate) struct Parting(Barrier);
+pub(crate) struct Parting {
+    shards: usize,
+    meeting: Mutex<Meeting>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Meeting {
+    /// How often a thread has come, over both waits.
+    arrived: usize,
+    /// Not all threads will come.
+    called_off: bool,
+}
 
 impl Parting {
     pub(crate) fn new(shards: usize) -> Self {
-        Self(Barrier::new(shards))
+        Self {
+            shards,
+            meeting: Mutex::default(),
+            changed: Condvar::new(),
+        }
+    }
+
+    fn meeting(&self) -> MutexGuard<'_, Meeting> {
+        // A count and a flag are never half written.
+        self.meeting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until all threads have come this far.
+    fn meet(&self) -> io::Result<()> {
+        let mut meeting = self.meeting();
+        meeting.arrived += 1;
+        let all = meeting.arrived.next_multiple_of(self.shards);
+        self.changed.notify_all();
+        while meeting.arrived < all {
+            if meeting.called_off {
+                return Err(io::Error::other("another shard did not start"));
+            }
+            meeting = self
+                .changed
+                .wait(meeting)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        Ok(())
+    }
+
+    /// A thread will not come: nobody waits for it any more, and the start fails.
+    pub(crate) fn call_off(&self) {
+        self.meeting().called_off = true;
+        self.changed.notify_all();
     }
 
     /// Takes this thread's descriptors to a table of its own, after all threads have opened what
     /// they need and before any goes on.
     #[expect(unsafe_code, reason = "the one call that parts the tables")]
     pub(crate) fn part(&self) -> io::Result<()> {
-        self.0.wait();
+        self.meet()?;
         // SAFETY: the call is unsafe because a descriptor could be closed or used by its number from
         // a thread whose table has another file there. By the ground rules above every descriptor
         // that crosses threads was opened before this, and has its number in all tables. Shown by
         // tests/fd_tables.rs, which moves connections and mail between separated shards.
         let parted = unsafe { unshare_unsafe(UnshareFlags::FILES) };
-        self.0.wait();
+        self.meet()?;
         Ok(parted?)
     }
 }
@@ -155,6 +201,23 @@ mod tests {
     };
 
     use super::*;
+
+    #[test]
+    fn threads_part_together_or_not_at_all() {
+        let meet = |parting: &Parting, called_off| {
+            std::thread::scope(|scope| {
+                let come = || parting.meet().and_then(|()| parting.meet());
+                let threads: Vec<_> = (0..2).map(|_| scope.spawn(come)).collect();
+                if called_off {
+                    parting.call_off();
+                }
+                let joined = threads.into_iter().map(|thread| thread.join().unwrap());
+                joined.map(|result| result.is_ok()).collect::<Vec<_>>()
+            })
+        };
+        assert_eq!(meet(&Parting::new(2), false), [true, true]);
+        assert_eq!(meet(&Parting::new(3), true), [false, false]);
+    }
 
     #[test]
     fn connections_come_through_under_their_numbers() {

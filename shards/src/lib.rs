@@ -51,8 +51,9 @@ pub type Result<T = (), E = ServerError> = std::result::Result<T, E>;
 /// What most programs need.
 pub mod prelude {
     pub use crate::{
-        Ack, AckHandle, App, Args, Auth, Binary, Data, EventName, Handshake, Io, Local, NoAck, Raw,
-        Reason, Refused, Server, Socket, State, Value,
+        Ack, AckError, AckHandle, App, Args, Auth, Binary, Broadcast, Data, EmitError, EngineApp,
+        EngineSocket, EventName, Handshake, Io, JoinError, Local, Message, NoAck, Raw, Reason,
+        Refused, Server, Socket, SocketId, State, Value,
     };
 }
 

@@ -5,9 +5,9 @@ use std::net::TcpStream;
 use bytes::Bytes;
 use stentor_engine::{
     hub::{Action, Mail, Selection},
-    id::Sid,
+    id::{Sid, SocketId},
 };
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::api::answers::Settled;
 
@@ -27,6 +27,8 @@ pub(crate) enum Post {
     Poll(PollRequest),
     /// A broadcast with acknowledgements, asked by a thread that is no shard.
     Ask(Box<Ask>),
+    /// Who is meant by a selection.
+    List(Box<List>),
     /// Something to be done with sockets, asked by a thread that is no shard.
     Act(Selection, Action),
     /// Stop serving.
@@ -88,6 +90,17 @@ pub(crate) struct Ask {
     pub(crate) name: Box<str>,
     pub(crate) args: Box<str>,
     pub(crate) attachments: Vec<Bytes>,
+    pub(crate) volatile: bool,
     pub(crate) timeout: std::time::Duration,
-    pub(crate) answers: tokio::sync::mpsc::UnboundedSender<Settled>,
+    pub(crate) answers: mpsc::UnboundedSender<Settled>,
+}
+
+/// Asks for the ids of the sockets that a selection means.
+#[derive(Debug)]
+pub(crate) struct List {
+    pub(crate) to: Selection,
+    /// Each shard sends its own.
+    pub(crate) found: mpsc::UnboundedSender<Vec<SocketId>>,
+    /// The other shards are still to be asked.
+    pub(crate) everywhere: bool,
 }

@@ -85,6 +85,7 @@ pub struct Server {
     config: Config,
     keep: Keep,
     tcp_user_timeout: Option<Duration>,
+    stop_timeout: Duration,
     allow_request: Option<Box<AllowRequest>>,
     build: Option<Build>,
     states: States,
@@ -121,6 +122,7 @@ impl Server {
             config: Config::default(),
             keep: Keep::default(),
             tcp_user_timeout: None,
+            stop_timeout: Duration::from_secs(2),
             allow_request: None,
             build: None,
             states: States::default(),
@@ -244,6 +246,14 @@ impl Server {
         self
     }
 
+    /// How long a server that stops waits for its clients to take their last words and for requests
+    /// that are being answered. Default 2 s. It stops earlier when all connections have ended.
+    #[must_use]
+    pub const fn stop_timeout(mut self, timeout: Duration) -> Self {
+        self.stop_timeout = timeout;
+        self
+    }
+
     /// Decides which sessions may begin (`allowRequest`), before anything is kept of them. An
     /// error's text is the message of the 403 (400 for WebSocket) that the client gets.
     #[must_use]
@@ -315,31 +325,18 @@ impl Server {
             return Err(ServerError::Shards(shards)); // `shards` was called after `io`
         }
         let (address, listeners) = self.listen_all()?;
-        let mut seats = Vec::new();
-        let mut posts = Vec::new();
-        let mut passages = Vec::new();
-        for listener in listeners {
-            let (mut seat, post) = Seat::new(listener).map_err(ServerError::Start)?;
-            if self.fd_tables == FdTables::PerShard {
-                let (to, from) = passage().map_err(ServerError::Start)?;
-                seat.passage = Some(from);
-                passages.push(to);
-            }
-            seats.push(seat);
-            posts.push(post);
-        }
-        io.shared.posts.set(posts).expect("a server starts once");
-        let parting = (self.fd_tables == FdTables::PerShard).then(|| {
-            let set = io.shared.passages.set(passages);
-            set.expect("a server starts once");
-            Arc::new(Parting::new(shards))
-        });
+        let seats = self
+            .seats(listeners, &io.shared)
+            .map_err(ServerError::Start)?;
+        let parting =
+            (self.fd_tables == FdTables::PerShard).then(|| Arc::new(Parting::new(shards)));
         let config = Arc::new(ShardConfig {
             engine: self.config,
             path: self.path.into(),
             keep: self.keep,
             allow_request: self.allow_request,
             tcp_user_timeout: self.tcp_user_timeout,
+            stop_timeout: self.stop_timeout,
         });
         let build = self
             .build
@@ -365,13 +362,46 @@ impl Server {
             let thread = thread::Builder::new().name(format!("shard-{index}"));
             match thread.spawn(move || plan.run(seat)) {
                 Ok(thread) => running.threads.push(thread),
-                Err(error) => return Err(running.abandon(ServerError::Start(error))),
+                Err(error) => {
+                    if let Some(parting) = &parting {
+                        parting.call_off();
+                    }
+                    let text = format!("no thread for shard {index}: {error}");
+                    let error = io::Error::new(error.kind(), text);
+                    return Err(running.abandon(ServerError::Start(error)));
+                }
             }
         }
         match running.await_ready() {
             Ok(()) => Ok(running),
             Err(error) => Err(running.abandon(error)),
         }
+    }
+
+    /// What the shards' threads begin with; the ways by which they are reached become the server's.
+    fn seats(
+        &self,
+        listeners: Vec<std::net::TcpListener>,
+        shared: &Shared,
+    ) -> io::Result<Vec<Seat>> {
+        let apart = self.fd_tables == FdTables::PerShard;
+        let (mut seats, mut posts, mut passages) = (Vec::new(), Vec::new(), Vec::new());
+        for listener in listeners {
+            let (mut seat, post) = Seat::new(listener)?;
+            if apart {
+                let (to, from) = passage()?;
+                seat.passage = Some(from);
+                passages.push(to);
+            }
+            seats.push(seat);
+            posts.push(post);
+        }
+        shared.posts.set(posts).expect("a server starts once");
+        if apart {
+            let set = shared.passages.set(passages);
+            set.expect("a server starts once");
+        }
+        Ok(seats)
     }
 
     fn listen_all(&self) -> Result<(SocketAddr, Vec<std::net::TcpListener>), ServerError> {

@@ -18,6 +18,15 @@ use crate::{fd_table::PassageTo, mailbox::Sender, post::Post};
 /// then, never one too few.
 const BUCKETS: usize = 1 << 16;
 
+/// A namespace's name as it is kept: as in the official server, one without `/` gets one.
+pub(crate) fn full_name(name: &str) -> Box<str> {
+    if name.starts_with('/') {
+        name.into()
+    } else {
+        format!("/{name}").into()
+    }
+}
+
 /// What the threads of a server share.
 #[derive(Debug)]
 pub(crate) struct Shared {

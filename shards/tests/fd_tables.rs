@@ -84,3 +84,25 @@ fn broadcasts_reach_every_shard() {
         assert_eq!(server.request("GET", sid, ""), r#"42["broadcast","all"]"#);
     }
 }
+
+/// The third shard's thread cannot be made: its stack does not fit. The other two wait for it.
+#[test]
+fn a_thread_that_cannot_start_fails_the_start() {
+    let gib = 1 << 30;
+    let command = format!(
+        "ulimit -v {} && exec {} contract-server --port 0 --shards 4 --fd-tables per-shard",
+        10 * (gib / 1024),
+        env!("CARGO_BIN_EXE_stentor")
+    );
+    let output = Command::new("sh")
+        .args(["-c", &command])
+        .env("RUST_MIN_STACK", (4_u64 * gib).to_string())
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success(), "{said}");
+    assert!(
+        said.contains("cannot start a shard: no thread for shard 2"),
+        "{said}"
+    );
+}

@@ -318,6 +318,16 @@ fn bottleneck(report: &Report) -> Option<String> {
     })
 }
 
+/// What the names of a kind of load's figures begin with. Those of the first need not be named.
+fn prefixes(place: usize, kind: &str) -> Vec<String> {
+    let own = format!("{kind}.");
+    if place == 0 {
+        vec![String::new(), own]
+    } else {
+        vec![own]
+    }
+}
+
 /// All figures a threshold can name.
 #[must_use]
 pub fn figures(report: &Report) -> Figures {
@@ -337,12 +347,7 @@ pub fn figures(report: &Report) -> Figures {
         }
     };
     for (place, load) in report.total.loads.iter().enumerate() {
-        let own = format!("{}.", load.kind);
-        for prefix in if place == 0 {
-            vec![String::new(), own]
-        } else {
-            vec![own]
-        } {
+        for prefix in prefixes(place, &load.kind) {
             spread(&prefix, &load.latency);
             spread(&format!("{prefix}uncorrected."), &load.uncorrected);
             spread(&format!("{prefix}first."), &load.first);
@@ -354,12 +359,7 @@ pub fn figures(report: &Report) -> Figures {
     spread("recovery.", &report.total.recovery);
     spread("lag.", &report.generator.lag);
     for (place, load) in report.total.loads.iter().enumerate() {
-        let own = format!("{}.", load.kind);
-        for prefix in if place == 0 {
-            vec![String::new(), own]
-        } else {
-            vec![own]
-        } {
+        for prefix in prefixes(place, &load.kind) {
             figures.insert(format!("{prefix}rate"), load.received_rate);
             figures.insert(format!("{prefix}sent_rate"), load.sent_rate);
             if load.expected > 0 {

@@ -105,6 +105,10 @@ const examples = {
     assert.deepEqual([sent.status, await sent.text()], [200, "sent; 2 sessions\n"]);
     assert.deepEqual(await a.next("news"), ["it rains"]);
     assert.deepEqual(await b.next("news"), ["it rains"]);
+    a.answerWith((answer) => answer(true));
+    b.answerWith((answer) => answer(false));
+    const asked = await fetch(`${url}/ask`);
+    assert.equal(await asked.text(), "1 of 2 say yes\n");
     assert.equal((await fetch(`${url}/nowhere`)).status, 404);
   },
 };

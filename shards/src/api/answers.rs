@@ -1,22 +1,13 @@
 //! Answers: what came of a question to clients.
 
-use std::{
-    collections::VecDeque,
-    future::poll_fn,
-    marker::PhantomData,
-    task::{Poll, Waker},
-};
+use std::marker::PhantomData;
 
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
-use stentor_engine::{
-    hub::{AckNews, Answer as EngineAnswer},
-    id::SocketId,
-};
+use stentor_engine::{hub::Answer as EngineAnswer, id::SocketId};
 use tokio::sync::mpsc;
 
 use super::payload;
-use crate::shard::questions::Question;
 
 /// Why a question has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -28,9 +19,13 @@ pub enum AckError {
     /// The client left before it answered.
     #[error("socket has been disconnected")]
     Disconnected,
-    /// The question was not sent: the socket is gone, or owes too many answers already.
+    /// The question was not sent: the socket is gone or owes too many answers already, or the server
+    /// does not run or has too much to do.
     #[error("the question could not be sent")]
     NotSent,
+    /// The question's name is one that only the protocol uses: `connect`, `disconnect`, ….
+    #[error("{0:?} is a reserved event name")]
+    Reserved(String),
     /// The answer is not what was expected.
     #[error("cannot decode the answer: {0}")]
     Decode(#[from] serde_json::Error),
@@ -42,54 +37,10 @@ pub enum AckError {
 /// One socket's answer, undecoded.
 pub(crate) type Settled = (SocketId, EngineAnswer);
 
-/// The answers to one question that have arrived, and whether more may come.
-#[derive(Debug, Default)]
-pub(crate) struct Collector {
-    /// Shards that have not said how many sockets they asked.
-    pub(crate) silent: u32,
-    /// Sockets asked and not settled. May be negative in between: news of two shards are not
-    /// ordered.
-    open: isize,
-    settled: VecDeque<Settled>,
-    waker: Option<Waker>,
-}
-
-impl Collector {
-    /// For a question put to so many shards.
-    pub(crate) fn awaiting(shards: u32) -> Self {
-        Self {
-            silent: shards,
-            ..Self::default()
-        }
-    }
-
-    pub(crate) fn tell(&mut self, news: AckNews) {
-        match news {
-            AckNews::Asked(count) => {
-                self.silent -= 1;
-                self.open += count.cast_signed();
-            }
-            AckNews::Settled(who, answer) => {
-                self.open -= 1;
-                self.settled.push_back((who, answer));
-            }
-        }
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
-        }
-    }
-
-    pub(crate) const fn is_complete(&self) -> bool {
-        self.silent == 0 && self.open == 0
-    }
-}
-
 #[derive(Debug)]
 pub(crate) enum Source {
-    /// Asked on this shard.
-    Here(Question),
-    /// Asked from another thread.
-    Elsewhere(mpsc::UnboundedReceiver<Settled>),
+    /// Asked by a shard, which sends the answers here; so that they can be awaited on any thread.
+    Asked(mpsc::UnboundedReceiver<Settled>),
     /// Not asked at all.
     Nobody(Option<AckError>),
 }
@@ -97,12 +48,13 @@ pub(crate) enum Source {
 /// One client's answer: its first argument, or why there is none.
 pub type Answer<T> = (SocketId, Result<T, AckError>);
 
-/// The answers to a question that was put to many, as they come.
+/// The answers to a question that was put to many, as they come. To be awaited on any thread, with any
+/// executor.
 #[must_use = "without reading them nobody learns the answers"]
 #[derive(Debug)]
 pub struct Answers<T> {
-    pub(crate) source: Source,
-    pub(crate) _of: PhantomData<fn() -> T>,
+    source: Source,
+    of: PhantomData<fn() -> T>,
 }
 
 /// All answers to a question.
@@ -116,6 +68,8 @@ pub struct Gathered<T> {
     pub left: Vec<SocketId>,
     /// Whose answer could not be decoded.
     pub failed: Vec<(SocketId, AckError)>,
+    /// Why nobody was asked, if there is a reason but that nobody is there; then the lists are empty.
+    pub error: Option<AckError>,
 }
 
 pub(crate) fn decode<T: DeserializeOwned>(answer: EngineAnswer) -> Result<T, AckError> {
@@ -133,33 +87,18 @@ fn decode_args<T: DeserializeOwned>(args: &str, attachments: &[Bytes]) -> Result
 }
 
 impl<T> Answers<T> {
-    /// The next answer as it came, its arguments undecoded; `None` when all are in.
-    pub(crate) async fn next_settled(&mut self) -> Option<Settled> {
-        match &mut self.source {
-            Source::Here(question) => {
-                poll_fn(|cx| {
-                    let mut collector = question.collector.borrow_mut();
-                    if let Some(settled) = collector.settled.pop_front() {
-                        return Poll::Ready(Some(settled));
-                    }
-                    if collector.is_complete() {
-                        return Poll::Ready(None);
-                    }
-                    collector.waker = Some(cx.waker().clone());
-                    Poll::Pending
-                })
-                .await
-            }
-            Source::Elsewhere(receiver) => receiver.recv().await,
-            Source::Nobody(_) => None,
+    pub(crate) const fn of(source: Source) -> Self {
+        Self {
+            source,
+            of: PhantomData,
         }
     }
 
-    /// Why nobody was asked, if so.
+    /// Why nobody was asked, if there is a reason but that nobody is there.
     pub fn error(&mut self) -> Option<AckError> {
         match &mut self.source {
             Source::Nobody(error) => error.take(),
-            Source::Here(_) | Source::Elsewhere(_) => None,
+            Source::Asked(_) => None,
         }
     }
 }
@@ -167,8 +106,24 @@ impl<T> Answers<T> {
 impl<T: DeserializeOwned> Answers<T> {
     /// The next answer; `None` when everybody has answered, timed out or left.
     pub async fn next(&mut self) -> Option<Answer<T>> {
-        let (who, answer) = self.next_settled().await?;
-        Some((who, decode(answer)))
+        match &mut self.source {
+            Source::Asked(receiver) => {
+                let (who, answer) = receiver.recv().await?;
+                Some((who, decode(answer)))
+            }
+            Source::Nobody(_) => None,
+        }
+    }
+
+    /// The first answer. For a question to one client, `io.to(id).call(…)`: its answer.
+    ///
+    /// # Errors
+    /// [`AckError`]; [`AckError::NotSent`] if nobody was there to be asked.
+    pub async fn first(mut self) -> Result<T, AckError> {
+        match self.next().await {
+            Some((_, answer)) => answer,
+            None => Err(self.error().unwrap_or(AckError::NotSent)),
+        }
     }
 
     /// Waits for all of them.
@@ -178,6 +133,7 @@ impl<T: DeserializeOwned> Answers<T> {
             timed_out: Vec::new(),
             left: Vec::new(),
             failed: Vec::new(),
+            error: self.error(),
         };
         while let Some((who, answer)) = self.next().await {
             match answer {

@@ -2,7 +2,10 @@
 
 use std::{fmt, time::Duration};
 
-use stentor_engine::hub::{Action, Selection};
+use stentor_engine::{
+    hub::{Action, Selection},
+    id::SocketId,
+};
 
 use super::{
     answers::Answers,
@@ -39,7 +42,7 @@ impl Broadcast {
         self
     }
 
-    /// The same as [`Broadcast::to`].
+    /// The same as [`Broadcast::to`], which the official server calls `in`.
     pub fn within(self, room: impl fmt::Display) -> Self {
         self.to(room)
     }
@@ -65,41 +68,62 @@ impl Broadcast {
     /// Sends an event. It is encoded once for all receivers.
     ///
     /// # Errors
-    /// [`EmitError`]; on a shard's own thread only for arguments that cannot be encoded.
+    /// [`EmitError`]; on a shard's own thread only [`EmitError::Encode`] and
+    /// [`EmitError::Reserved`].
     pub fn emit(self, event: &str, args: impl IntoArgs) -> Result<(), EmitError> {
         let encoded = args.encode()?;
         self.io.publish(self.to, event, encoded, self.volatile)
     }
 
-    /// Sends an event and collects everybody's answer: who answered, timed out or left.
+    /// Sends an event and collects everybody's answer: who answered, timed out or left. The answers
+    /// can be awaited on any thread.
     pub fn call<T>(self, event: &str, args: impl IntoArgs) -> Answers<T> {
         self.io
             .ask(self.to, event, args, self.volatile, self.timeout)
     }
 
-    /// Puts everybody chosen into a room.
+    /// Puts everybody chosen into a room: the official server's
+    /// `socketsJoin`.
     ///
     /// # Errors
-    /// [`EmitError::MailboxFull`] from a thread that is no shard.
+    /// [`EmitError::MailboxFull`] and [`EmitError::NotRunning`], from a thread that is no shard.
     pub fn join(self, room: impl fmt::Display) -> Result<(), EmitError> {
         self.io
             .act(self.to, Action::Join(vec![room.to_string().into()]))
     }
 
-    /// Takes everybody chosen out of a room.
+    /// Takes everybody chosen out of a room: the official server's
+    /// `socketsLeave`.
     ///
     /// # Errors
-    /// [`EmitError::MailboxFull`] from a thread that is no shard.
+    /// [`EmitError::MailboxFull`] and [`EmitError::NotRunning`], from a thread that is no shard.
     pub fn leave(self, room: impl fmt::Display) -> Result<(), EmitError> {
         self.io
             .act(self.to, Action::Leave(vec![room.to_string().into()]))
     }
 
-    /// Disconnects everybody chosen; with `close` their whole connections end.
+    /// Disconnects everybody chosen; with `close` their whole connections end: the official server's
+    /// `disconnectSockets`.
     ///
     /// # Errors
-    /// [`EmitError::MailboxFull`] from a thread that is no shard.
+    /// [`EmitError::MailboxFull`] and [`EmitError::NotRunning`], from a thread that is no shard.
     pub fn disconnect(self, close: bool) -> Result<(), EmitError> {
         self.io.act(self.to, Action::Disconnect { close })
+    }
+
+    /// The ids of everybody chosen, on all shards: the official server's `fetchSockets`. Each is a room
+    /// of its own, so that `io.to(id)` reaches one of them. What the same handler or thread did before,
+    /// such as [`Broadcast::join`], is seen.
+    ///
+    /// # Errors
+    /// [`EmitError::MailboxFull`], [`EmitError::NotRunning`] and [`EmitError::OnlyHandlers`], from a
+    /// thread that is no shard.
+    pub async fn ids(self) -> Result<Vec<SocketId>, EmitError> {
+        let mut found = self.io.list(self.to)?;
+        let mut ids = Vec::new();
+        while let Some(more) = found.recv().await {
+            ids.extend(more);
+        }
+        Ok(ids)
     }
 }

@@ -4,26 +4,25 @@
 //! [`crate::Socket::emit`] is kept; elsewhere it encodes the packet and posts it to the shards that
 //! have members, without waiting.
 
-use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use stentor_engine::{
     hub::{Action, Emit, Hub, Mail, Publication, Selection, ShardSet},
-    id::NamespaceId,
+    id::{NamespaceId, SocketId},
+    sio::packet::is_reserved,
 };
+use tokio::sync::mpsc;
 
 use super::{
-    answers::{AckError, Answers, Source},
+    answers::{AckError, Answers, Settled, Source},
     broadcast::Broadcast,
     payload::{EncodeError, Encoded, IntoArgs},
 };
 use crate::{
     mailbox::Full,
-    post::{Ask, Post},
-    shard::{
-        self,
-        questions::{DEFAULT_ACK_WAIT, Question},
-    },
-    shared::Shared,
+    post::{Ask, List, Post},
+    shard::{self, questions::DEFAULT_ACK_WAIT},
+    shared::{Shared, full_name},
 };
 
 /// Why an event was not sent.
@@ -43,6 +42,9 @@ pub enum EmitError {
     /// The server has not started or has stopped.
     #[error("the server is not running")]
     NotRunning,
+    /// With [`crate::FdTables::PerShard`] a thread that is no shard cannot be told anything.
+    #[error("with descriptor tables per shard only handlers can ask")]
+    OnlyHandlers,
 }
 
 /// The server, for any thread: the official server's `io`.
@@ -65,31 +67,38 @@ impl fmt::Debug for Io {
 #[derive(Debug, Clone)]
 pub struct Namespace {
     io: Io,
-    id: Option<NamespaceId>,
+    name: Arc<str>,
 }
 
 impl Io {
-    /// The namespace of this name. Emitting to one that does not exist reaches nobody.
+    /// The namespace of this name; a `/` is put before it if it has none. Emitting to one that does
+    /// not exist reaches nobody.
     #[must_use]
     pub fn of(&self, namespace: &str) -> Namespace {
         Namespace {
             io: self.clone(),
-            id: self.shared.namespace(namespace),
+            name: full_name(namespace).into(),
         }
     }
 
-    fn root(&self) -> Broadcast {
+    /// Everybody in `/`.
+    pub fn all(&self) -> Broadcast {
         Broadcast::new(self.clone(), Selection::all(NamespaceId::ROOT))
     }
 
     /// Everybody in a room of `/`.
     pub fn to(&self, room: impl fmt::Display) -> Broadcast {
-        self.root().to(room)
+        self.all().to(room)
+    }
+
+    /// The same as [`Io::to`], which the official server calls `in`.
+    pub fn within(&self, room: impl fmt::Display) -> Broadcast {
+        self.to(room)
     }
 
     /// Everybody in `/` who is not in this room.
     pub fn except(&self, room: impl fmt::Display) -> Broadcast {
-        self.root().except(room)
+        self.all().except(room)
     }
 
     /// Sends an event to everybody in `/`.
@@ -97,7 +106,7 @@ impl Io {
     /// # Errors
     /// [`EmitError`].
     pub fn emit(&self, event: &str, args: impl IntoArgs) -> Result<(), EmitError> {
-        self.root().emit(event, args)
+        self.all().emit(event, args)
     }
 
     /// Engine.IO sessions on all shards, as of their last turns.
@@ -116,7 +125,7 @@ impl Io {
         Encoded { args, attachments }: Encoded,
         volatile: bool,
     ) -> Result<(), EmitError> {
-        if stentor_engine::sio::packet::is_reserved(event) {
+        if is_reserved(event) {
             return Err(EmitError::Reserved(event.to_owned()));
         }
         let Some(namespace) = self.name_of(&to)? else {
@@ -175,17 +184,16 @@ impl Io {
         volatile: bool,
         timeout: Option<Duration>,
     ) -> Answers<T> {
-        let source = match args.encode() {
-            Ok(encoded) => {
-                let timeout = timeout.unwrap_or(DEFAULT_ACK_WAIT);
-                self.ask_encoded(to, event, encoded, volatile, timeout)
-            }
-            Err(error) => Source::Nobody(Some(AckError::Encode(error))),
+        let encoded = if is_reserved(event) {
+            Err(AckError::Reserved(event.to_owned()))
+        } else {
+            args.encode().map_err(AckError::Encode)
         };
-        Answers {
-            source,
-            _of: PhantomData,
-        }
+        let timeout = timeout.unwrap_or(DEFAULT_ACK_WAIT);
+        let asked = encoded
+            .and_then(|encoded| self.ask_encoded(to, event, encoded, volatile, timeout))
+            .unwrap_or_else(|error| Source::Nobody(Some(error)));
+        Answers::of(asked)
     }
 
     fn ask_encoded(
@@ -195,45 +203,47 @@ impl Io {
         Encoded { args, attachments }: Encoded,
         volatile: bool,
         timeout: Duration,
-    ) -> Source {
-        if !matches!(self.name_of(&to), Ok(Some(_))) {
-            return Source::Nobody(None);
+    ) -> Result<Source, AckError> {
+        let not_sent = |_| AckError::NotSent;
+        if self.name_of(&to).map_err(not_sent)?.is_none() {
+            return Ok(Source::Nobody(None));
         }
+        let (answers, receiver) = mpsc::unbounded_channel::<Settled>();
         if let Some(shard) = shard::current(&self.shared) {
-            let question = Question::new(&shard, u32::MAX);
             let emit = Emit {
                 name: event,
                 args: &args,
                 attachments: &attachments,
                 volatile,
             };
-            let token = question.token();
-            let asked = shard.with_hub(|hub, now| hub.ask_many(now, to, &emit, token, timeout));
-            question.asked(asked);
-            return Source::Here(question);
+            shard.ask_many(to, &emit, timeout, answers);
+            return Ok(Source::Asked(receiver));
         }
         if self.shared.passages.get().is_some() {
             tracing::error!("with FdTables::PerShard only shards can ask clients");
-            return Source::Nobody(Some(AckError::NotSent));
+            return Err(AckError::NotSent);
         }
-        let (answers, receiver) = tokio::sync::mpsc::unbounded_channel();
         let ask = Ask {
             to,
             name: event.into(),
             args: args.into(),
             attachments,
+            volatile,
             timeout,
             answers,
         };
-        let sent = self
-            .shared
-            .posts
-            .get()
-            .map(|posts| posts[0].try_send(Post::Ask(Box::new(ask))));
-        match sent {
-            Some(Ok(())) => Source::Elsewhere(receiver),
-            _ => Source::Nobody(Some(AckError::NotSent)),
-        }
+        let sent = self.post_first(Post::Ask(Box::new(ask)));
+        sent.map_err(not_sent)?;
+        Ok(Source::Asked(receiver))
+    }
+
+    /// Posts to the shard that does what other threads want done on all of them, in their order.
+    fn post_first(&self, post: Post) -> Result<(), EmitError> {
+        let posts = self.shared.posts.get().ok_or(EmitError::NotRunning)?;
+        posts[0].try_send(post).map_err(|error| match error {
+            Full::Full(_) => EmitError::MailboxFull,
+            Full::Closed(_) => EmitError::NotRunning,
+        })
     }
 
     pub(crate) fn act(&self, to: Selection, action: Action) -> Result<(), EmitError> {
@@ -244,27 +254,52 @@ impl Io {
             shard.with_hub(|hub, now| hub.act(now, to, action));
             return Ok(());
         }
-        let posts = self.shared.posts.get().ok_or(EmitError::NotRunning)?;
-        posts[0]
-            .try_send(Post::Act(to, action))
-            .map_err(|error| match error {
-                Full::Full(_) => EmitError::MailboxFull,
-                Full::Closed(_) => EmitError::NotRunning,
-            })
+        self.post_first(Post::Act(to, action))
+    }
+
+    /// Asks all shards whom a selection means; each sends one list, and then there are no more.
+    pub(crate) fn list(
+        &self,
+        to: Selection,
+    ) -> Result<mpsc::UnboundedReceiver<Vec<SocketId>>, EmitError> {
+        let (found, receiver) = mpsc::unbounded_channel();
+        if self.name_of(&to)?.is_none() {
+            return Ok(receiver);
+        }
+        let list = List {
+            to,
+            found,
+            everywhere: true,
+        };
+        if let Some(shard) = shard::current(&self.shared) {
+            shard.list(list);
+        } else if self.shared.passages.get().is_some() {
+            return Err(EmitError::OnlyHandlers);
+        } else {
+            self.post_first(Post::List(Box::new(list)))?;
+        }
+        Ok(receiver)
     }
 }
 
 impl Namespace {
     /// Everybody in the namespace.
     pub fn all(&self) -> Broadcast {
-        // An unknown namespace is one that nobody can be in.
-        let id = self.id.unwrap_or(NamespaceId(u16::MAX));
+        // Looked up now, as the namespace may have been named before the server started. An unknown
+        // one is one that nobody can be in.
+        let id = self.io.shared.namespace(&self.name);
+        let id = id.unwrap_or(NamespaceId(u16::MAX));
         Broadcast::new(self.io.clone(), Selection::all(id))
     }
 
     /// Everybody in a room.
     pub fn to(&self, room: impl fmt::Display) -> Broadcast {
         self.all().to(room)
+    }
+
+    /// The same as [`Namespace::to`], which the official server calls `in`.
+    pub fn within(&self, room: impl fmt::Display) -> Broadcast {
+        self.to(room)
     }
 
     /// Everybody who is not in this room.

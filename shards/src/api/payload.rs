@@ -250,7 +250,9 @@ pub(crate) fn list<T: DeserializeOwned>(
         if json.len() < SIMD_LIST_BYTES {
             return serde_json::from_str(&json);
         }
-        simd_json::serde::from_slice(&mut json.into_bytes()).map_err(DeError::custom)
+        let parsed = simd_json::serde::from_slice(&mut json.into_bytes());
+        // A list that is not as it should be is read again, for the words that a short one gets.
+        parsed.or_else(|_: simd_json::Error| serde_json::from_str(&format!("[{args}]")))
     };
     with_attachments(attachments.to_vec(), decode).0
 }

@@ -5,7 +5,6 @@ use std::{
     cell::RefCell,
     collections::HashMap,
     fmt,
-    marker::PhantomData,
     rc::Rc,
     time::Duration,
 };
@@ -15,10 +14,11 @@ use stentor_engine::{
     hub::{Answer as EngineAnswer, Emit, Selection, SocketKey},
     id::{NamespaceId, SocketId},
     room::Change,
+    sio::packet::is_reserved,
 };
 
 use super::{
-    answers::{AckError, Answers, Source, decode},
+    answers::{AckError, decode},
     broadcast::Broadcast,
     io::Io,
     payload::{Encoded, IntoArgs, Raw},
@@ -130,7 +130,7 @@ impl Socket {
     // ---- sending ----
 
     fn encode(event: &str, args: impl IntoArgs) -> Option<Encoded> {
-        if stentor_engine::sio::packet::is_reserved(event) {
+        if is_reserved(event) {
             tracing::error!(event, "a reserved event name cannot be emitted");
             return None;
         }
@@ -221,8 +221,11 @@ impl Socket {
         event: &str,
         args: impl IntoArgs,
     ) -> Result<EngineAnswer, AckError> {
+        if is_reserved(event) {
+            return Err(AckError::Reserved(event.to_owned()));
+        }
         let Encoded { args, attachments } = args.encode()?;
-        let question = Question::new(&self.shard, 1);
+        let question = Question::new(&self.shard);
         let emit = Emit {
             name: event,
             args: &args,
@@ -236,18 +239,17 @@ impl Socket {
         if !sent {
             return Err(AckError::NotSent);
         }
-        let source = Source::Here(question);
-        let mut answers = Answers::<()> {
-            source,
-            _of: PhantomData,
-        };
-        let settled = answers.next_settled().await;
-        settled.map(|(_, answer)| answer).ok_or(AckError::NotSent)
+        Ok(question.answer().await)
     }
 
-    /// Everybody in these rooms but this client: `socket.to(room)`.
+    /// Everybody in this room but this client: `socket.to(room)`.
     pub fn to(&self, room: impl fmt::Display) -> Broadcast {
         self.broadcast().to(room)
+    }
+
+    /// The same as [`Socket::to`], which the official server calls `in`.
+    pub fn within(&self, room: impl fmt::Display) -> Broadcast {
+        self.to(room)
     }
 
     /// Everybody in the namespace but this client who is not in this room.
@@ -264,7 +266,7 @@ impl Socket {
         Broadcast::new(self.io(), to)
     }
 
-    /// The server, in this socket's namespace.
+    /// The server; `io().of(…)` for another namespace. [`Socket::all`] stays in this one.
     #[must_use]
     pub fn io(&self) -> Io {
         self.shard.io()

@@ -43,6 +43,19 @@ impl Context<'_> {
     }
 }
 
+/// What a connecting client's object is called when it is not as it should be.
+pub(super) const CREDENTIALS: &str = "credentials";
+
+impl Context<'_> {
+    /// What [`Context::args`] are called when they are not as they should be.
+    pub(super) const fn name_of_args<'a>(&self, event_args: &'a str) -> &'a str {
+        match &self.cause {
+            Cause::Event { .. } | Cause::Disconnect { .. } => event_args,
+            Cause::Connect { .. } => CREDENTIALS,
+        }
+    }
+}
+
 pub(crate) type LocalFuture<R> = Pin<Box<dyn Future<Output = R>>>;
 
 /// What calling a handler came to.

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use stentor_engine::error::CloseReason;
 
 use super::{
-    call::{Cause, Context},
+    call::{CREDENTIALS, Cause, Context},
     handshake::Handshake,
 };
 use crate::api::{
@@ -17,15 +17,57 @@ use crate::api::{
     payload::{self, Encoded, IntoArgs},
 };
 
-/// Why a handler's parameter could not be made.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Reject(pub(crate) String);
+/// What a client is told of an error that is not its own.
+pub(crate) const INTERNAL_ERROR: &str = "Internal server error";
+
+/// Why a handler's parameter could not be made: a message for the client, and more for the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reject {
+    pub(crate) message: String,
+    detail: Option<String>,
+}
+
+impl fmt::Display for Reject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.detail {
+            None => f.write_str(&self.message),
+            Some(detail) => write!(f, "{}: {detail}", self.message),
+        }
+    }
+}
+
+impl std::error::Error for Reject {}
 
 impl Reject {
-    /// A reason in words; it is logged and sent to a client that asked for an acknowledgement.
+    /// A reason in words; it is logged, and sent to a client that asked for an acknowledgement.
     pub fn new(reason: impl Into<String>) -> Self {
-        Self(reason.into())
+        Self {
+            message: reason.into(),
+            detail: None,
+        }
+    }
+
+    /// A reason that is not the client's: it is logged, and the client hears `Internal server error`.
+    pub fn internal(reason: impl Into<String>) -> Self {
+        Self {
+            message: INTERNAL_ERROR.to_owned(),
+            detail: Some(reason.into()),
+        }
+    }
+
+    /// What came is no `T`. The client learns what is wrong with what it sent; what it should have been
+    /// in Rust is nothing to it, and is logged.
+    fn not_a<T>(what: &str, error: &serde_json::Error) -> Self {
+        let mut why = error.to_string();
+        // Where in the text it is says little: arguments are read one by one or as a list.
+        let place = format!(" at line {} column {}", error.line(), error.column());
+        if let Some(end) = why.strip_suffix(&place).map(str::len) {
+            why.truncate(end);
+        }
+        Self {
+            message: format!("invalid {what}: {why}"),
+            detail: Some(format!("no {}", type_name::<T>())),
+        }
     }
 }
 
@@ -110,10 +152,6 @@ impl AckHandle {
     }
 }
 
-fn decode<T>(result: Result<T, serde_json::Error>) -> Result<T, Reject> {
-    result.map_err(|error| Reject(format!("not a {}: {error}", type_name::<T>())))
-}
-
 impl FromContext for Socket {
     #[inline]
     fn from_context(context: &Context<'_>) -> Result<Self, Reject> {
@@ -132,14 +170,23 @@ impl<T: DeserializeOwned> FromContext for Data<T> {
     #[inline]
     fn from_context(context: &Context<'_>) -> Result<Self, Reject> {
         let (args, attachments) = context.args();
-        decode(payload::first(args, attachments)).map(Self)
+        if args.is_empty() {
+            return Err(Reject::new("argument 1 is missing"));
+        }
+        let what = context.name_of_args("argument 1");
+        let data = payload::first(args, attachments);
+        data.map(Self)
+            .map_err(|error| Reject::not_a::<T>(what, &error))
     }
 }
 
 impl<T: DeserializeOwned> FromContext for Args<T> {
     fn from_context(context: &Context<'_>) -> Result<Self, Reject> {
         let (args, attachments) = context.args();
-        decode(payload::list(args, attachments)).map(Self)
+        let what = context.name_of_args("arguments");
+        let list = payload::list(args, attachments);
+        list.map(Self)
+            .map_err(|error| Reject::not_a::<T>(what, &error))
     }
 }
 
@@ -163,15 +210,20 @@ impl FromContext for Raw {
 impl<T: DeserializeOwned> FromContext for Auth<T> {
     fn from_context(context: &Context<'_>) -> Result<Self, Reject> {
         let Cause::Connect { auth } = &context.cause else {
-            return Err(Reject::new("credentials are only known while connecting"));
+            return Err(Reject::internal(
+                "credentials are only known while connecting",
+            ));
         };
-        decode(serde_json::from_str(auth.unwrap_or("{}"))).map(Self)
+        let auth = serde_json::from_str(auth.unwrap_or("{}"));
+        auth.map(Self)
+            .map_err(|error| Reject::not_a::<T>(CREDENTIALS, &error))
     }
 }
 
 impl<T: Clone + 'static> FromContext for State<T> {
     fn from_context(context: &Context<'_>) -> Result<Self, Reject> {
-        let missing = || Reject(format!("Server::state was given no {}", type_name::<T>()));
+        let missing =
+            || Reject::internal(format!("Server::state was given no {}", type_name::<T>()));
         context
             .socket
             .shard
@@ -185,7 +237,7 @@ impl<T: Clone + 'static> FromContext for State<T> {
 
 impl<T: 'static> FromContext for Local<T> {
     fn from_context(context: &Context<'_>) -> Result<Self, Reject> {
-        let missing = || Reject(format!("App::local was given no {}", type_name::<T>()));
+        let missing = || Reject::internal(format!("App::local was given no {}", type_name::<T>()));
         context
             .socket
             .shard
@@ -223,9 +275,9 @@ impl FromContext for Reason {
     fn from_context(context: &Context<'_>) -> Result<Self, Reject> {
         match &context.cause {
             Cause::Disconnect { reason } => Ok(Self(*reason)),
-            Cause::Event { .. } | Cause::Connect { .. } => {
-                Err(Reject::new("a reason is only known to disconnect handlers"))
-            }
+            Cause::Event { .. } | Cause::Connect { .. } => Err(Reject::internal(
+                "a reason is only known to disconnect handlers",
+            )),
         }
     }
 }
@@ -235,7 +287,7 @@ impl FromContext for Rc<Handshake> {
         context
             .socket
             .handshake()
-            .ok_or_else(|| Reject::new("the handshake is not kept"))
+            .ok_or_else(|| Reject::internal("the handshake is not kept"))
     }
 }
 

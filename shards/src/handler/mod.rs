@@ -11,6 +11,7 @@ mod reply;
 
 pub use call::{AsyncHandler, Context, SyncHandler};
 pub(crate) use call::{Call, Cause, LocalFuture, Outcome, Verdict};
+pub(crate) use extract::INTERNAL_ERROR;
 pub use extract::{AckHandle, Auth, Data, EventName, FromContext, Local, Reason, Reject, State};
 pub use handshake::{Handshake, Keep};
 pub use registry::{App, NamespaceBuilder};

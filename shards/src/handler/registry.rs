@@ -14,6 +14,8 @@ use super::{
     call::{AsyncHandler, Awaited, Call, Called, SyncHandler, Verdict},
 };
 
+use crate::shared::full_name;
+
 type EventHandler = Rc<dyn Call<Reply>>;
 
 /// One namespace's handlers.
@@ -94,17 +96,10 @@ impl App {
     /// A namespace, created if it is new. `/` exists anyway; a name that does not begin with `/`
     /// gets one. Clients that ask for one that was never named here are refused.
     pub fn ns(&mut self, name: &str) -> NamespaceBuilder<'_> {
-        let name = if name.starts_with('/') {
-            name.to_owned()
-        } else {
-            format!("/{name}")
-        };
-        let at = self
-            .namespaces
-            .iter()
-            .position(|(known, _)| **known == *name);
+        let name = full_name(name);
+        let at = self.namespaces.iter().position(|(known, _)| *known == name);
         let at = at.unwrap_or_else(|| {
-            self.namespaces.push((name.into(), Handlers::default()));
+            self.namespaces.push((name, Handlers::default()));
             self.namespaces.len() - 1
         });
         NamespaceBuilder {

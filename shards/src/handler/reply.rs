@@ -30,7 +30,7 @@ pub struct NoAck;
 /// `()` acknowledges without arguments, so that a client that waits never waits in vain.
 #[diagnostic::on_unimplemented(
     message = "a handler cannot return `{Self}`",
-    note = "return (), NoAck, a string, number, bool, serde_json::Value, Raw, Binary, or Ack(value) for any serde::Serialize value",
+    note = "return (), NoAck, a string, number, bool, serde_json::Value, Raw, Binary, SocketId, or Ack(value) for any serde::Serialize value",
     note = "or Result<one of these, E> where E implements Display",
     note = "if it is a future or an async block: the handler is async, and belongs to `on`, not `on_sync`"
 )]
@@ -76,6 +76,7 @@ serialized!(
     &str,
     serde_json::Value,
     crate::Binary,
+    crate::SocketId,
     crate::Value
 );
 

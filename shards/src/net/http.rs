@@ -5,7 +5,13 @@
 //! responses. It must not know about handlers or packets.
 
 use std::{
-    borrow::Cow, convert::Infallible, future::Future, net::SocketAddr, pin::Pin, rc::Rc, sync::Arc,
+    borrow::Cow,
+    convert::Infallible,
+    future::Future,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    rc::Rc,
+    sync::Arc,
     time::Duration,
 };
 
@@ -101,13 +107,21 @@ pub(crate) fn spawn(shard: &Rc<Shard>, stream: std::net::TcpStream, read: Vec<u8
             let shard = Rc::clone(&shard);
             async move { Ok::<_, Infallible>(answer(&shard, address, request).await) }
         });
-        let served = hyper::server::conn::http1::Builder::new()
+        let connection = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_WAIT)
             .max_buf_size(BUFFER_BYTES)
             .serve_connection(io, service)
-            .with_upgrades()
-            .await;
+            .with_upgrades();
+        let mut connection = pin!(connection);
+        let served = tokio::select! {
+            served = connection.as_mut() => served,
+            () = shard.http_stop.notified() => {
+                // Ends it at once, or after the request that is being answered.
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
         if let Err(error) = served {
             tracing::debug!(%error, "an HTTP connection ended");
         }
@@ -127,6 +141,9 @@ impl Open {
 impl Drop for Open {
     fn drop(&mut self) {
         self.0.http_open.set(self.0.http_open.get() - 1);
+        if self.0.stopping.get() {
+            self.0.want_turn(); // this may be what the shard waits for
+        }
     }
 }
 

@@ -144,6 +144,20 @@ impl Conns {
         self.table.remove(key).map(|conn| conn.role)
     }
 
+    /// Closes the connections that wait for a request.
+    pub(super) fn drop_idle(&mut self) {
+        let idle = |role: &Role| match role {
+            Role::Head(_) => true,
+            Role::Polled(polled) => !polled.is_busy() && polled.body.is_none(),
+            Role::WebSocket { .. } | Role::Probe { .. } | Role::Lingering => false,
+        };
+        let rows = self.table.iter().filter(|(_, conn)| idle(&conn.role));
+        let keys: Vec<_> = rows.map(|(key, _)| key).collect();
+        for key in keys {
+            self.drop_conn(key);
+        }
+    }
+
     /// Says the last word and waits for the peer to close, so that no reset overtakes the word.
     pub(super) fn finish(&mut self, key: ConnKey, last_word: &[u8], now: Tick) {
         let Some(conn) = self.table.get_mut(key) else {

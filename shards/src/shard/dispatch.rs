@@ -21,7 +21,10 @@ use super::{Application, Shard};
 use crate::{
     api::socket::{Farewell, Socket},
     engine_server::Message,
-    handler::{Call, Cause, Context, Handlers, LocalFuture, Outcome, Refused, Reply, Verdict},
+    handler::{
+        Call, Cause, Context, Handlers, INTERNAL_ERROR, LocalFuture, Outcome, Refused, Reject,
+        Reply, Verdict,
+    },
     post::Ask,
 };
 
@@ -43,7 +46,7 @@ impl<R> Future for Guarded<R> {
 /// What calling a handler came to.
 enum Driven<R> {
     /// Its result; `None` if it panicked.
-    Done(Option<Result<R, String>>),
+    Done(Option<Result<R, Reject>>),
     /// It waits for something.
     Waits(Guarded<R>),
 }
@@ -54,7 +57,7 @@ fn begin<R>(call: &Rc<dyn Call<R>>, context: &Context<'_>) -> Driven<R> {
     let outcome = catch_unwind(AssertUnwindSafe(|| call.call(context)));
     let future = match outcome {
         Err(_) => return Driven::Done(None),
-        Ok(Outcome::Rejected(reject)) => return Driven::Done(Some(Err(reject.0))),
+        Ok(Outcome::Rejected(reject)) => return Driven::Done(Some(Err(reject))),
         Ok(Outcome::Done(result)) => return Driven::Done(Some(Ok(result))),
         Ok(Outcome::Begun(future)) => future,
     };
@@ -69,7 +72,7 @@ fn begin<R>(call: &Rc<dyn Call<R>>, context: &Context<'_>) -> Driven<R> {
 fn drive<R: 'static>(
     call: &Rc<dyn Call<R>>,
     context: &Context<'_>,
-    finish: impl FnOnce(Option<Result<R, String>>) + 'static,
+    finish: impl FnOnce(Option<Result<R, Reject>>) + 'static,
 ) {
     match begin(call, context) {
         Driven::Done(result) => finish(result),
@@ -148,7 +151,7 @@ impl Shard {
         socket: SocketKey,
         ack: Option<u64>,
         event: &str,
-        result: Option<Result<Reply, String>>,
+        result: Option<Result<Reply, Reject>>,
     ) {
         let error = match result {
             Some(Ok(Reply::Ack(encoded))) => {
@@ -160,11 +163,17 @@ impl Shard {
             Some(Ok(Reply::Silent)) => return,
             None => {
                 tracing::error!(event, "a handler panicked");
-                return;
+                INTERNAL_ERROR.to_owned()
             }
-            Some(Ok(Reply::Failed(error)) | Err(error)) => error,
+            Some(Ok(Reply::Failed(error))) => {
+                tracing::warn!(event, %error, "a handler failed");
+                error
+            }
+            Some(Err(reject)) => {
+                tracing::warn!(event, error = %reject, "a handler failed");
+                reject.message
+            }
         };
-        tracing::warn!(event, %error, "a handler failed");
         if let Some(id) = ack {
             let body = serde_json::json!({ "error": { "message": error } }).to_string();
             self.with_hub(|hub, _| hub.ack(socket, id, &body, &[]));
@@ -240,10 +249,13 @@ impl Shard {
                     return shard.drain_events();
                 }
                 Some(Ok(Verdict(Err(refused)))) => refused,
-                Some(Err(reject)) => Refused::new(reject),
+                Some(Err(reject)) => {
+                    tracing::warn!(error = %reject, "an auth handler failed");
+                    Refused::new(reject.message)
+                }
                 None => {
                     tracing::error!("an auth handler panicked");
-                    Refused::new("Internal server error")
+                    Refused::new(INTERNAL_ERROR)
                 }
             };
             let data = refused.data.map(|data| data.to_string());
@@ -317,6 +329,7 @@ impl Shard {
             name,
             args,
             attachments,
+            volatile,
             timeout,
             answers,
         } = ask;
@@ -324,11 +337,9 @@ impl Shard {
             name: &name,
             args: &args,
             attachments: &attachments,
-            volatile: false,
+            volatile,
         };
-        let token = self.questions.ask_for(answers);
-        let asked = self.with_hub(|hub, now| hub.ask_many(now, to, &emit, token, timeout));
-        self.questions.asked(token, asked);
+        self.ask_many(to, &emit, timeout, answers);
     }
 
     // ---- Engine.IO alone ----

@@ -28,6 +28,7 @@ use stentor_engine::{
     id::ShardId,
     time::Tick,
 };
+use tokio::sync::Notify;
 
 pub(crate) use self::{
     reactor::{Reactor, WAKER, run},
@@ -42,7 +43,7 @@ use crate::{
     handler::{Handlers, Handshake, Locals, States},
     mailbox::Full,
     net::{answer::Writer, http::HttpService},
-    post::Post,
+    post::{List, Post},
     shared::Shared,
 };
 use conns::{ConnKey, Conns};
@@ -104,6 +105,8 @@ pub(crate) struct Shard {
     reactor: RefCell<Option<Waker>>,
     /// HTTP connections that hyper serves.
     pub(crate) http_open: Cell<usize>,
+    /// Tells those connections that the server stops.
+    pub(crate) http_stop: Notify,
     pub(crate) stopping: Cell<bool>,
     /// Where connections come in, if every shard has a descriptor table of its own.
     passage: RefCell<Option<Passage>>,
@@ -162,6 +165,7 @@ impl Shard {
             turn_wanted: Cell::new(false),
             reactor: RefCell::new(None),
             http_open: Cell::new(0),
+            http_stop: Notify::new(),
             stopping: Cell::new(false),
             passage: RefCell::new(parts.passage),
             handed_over: Cell::new(0),
@@ -197,7 +201,7 @@ impl Shard {
     }
 
     /// Makes the reactor run a turn, soon.
-    fn want_turn(&self) {
+    pub(crate) fn want_turn(&self) {
         if !self.turn_wanted.replace(true)
             && let Some(waker) = &*self.reactor.borrow()
         {
@@ -268,6 +272,30 @@ impl Shard {
             }
         }
         self.congested.set(congested);
+    }
+
+    /// Tells the ids of the sockets that a selection means.
+    pub(crate) fn list(&self, list: List) {
+        let List {
+            to,
+            found,
+            everywhere,
+        } = list;
+        if everywhere {
+            self.post_mail(); // what was done to the sockets before is to be seen
+            for shard in 0..self.shared.sessions.len() as u8 {
+                if shard != self.id.0 {
+                    let list = List {
+                        to: to.clone(),
+                        found: found.clone(),
+                        everywhere: false,
+                    };
+                    self.post(ShardId(shard), Post::List(Box::new(list)));
+                }
+            }
+        }
+        let ids = self.with_hub(|hub, _| hub.sockets(&to));
+        let _ = found.send(ids); // who asked may have gone
     }
 
     fn post_mail(&self) {

@@ -1,27 +1,56 @@
 //! Answers: which of this shard's questions to clients are open.
 
-use std::{cell::RefCell, rc::Rc, time::Duration};
-
-use stentor_engine::{
-    hub::AckNews,
-    slab::{Key, Slab},
+use std::{
+    cell::{Cell, RefCell},
+    future::poll_fn,
+    rc::Rc,
+    task::{Poll, Waker},
+    time::Duration,
 };
 
+use stentor_engine::{
+    hub::{AckNews, Answer, Emit, Selection},
+    slab::{Key, Slab},
+};
+use tokio::sync::mpsc;
+
 use super::Shard;
-use crate::api::answers::{Collector, Settled};
+use crate::api::answers::Settled;
 
 /// How long a question waits for its answer unless told otherwise. The official server waits for
 /// ever, which leaks; this is below its ping timeout.
 pub(crate) const DEFAULT_ACK_WAIT: Duration = Duration::from_secs(20);
 
-/// Who learns the news of a question.
+/// The answer to a question to one client, for a task of this shard: no lock, no channel.
+#[derive(Debug, Default)]
+struct Slot {
+    answer: Option<Answer>,
+    waker: Option<Waker>,
+}
+
+/// How much of a question to many is to come, and where it goes.
 #[derive(Debug)]
+struct Many {
+    /// Shards that have not said how many sockets they asked.
+    silent: Cell<u32>,
+    /// Sockets asked and not settled. May be negative in between: news of two shards are not
+    /// ordered.
+    open: Cell<isize>,
+    /// To whoever asks, who may be on any thread.
+    answers: mpsc::UnboundedSender<Settled>,
+}
+
+impl Many {
+    const fn is_over(&self) -> bool {
+        self.silent.get() == 0 && self.open.get() == 0
+    }
+}
+
+/// Who learns the news of a question.
+#[derive(Debug, Clone)]
 enum Asker {
-    Here(Rc<RefCell<Collector>>),
-    Elsewhere {
-        open: Collector,
-        answers: tokio::sync::mpsc::UnboundedSender<Settled>,
-    },
+    One(Rc<RefCell<Slot>>),
+    Many(Rc<Many>),
 }
 
 /// The open questions of one shard.
@@ -32,66 +61,78 @@ impl Questions {
     /// News of a question; nobody may be interested any more.
     pub(crate) fn tell(&self, token: u64, news: AckNews) {
         let key = Key::from_bits(token);
-        let mut questions = self.0.borrow_mut();
-        let complete = match questions.get_mut(key) {
-            None => return,
-            Some(Asker::Here(collector)) => {
-                let collector = Rc::clone(collector);
-                drop(questions); // the collector wakes a task
-                collector.borrow_mut().tell(news);
+        // Nothing is borrowed while a task is woken.
+        let asker = self.0.borrow().get(key).cloned();
+        let over = match (asker, news) {
+            (None, _) | (Some(Asker::One(_)), AckNews::Asked(_)) => return,
+            (Some(Asker::One(slot)), AckNews::Settled(_, answer)) => {
+                let mut slot = slot.borrow_mut();
+                slot.answer = Some(answer);
+                let waker = slot.waker.take();
+                drop(slot);
+                if let Some(waker) = waker {
+                    waker.wake();
+                }
                 return;
             }
-            Some(Asker::Elsewhere { open, answers }) => {
-                if let AckNews::Settled(who, answer) = &news {
-                    // Nobody listening is nobody interested.
-                    let _ = answers.send((*who, answer.clone()));
-                }
-                open.tell(news);
-                open.is_complete()
+            (Some(Asker::Many(many)), AckNews::Asked(count)) => {
+                many.silent.set(many.silent.get() - 1);
+                many.open.set(many.open.get() + count.cast_signed());
+                many.is_over()
+            }
+            (Some(Asker::Many(many)), AckNews::Settled(who, answer)) => {
+                many.open.set(many.open.get() - 1);
+                // Nobody listening is nobody interested.
+                many.answers.send((who, answer)).is_err() || many.is_over()
             }
         };
-        if complete {
-            questions.remove(key);
-        }
-    }
-
-    /// A question asked by another thread; returns its token.
-    pub(crate) fn ask_for(&self, answers: tokio::sync::mpsc::UnboundedSender<Settled>) -> u64 {
-        let open = Collector::awaiting(u32::MAX);
-        self.0
-            .borrow_mut()
-            .insert(Asker::Elsewhere { open, answers })
-            .to_bits()
-    }
-
-    /// So many shards were asked.
-    pub(crate) fn asked(&self, token: u64, shards: u32) {
-        match self.0.borrow_mut().get_mut(Key::from_bits(token)) {
-            Some(Asker::Elsewhere { open, .. }) => open.silent = shards,
-            Some(Asker::Here(collector)) => collector.borrow_mut().silent = shards,
-            None => {}
+        if over {
+            let gone = self.0.borrow_mut().remove(key);
+            drop(gone); // and the answers end
         }
     }
 }
 
-/// An open question asked on this shard; forgotten when dropped.
+impl Shard {
+    /// Puts a question to everybody whom `to` means; the answers go to `answers`, which is dropped
+    /// after the last.
+    pub(crate) fn ask_many(
+        &self,
+        to: Selection,
+        emit: &Emit<'_>,
+        timeout: Duration,
+        answers: mpsc::UnboundedSender<Settled>,
+    ) {
+        let many = Rc::new(Many {
+            silent: Cell::new(u32::MAX),
+            open: Cell::new(0),
+            answers,
+        });
+        let asker = Asker::Many(Rc::clone(&many));
+        let token = self.questions.0.borrow_mut().insert(asker).to_bits();
+        let shards = self.with_hub(|hub, now| hub.ask_many(now, to, emit, token, timeout));
+        // No news has been told yet: that is done when the hub's events are drained.
+        many.silent.set(shards);
+    }
+}
+
+/// An open question to one client; forgotten when dropped.
 #[derive(Debug)]
 pub(crate) struct Question {
     shard: Rc<Shard>,
     token: u64,
-    pub(crate) collector: Rc<RefCell<Collector>>,
+    slot: Rc<RefCell<Slot>>,
 }
 
 impl Question {
-    /// A question to be put to `shards` shards.
-    pub(crate) fn new(shard: &Rc<Shard>, shards: u32) -> Self {
-        let collector = Rc::new(RefCell::new(Collector::awaiting(shards)));
-        let asker = Asker::Here(Rc::clone(&collector));
+    pub(crate) fn new(shard: &Rc<Shard>) -> Self {
+        let slot = Rc::<RefCell<Slot>>::default();
+        let asker = Asker::One(Rc::clone(&slot));
         let token = shard.questions.0.borrow_mut().insert(asker).to_bits();
         Self {
             shard: Rc::clone(shard),
             token,
-            collector,
+            slot,
         }
     }
 
@@ -99,9 +140,17 @@ impl Question {
         self.token
     }
 
-    /// So many shards were asked.
-    pub(crate) fn asked(&self, shards: u32) {
-        self.shard.questions.asked(self.token, shards);
+    /// The answer, which always comes.
+    pub(crate) async fn answer(self) -> Answer {
+        poll_fn(|cx| {
+            let mut slot = self.slot.borrow_mut();
+            if let Some(answer) = slot.answer.take() {
+                return Poll::Ready(answer);
+            }
+            slot.waker = Some(cx.waker().clone());
+            Poll::Pending
+        })
+        .await
     }
 }
 

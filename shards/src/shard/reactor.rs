@@ -58,8 +58,6 @@ const TIMER_SLACK_MS: u64 = 8;
 const STANDSTILL_MS: u64 = 1_000;
 /// How often a full mailbox is tried again.
 const CONGESTION_RETRY: Duration = Duration::from_millis(1);
-/// How long a stopping shard waits for last words to be fetched.
-const STOP_WAIT: Duration = Duration::from_secs(2);
 
 /// What the reactor's task owns.
 pub(crate) struct Reactor {
@@ -114,7 +112,8 @@ pub(crate) async fn run(shard: Rc<Shard>, reactor: Reactor) -> io::Result<()> {
         let shard = &turns.shard;
         if shard.stopping.get() {
             if stop_at == Tick::NEVER {
-                stop_at = shard.now.get().after(STOP_WAIT);
+                stop_at = shard.now.get().after(shard.config.stop_timeout);
+                shard.close_idle();
             }
             let busy = shard.conns.borrow().len() + shard.http_open.get() > 0;
             if !busy || shard.now.get() >= stop_at {
@@ -469,12 +468,19 @@ impl Shard {
             } => self.receive_connection(stream, read, answered),
             Post::Poll(request) => self.poll_request(request),
             Post::Ask(ask) => self.ask_for(*ask),
+            Post::List(list) => self.list(*list),
             Post::Act(to, action) => self.hub.borrow_mut().act(now, to, action),
             Post::Stop => {
                 self.stopping.set(true);
                 self.hub.borrow_mut().shut_down(now);
             }
         }
+    }
+
+    /// Ends the connections that nothing is owed to. After a turn: what had come on them is read.
+    fn close_idle(&self) {
+        self.conns.borrow_mut().drop_idle();
+        self.http_stop.notify_waiters();
     }
 
     fn accepted(self: &Rc<Self>, stream: mio::net::TcpStream) {

@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
+use axum::{Router, extract, routing};
 use serde_json::{Value as Json, json};
-use stentor::{AckError, Gathered, prelude::*};
+use stentor::{Gathered, prelude::*};
 
-use crate::{Client, SHARD_COUNTS, channel, crowd, server, start};
+use crate::{Client, SHARD_COUNTS, channel, client, crowd, server, start};
 
 /// Long enough that who answers at once is in time on any machine; nothing is measured by it.
 const WAIT: Duration = Duration::from_secs(3);
 
 fn told(all: &Gathered<u32>) -> Json {
-    let ids = |ids: &[stentor::SocketId]| {
+    let ids = |ids: &[SocketId]| {
         let mut ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
         ids.sort();
         ids
@@ -178,4 +179,93 @@ fn a_question_to_one_client_is_always_settled() {
     assert_eq!(told.recv().unwrap(), "socket has been disconnected");
     drop(client);
     running.stop().unwrap();
+}
+
+/// On a runtime that moves its tasks between threads, and from a handler of axum, whose futures must
+/// be `Send`.
+#[test]
+fn answers_can_be_awaited_on_any_thread() {
+    async fn survey(extract::State(io): extract::State<Io>) -> String {
+        let answers = io.to("asked").timeout(WAIT).call::<u32>("question", "n?");
+        told(&answers.all().await).to_string()
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .build()
+        .unwrap();
+    for shards in SHARD_COUNTS {
+        let mut server = server(shards).app(app);
+        let router = Router::new()
+            .route("/survey", routing::get(survey))
+            .with_state(server.io());
+        let running = server.http(router).start().unwrap();
+        let address = running.address();
+        let mut clients = crowd(&running);
+        for client in &mut clients {
+            assert_eq!(client.ask(r#"["join","asked"]"#), json!([]));
+        }
+        let io = running.io().clone();
+        let one: SocketId = clients[1].id.parse().unwrap();
+        let asked = runtime.spawn(async move {
+            let answers = io.to(one).timeout(WAIT).call::<u32>("question", "you?");
+            tokio::task::yield_now().await;
+            answers.first().await
+        });
+        let (id, question) = clients[1].question();
+        assert_eq!(question, json!(["question", "you?"]));
+        clients[1].answer(id, "[5]");
+        assert_eq!(runtime.block_on(asked).unwrap().unwrap(), 5);
+
+        let mut asking = None;
+        let (expected, kept) = play(clients, || {
+            asking = Some(std::thread::spawn(move || {
+                client::http(address, "GET /survey", "")
+            }));
+        });
+        let (status, body) = asking.unwrap().join().unwrap();
+        assert_eq!(status, 200);
+        let body: Json = serde_json::from_str(&body).unwrap();
+        assert_eq!(body, expected, "{shards} shards");
+        drop(kept);
+        running.stop().unwrap();
+    }
+}
+
+#[test]
+fn a_question_has_no_reserved_name() {
+    let running = start(|app| {
+        app.ns("/").on("ask", async |s: Socket| {
+            let one = s.call::<()>("disconnect", ()).await.unwrap_err();
+            let many = s.all().call::<()>("connect", ()).all().await.error;
+            format!("{one}; {}", many.unwrap())
+        });
+    });
+    let mut client = Client::join(running.address());
+    let said = r#""disconnect" is a reserved event name; "connect" is a reserved event name"#;
+    assert_eq!(client.ask(r#"["ask"]"#), json!([said]));
+    let names = [
+        "connect",
+        "connect_error",
+        "disconnect",
+        "disconnecting",
+        "newListener",
+        "removeListener",
+    ];
+    for name in names {
+        let answers = running.io().all().call::<()>(name, ());
+        let error = crate::block_on(answers.first()).unwrap_err();
+        assert!(
+            matches!(&error, AckError::Reserved(reserved) if reserved == name),
+            "{error}"
+        );
+    }
+    drop(client); // it was sent nothing that it could not read
+    running.stop().unwrap();
+}
+
+#[test]
+fn a_server_that_does_not_run_asks_nobody() {
+    let mut unstarted = server(1);
+    let all = crate::block_on(unstarted.io().all().call::<()>("q", ()).all());
+    assert!(matches!(all.error, Some(AckError::NotSent)), "{all:?}");
 }

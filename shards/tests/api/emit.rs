@@ -169,38 +169,6 @@ async fn publish(extract::State(io): extract::State<Io>, body: String) -> String
     }
 }
 
-/// A question's future is not `Send`, as axum's handlers must be; its result is.
-async fn ask(extract::State(io): extract::State<Io>) -> String {
-    let asking = async move { io.to("even").call::<u32>("n?", ()).all().await };
-    let all = tokio::task::spawn_local(asking).await.unwrap();
-    format!("{:?}", all.ok.iter().map(|(_, n)| n).sum::<u32>())
-}
-
-#[test]
-fn axum_asks_on_the_same_port() {
-    for shards in SHARD_COUNTS {
-        let mut server = server(shards).app(rooms);
-        let router = Router::new()
-            .route("/ask", routing::get(ask))
-            .with_state(server.io());
-        let running = server.http(router).start().unwrap();
-        let mut clients = crowd(&running);
-        for client in &mut clients {
-            assert_eq!(client.ask(r#"["join","even"]"#), json!([]));
-        }
-        let at = running.address();
-        let asking = thread::spawn(move || client::http(at, "GET /ask", ""));
-        for client in &mut clients {
-            let (id, question) = client.question();
-            assert_eq!(question, json!(["n?"]));
-            client.answer(id, "[2]");
-        }
-        assert_eq!(asking.join().unwrap(), (200, "32".to_owned()));
-        drop(clients);
-        running.stop().unwrap();
-    }
-}
-
 #[test]
 fn axum_emits_on_the_same_port() {
     for shards in SHARD_COUNTS {

@@ -111,6 +111,77 @@ fn several_handlers_run_in_their_order_and_the_first_answers() {
     running.stop().unwrap();
 }
 
+/// What a client is told of its arguments is about them, and nothing of Rust's.
+#[test]
+fn arguments_that_do_not_fit_are_named_neutrally() {
+    #[derive(serde::Deserialize)]
+    struct Login {
+        name: String,
+    }
+    let running = start(|app| {
+        app.ns("/")
+            .on_sync("text", |Data(text): Data<String>| text)
+            .on_sync("login", |Data(login): Data<Login>| login.name)
+            .on_sync("pair", |Args((a, b)): Args<(u8, String)>| format!("{a}{b}"));
+        app.ns("/guarded").auth(async |login: Auth<Login>| {
+            drop(login.0.name);
+        });
+    });
+    let mut client = Client::join(running.address());
+    let padding = "x".repeat(1000);
+    for (event, expected) in [
+        (
+            r#"["text",5]"#,
+            "invalid argument 1: invalid type: integer `5`, expected a string",
+        ),
+        (r#"["text"]"#, "argument 1 is missing"),
+        (
+            r#"["login",{}]"#,
+            "invalid argument 1: missing field `name`",
+        ),
+        (
+            r#"["pair",1]"#,
+            "invalid arguments: invalid length 1, expected a tuple of size 2",
+        ),
+        (
+            &format!(r#"["pair","{padding}"]"#), // long lists have another parser
+            &format!("invalid arguments: invalid type: string \"{padding}\", expected u8"),
+        ),
+    ] {
+        let error = json!([{ "error": { "message": expected } }]);
+        assert_eq!(client.ask(event), error, "{event}");
+    }
+    let refused = Client::join_as(running.address(), "/guarded", "").err();
+    let expected = json!({ "message": "invalid credentials: missing field `name`" });
+    assert_eq!(refused, Some(expected));
+    drop(client);
+    running.stop().unwrap();
+}
+
+#[test]
+fn ids_travel_as_text() {
+    let running = start(|app| {
+        app.ns("/")
+            .on_sync("who", |s: Socket| s.id().ok_or("gone"))
+            .on_sync("tell", |s: Socket, Data(id): Data<SocketId>| {
+                let is_own = s.id() == Some(id);
+                s.io().to(id).emit("told", Args((id, is_own)))
+            });
+    });
+    let mut client = Client::join(running.address());
+    assert_eq!(client.ask(r#"["who"]"#), json!([client.id]));
+    let id = client.id.clone();
+    client.emit(&json!(["tell", id]).to_string());
+    assert_eq!(client.event(), json!(["told", id, true]));
+    let error = client.ask(r#"["tell","nobody"]"#);
+    let expected = r#"invalid argument 1: invalid value: string "nobody", expected a socket id"#;
+    assert_eq!(error, json!([{ "error": { "message": expected } }]));
+    let parsed: SocketId = id.parse().unwrap();
+    assert_eq!(parsed.to_string(), id);
+    drop(client);
+    running.stop().unwrap();
+}
+
 #[test]
 fn the_fallback_has_what_nobody_else_has() {
     let running = start(|app| {
@@ -136,6 +207,7 @@ fn a_handler_that_fails_harms_only_its_event() {
     let running = start(|app| {
         app.ns("/")
             .on_sync("panics", || -> NoAck { panic!("as it should") })
+            .on_sync("extracts", |_: Local<u8>| ())
             .on("panics later", async || -> NoAck {
                 tokio::task::yield_now().await;
                 panic!("as it should")
@@ -151,6 +223,10 @@ fn a_handler_that_fails_harms_only_its_event() {
     let mut other = Client::join(running.address());
     client.emit(r#"["panics"]"#);
     client.emit(r#"["panics later"]"#);
+    let internal = json!([{ "error": { "message": "Internal server error" } }]);
+    for event in ["panics", "panics later", "extracts"] {
+        assert_eq!(client.ask(&format!(r#"["{event}"]"#)), internal, "{event}");
+    }
     assert_eq!(
         client.ask(r#"["errs"]"#),
         json!([{ "error": { "message": "sorry" } }])

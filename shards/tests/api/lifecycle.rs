@@ -1,11 +1,15 @@
 //! How servers start, fail to start, and stop.
 
 use std::{
-    net::TcpListener,
+    cell::RefCell,
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream},
+    rc::Rc,
     sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
 };
 
-use stentor::{Message, Server, ServerError, prelude::*};
+use stentor::{ServerError, prelude::*};
 
 use crate::{Client, SHARD_COUNTS, channel, client, crowd, server, start};
 
@@ -104,6 +108,51 @@ fn a_stopped_server_says_what_clients_reconnect_on() {
     }
 }
 
+/// Sends a request and reads its answer; the connection stays.
+fn kept_alive(address: SocketAddr, request: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(client::PATIENCE)).unwrap();
+    write!(stream, "{request}\r\nHost: x\r\n\r\n").unwrap();
+    let (mut head, mut byte) = (Vec::new(), [0]);
+    while !head.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut byte).unwrap();
+        head.push(byte[0]);
+    }
+    let head = String::from_utf8(head).unwrap().to_ascii_lowercase();
+    let (_, length) = head.split_once("content-length: ").unwrap();
+    let length = length.lines().next().unwrap().parse().unwrap();
+    stream.read_exact(&mut vec![0; length]).unwrap();
+    stream
+}
+
+/// Connections that are owed nothing do not hold a stopping server: it would wait for an hour.
+#[test]
+fn idle_connections_end_when_the_server_stops() {
+    for shards in SHARD_COUNTS {
+        let running = server(shards)
+            .stop_timeout(Duration::from_hours(1))
+            .start()
+            .unwrap();
+        let at = running.address();
+        let mut streams = vec![
+            kept_alive(at, "GET /socket.io/?EIO=4&transport=polling HTTP/1.1"),
+            kept_alive(at, "GET /nothing/here HTTP/1.1"), // hyper's
+        ];
+        let mut begun = TcpStream::connect(at).unwrap();
+        begun.write_all(b"GET /socket.io/?EIO=4").unwrap();
+        streams.push(begun);
+        streams.push(TcpStream::connect(at).unwrap());
+        running.stop().unwrap();
+        for mut stream in streams {
+            stream.set_read_timeout(Some(client::PATIENCE)).unwrap();
+            match stream.read(&mut [0]) {
+                Ok(n) => assert_eq!(n, 0),
+                Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset),
+            }
+        }
+    }
+}
+
 #[test]
 fn servers_in_one_process_do_not_meet() {
     let one = start(|app| {
@@ -163,6 +212,45 @@ fn engine_io_alone() {
         ws.send("4close".into()).unwrap();
         assert!(ws.read().unwrap().is_close());
         assert_eq!(told.recv().unwrap(), "forced close");
+        running.stop().unwrap();
+    }
+}
+
+/// Sessions on all shards are reached by a channel that a task of each shard reads.
+#[test]
+fn a_task_of_the_shard_may_be_spawned_by_the_app() {
+    for shards in SHARD_COUNTS {
+        let (tell, _) = tokio::sync::broadcast::channel::<String>(8);
+        let told = tell.clone();
+        let running = Server::engine(move |app| {
+            let sessions = Rc::new(RefCell::new(Vec::<EngineSocket>::new()));
+            let (known, mut told) = (Rc::clone(&sessions), told.subscribe());
+            tokio::task::spawn_local(async move {
+                while let Ok(text) = told.recv().await {
+                    for session in &*sessions.borrow() {
+                        session.send(Message::Text(&text));
+                    }
+                }
+            });
+            app.on_connect(move |session| known.borrow_mut().push(session.clone()));
+        })
+        .listen("127.0.0.1:0")
+        .shards(shards)
+        .pin(false)
+        .start()
+        .unwrap();
+        let target = "/engine.io/?EIO=4&transport=websocket";
+        let mut clients: Vec<_> = (0..8)
+            .map(|_| client::websocket(running.address(), target).unwrap())
+            .collect();
+        for client in &mut clients {
+            assert!(client.read().unwrap().to_text().unwrap().starts_with("0{"));
+        }
+        tell.send("news".to_owned()).unwrap();
+        for client in &mut clients {
+            assert_eq!(client.read().unwrap().to_text().unwrap(), "4news");
+        }
+        drop(clients);
         running.stop().unwrap();
     }
 }

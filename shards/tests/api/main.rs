@@ -11,6 +11,7 @@ mod handlers;
 mod leave;
 mod lifecycle;
 mod requests;
+mod select;
 
 use std::sync::mpsc;
 

@@ -85,7 +85,7 @@ fn or_not_at_all() {
     let mut client = Client::join(running.address());
     assert_eq!(client.ask(r#"["kept"]"#), json!([false]));
     assert_eq!(client.ask(r#"["optional"]"#), json!([false]));
-    let error = json!([{ "error": { "message": "the handshake is not kept" } }]);
+    let error = json!([{ "error": { "message": "Internal server error" } }]);
     assert_eq!(client.ask(r#"["tag"]"#), error);
     drop(client);
     running.stop().unwrap();

@@ -4,7 +4,9 @@ use std::thread;
 
 use crate::support::server::each_alone;
 use crate::support::ws::{FIN, PING, TEXT};
-use crate::support::{Differs, Event, Polling, Profile, Server, Ws, each, masked, ours_only};
+use crate::support::{
+    Differs, Event, Polling, Profile, Server, Ws, each, masked, ours_only, refused,
+};
 
 const ONE: &str = r#"451-["echo",{"_placeholder":true,"num":0}]"#;
 
@@ -193,23 +195,8 @@ fn one_attachment_too_many() {
     });
 }
 
-macro_rules! refused {
-    ($($(#[$doc:meta])+ $name:ident: [$($packet:expr),+ $(,)?];)+) => {$(
-        $(#[$doc])+
-        #[test]
-        fn $name() {
-            each(Profile::Calm, |server| {
-                for packet in [$($packet),+] {
-                    let mut ws = Ws::joined(server);
-                    ws.send_text(packet);
-                    assert_eq!(ws.event(), Event::Close(1005), "{packet}");
-                }
-            });
-        }
-    )+};
-}
-
 refused! {
+    Ws::joined;
     /// CVE-2026-69185: a count of 0 is no count, for events and acks.
     a_count_of_zero: [r#"450-["x"]"#, r#"460-1["x"]"#, r#"4500-["x"]"#];
     /// features.md 2.8.2 (3): a count that is none.

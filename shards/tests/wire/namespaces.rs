@@ -1,6 +1,6 @@
 //! Namespaces, CONNECT and the violations around them (features.md 1.6, 2.8.4, 2.10).
 
-use crate::support::{Differs, Event, Polling, Profile, Ws, each, ours_only};
+use crate::support::{Differs, Event, Polling, Profile, Ws, each, ours_only, refused};
 
 /// features.md 2.10 "unknown nsp": `CONNECT_ERROR` only, and the connection goes on.
 #[test]
@@ -169,23 +169,8 @@ fn a_double_connect_in_one_segment() {
     });
 }
 
-macro_rules! violations {
-    ($($(#[$doc:meta])+ $name:ident: [$($packet:expr),+ $(,)?];)+) => {$(
-        $(#[$doc])+
-        #[test]
-        fn $name() {
-            each(Profile::Calm, |server| {
-                for packet in [$($packet),+] {
-                    let (mut ws, _) = Ws::open(server);
-                    ws.send_text(packet);
-                    assert_eq!(ws.event(), Event::Close(1005), "{packet:?}");
-                }
-            });
-        }
-    )+};
-}
-
-violations! {
+refused! {
+    |server| Ws::open(server).0;
     /// features.md 2.10 "first packet ≠ CONNECT": an event.
     an_event_before_connect: [r#"42["echo",1]"#, r#"421["echo_ack",1]"#, r#"42/custom,["echo",1]"#];
     /// features.md 2.10: an ack.
@@ -217,9 +202,7 @@ fn an_event_for_another_namespace() {
             "43/custom,0[]",
             "41/custom,",
         ] {
-            let mut ws = Ws::joined(server);
-            ws.send_text(packet);
-            assert_eq!(ws.event(), Event::Close(1005), "{packet:?}");
+            Ws::joined(server).is_closed_by(packet);
         }
     });
 }

@@ -1,8 +1,8 @@
 //! Order, and what one event may do to the next (issue 2; reliability.md 2.12 F30, S34).
 
-use crate::support::server::each_alone;
+use crate::support::server::{each_alone, node_differs};
 use crate::support::ws::{FIN, TEXT};
-use crate::support::{Polling, Profile, RS, Ws, each, masked};
+use crate::support::{Differs, Polling, Profile, RS, Ws, each, masked};
 
 fn in_one_segment<'a>(packets: impl IntoIterator<Item = &'a String>) -> Vec<u8> {
     packets
@@ -95,9 +95,10 @@ fn a_panicking_handler() {
     });
 }
 
-/// S34: a handler that panics sends no ack, and the acks of the others are theirs.
+/// S34: a handler that panics acks with an error (none from Node), and the acks of the others are
+/// theirs.
 #[test]
-fn a_panicking_handler_sends_no_ack() {
+fn a_panicking_handler_acks_with_an_error() {
     each(Profile::Calm, |server| {
         let mut ws = Ws::joined(server);
         for packet in [
@@ -108,7 +109,15 @@ fn a_panicking_handler_sends_no_ack() {
             ws.send_text(packet);
         }
         ws.send_text(r#"424["echo_ack","b"]"#);
+        let failed = |ws: &mut Ws, id| {
+            if !node_differs(Differs::PanicAck) {
+                let error = r#"[{"error":{"message":"Internal server error"}}]"#;
+                ws.expect_text(&format!("43{id}{error}"));
+            }
+        };
+        failed(&mut ws, 1);
         ws.expect_text(r#"432["a"]"#);
+        failed(&mut ws, 3);
         ws.expect_text(r#"434["b"]"#);
         ws.send_text("40/custom,");
         assert!(ws.text().starts_with("40/custom,"));

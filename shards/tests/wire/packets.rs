@@ -1,7 +1,7 @@
 //! Socket.IO packets, the default parser (features.md 2.8.1 to 2.8.4).
 
 use crate::support::server::each_alone;
-use crate::support::{Differs, Event, Profile, Ws, each, ours_only};
+use crate::support::{Differs, Event, Profile, Ws, each, ours_only, refused};
 
 /// features.md 2.8.4: each form of CONNECT, and the payload that comes back as `auth`.
 #[test]
@@ -292,31 +292,8 @@ fn a_disconnect_keeps_the_connection() {
     });
 }
 
-/// The connection is closed, with no code and no other word.
-#[track_caller]
-fn is_closed_by(ws: &mut Ws, packet: &str) {
-    ws.send_text(packet);
-    match ws.event() {
-        Event::Close(1005) => {}
-        other => panic!("{packet:?}: {other:?} instead of a close without code"),
-    }
-}
-
-macro_rules! refused {
-    ($($(#[$doc:meta])+ $name:ident: [$($packet:expr),+ $(,)?];)+) => {$(
-        $(#[$doc])+
-        #[test]
-        fn $name() {
-            each(Profile::Calm, |server| {
-                for packet in [$($packet),+] {
-                    is_closed_by(&mut Ws::joined(server), packet);
-                }
-            });
-        }
-    )+};
-}
-
 refused! {
+    Ws::joined;
     /// features.md 2.8.2 (2): a type that is none.
     unknown_types: ["47", "48", "49", r#"47["a"]"#, "4x", "4-1", "4/", "4[", "4\u{0}", "4é"];
     /// features.md 2.8.2 (6): JSON that is none.
@@ -366,7 +343,7 @@ fn connect_with_another_payload() {
                 if payload == "1" {
                     continue; // the digits of an ack id
                 }
-                is_closed_by(&mut ws, &format!("{connect}{payload}"));
+                ws.is_closed_by(&format!("{connect}{payload}"));
             }
         }
     });
@@ -377,7 +354,7 @@ fn connect_with_another_payload() {
 fn an_event_without_payload() {
     ours_only(Differs::BareEvent, Profile::Calm, |server| {
         for packet in ["42", "42/", "4212"] {
-            is_closed_by(&mut Ws::joined(server), packet);
+            Ws::joined(server).is_closed_by(packet);
         }
     });
 }

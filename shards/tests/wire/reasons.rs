@@ -20,6 +20,16 @@ fn pair(server: &Server, tag: &str) -> (Ws, Ws) {
     (ws, witness)
 }
 
+/// The same with a client that polls.
+fn polling_pair<'a>(server: &'a Server, tag: &str) -> (Polling<'a>, Ws) {
+    let witness = witness(server, tag);
+    let mut session = Polling::joined(server);
+    let watch = format!(r#"420["watch","{tag}"]"#);
+    session.post(&watch).is_ok("ok");
+    session.expect("430[]");
+    (session, witness)
+}
+
 #[track_caller]
 fn tells(witness: &mut Ws, tag: &str, reason: &str) {
     let told = witness.text();
@@ -125,12 +135,7 @@ fn reasons_on_polling() {
         ];
         for (n, (packet, reason)) in cases.into_iter().enumerate() {
             let tag = format!("polling-{n}");
-            let mut witness = witness(server, &tag);
-            let mut session = Polling::joined(server);
-            session
-                .post(&format!(r#"420["watch","{tag}"]"#))
-                .is_ok("ok");
-            session.expect("430[]");
+            let (session, mut witness) = polling_pair(server, &tag);
             let _parked = session.park();
             session.post(packet);
             tells(&mut witness, &tag, reason);
@@ -142,10 +147,7 @@ fn reasons_on_polling() {
 #[test]
 fn an_aborted_poll() {
     each(Profile::Calm, |server| {
-        let mut witness = witness(server, "aborted-poll");
-        let mut session = Polling::joined(server);
-        session.post(r#"420["watch","aborted-poll"]"#).is_ok("ok");
-        session.expect("430[]");
+        let (session, mut witness) = polling_pair(server, "aborted-poll");
         drop(session.park());
         tells(&mut witness, "aborted-poll", "transport error");
     });
@@ -174,10 +176,7 @@ fn each_namespace_has_its_own_end() {
 #[test]
 fn the_end_of_an_upgraded_session() {
     each(Profile::Calm, |server| {
-        let mut witness = witness(server, "upgraded-end");
-        let mut session = Polling::joined(server);
-        session.post(r#"420["watch","upgraded-end"]"#).is_ok("ok");
-        session.expect("430[]");
+        let (session, mut witness) = polling_pair(server, "upgraded-end");
         let mut ws = crate::upgrade::finish(server, &session);
         ws.echoes("upgraded");
         ws.http.finish();

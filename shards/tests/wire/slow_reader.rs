@@ -36,6 +36,26 @@ fn while_another_echoes(server: &Server, slow: impl FnOnce() + Send) {
     });
 }
 
+/// The server's memory stays within bounds during `act`.
+fn stays_small(server: &Server, act: impl FnOnce()) {
+    let before = memory_kib(server.pid, "VmRSS");
+    act();
+    let peak = memory_kib(server.pid, "VmHWM");
+    assert!(
+        peak < before + GROWS_AT_MOST,
+        "{before} KiB before, {peak} KiB at the peak"
+    );
+}
+
+/// `drain` finds no more than may have been kept.
+fn kept_little(slow: &mut Ws) {
+    let kept = drain(slow);
+    assert!(
+        kept < HELD_AT_MOST,
+        "{kept} bytes were kept for a client that did not read"
+    );
+}
+
 /// Has the server send 64 MB in pieces of 16 KB to the room; returns when all are sent.
 fn talk(server: &Server, room: &str) {
     let mut talker = Ws::joined(server);
@@ -70,18 +90,10 @@ fn a_websocket_that_does_not_read() {
         let mut slow = Ws::joined(server);
         slow.send_text(r#"420["join","slow"]"#);
         slow.expect_text("430[]");
-        let before = memory_kib(server.pid, "VmRSS");
-        while_another_echoes(server, || talk(server, "slow"));
-        let peak = memory_kib(server.pid, "VmHWM");
-        assert!(
-            peak < before + GROWS_AT_MOST,
-            "{before} KiB before, {peak} KiB at the peak"
-        );
-        let kept = drain(&mut slow);
-        assert!(
-            kept < HELD_AT_MOST,
-            "{kept} bytes were kept for a client that did not read"
-        );
+        stays_small(server, || {
+            while_another_echoes(server, || talk(server, "slow"));
+        });
+        kept_little(&mut slow);
     });
 }
 
@@ -92,19 +104,13 @@ fn a_client_that_asks_and_does_not_read() {
         return;
     }
     each_alone(|server| {
-        let before = memory_kib(server.pid, "VmRSS");
-        while_another_echoes(server, || {
+        let flood = || {
             let mut slow = Ws::joined(server);
             let event = format!(r#"42["flood",64,"{}"]"#, "x".repeat(16 << 10));
             push(&mut slow, &masked(0x81, event.as_bytes()), 640);
-            let kept = drain(&mut slow);
-            assert!(kept < HELD_AT_MOST, "{kept} bytes were kept");
-        });
-        let peak = memory_kib(server.pid, "VmHWM");
-        assert!(
-            peak < before + GROWS_AT_MOST,
-            "{before} KiB before, {peak} KiB at the peak"
-        );
+            kept_little(&mut slow);
+        };
+        stays_small(server, || while_another_echoes(server, flood));
     });
 }
 
@@ -115,18 +121,13 @@ fn a_handler_that_says_too_much() {
         return;
     }
     each_alone(|server| {
-        let before = memory_kib(server.pid, "VmRSS");
-        let mut slow = Ws::joined(server);
-        let piece = "x".repeat(16 << 10);
-        slow.send_text(&format!(r#"42["flood",5000,"{piece}"]"#));
-        server.settle(slow.http.port());
-        let kept = drain(&mut slow);
-        assert!(kept < HELD_AT_MOST, "{kept} bytes were kept");
-        let peak = memory_kib(server.pid, "VmHWM");
-        assert!(
-            peak < before + GROWS_AT_MOST,
-            "{before} KiB before, {peak} KiB at the peak"
-        );
+        stays_small(server, || {
+            let mut slow = Ws::joined(server);
+            let piece = "x".repeat(16 << 10);
+            slow.send_text(&format!(r#"42["flood",5000,"{piece}"]"#));
+            server.settle(slow.http.port());
+            kept_little(&mut slow);
+        });
     });
 }
 
@@ -157,17 +158,12 @@ fn a_flood_of_pings() {
         return;
     }
     each_alone(|server| {
-        let before = memory_kib(server.pid, "VmRSS");
-        while_another_echoes(server, || {
+        let flood = || {
             let mut ws = Ws::joined(server);
             let pings = masked(FIN | PING, &[b'p'; 125]).repeat(1000);
             push(&mut ws, &pings, 400);
-        });
-        let peak = memory_kib(server.pid, "VmHWM");
-        assert!(
-            peak < before + GROWS_AT_MOST,
-            "{before} KiB before, {peak} KiB at the peak"
-        );
+        };
+        stays_small(server, || while_another_echoes(server, flood));
     });
 }
 
@@ -181,13 +177,9 @@ fn a_polling_session_that_does_not_poll() {
         let mut slow = Polling::joined(server);
         slow.post(r#"420["join","slow"]"#).is_ok("ok");
         slow.expect("430[]");
-        let before = memory_kib(server.pid, "VmRSS");
-        while_another_echoes(server, || talk(server, "slow"));
-        let peak = memory_kib(server.pid, "VmHWM");
-        assert!(
-            peak < before + GROWS_AT_MOST,
-            "{before} KiB before, {peak} KiB at the peak"
-        );
+        stays_small(server, || {
+            while_another_echoes(server, || talk(server, "slow"));
+        });
         slow.goes_away();
     });
 }

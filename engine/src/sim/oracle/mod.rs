@@ -279,6 +279,26 @@ impl Oracle {
         });
     }
 
+    /// A socket came to be, as was due. False if it belongs to nobody.
+    fn came(
+        &mut self,
+        hub: usize,
+        key: SocketKey,
+        id: Option<SocketId>,
+        at: (Option<usize>, NamespaceId),
+        due: fn(usize, usize) -> Due,
+    ) -> bool {
+        let (Some(session), Some(id)) = (at.0, id) else {
+            self.blame("a socket of nobody".into());
+            return false;
+        };
+        let namespace = usize::from(at.1.0);
+        self.happened(&due(session, namespace));
+        let at = (session, namespace);
+        self.add(hub, key, id.to_string(), at, State::Connecting);
+        true
+    }
+
     pub(super) fn connecting(
         &mut self,
         hub: usize,
@@ -286,18 +306,7 @@ impl Oracle {
         id: Option<SocketId>,
         at: (Option<usize>, NamespaceId),
     ) {
-        let (Some(session), Some(id)) = (at.0, id) else {
-            return self.blame("a connecting socket of nobody".into());
-        };
-        let namespace = usize::from(at.1.0);
-        self.happened(&Due::Connecting(session, namespace));
-        self.add(
-            hub,
-            key,
-            id.to_string(),
-            (session, namespace),
-            State::Connecting,
-        );
+        self.came(hub, key, id, at, Due::Connecting);
     }
 
     pub(super) fn connected(
@@ -307,19 +316,9 @@ impl Oracle {
         id: Option<SocketId>,
         at: (Option<usize>, NamespaceId),
     ) {
-        let (Some(session), Some(id)) = (at.0, id) else {
-            return self.blame("a connected socket of nobody".into());
-        };
-        let namespace = usize::from(at.1.0);
-        self.happened(&Due::Connected(session, namespace));
-        self.add(
-            hub,
-            key,
-            id.to_string(),
-            (session, namespace),
-            State::Connecting,
-        );
-        self.admit(self.sockets.len() - 1);
+        if self.came(hub, key, id, at, Due::Connected) {
+            self.admit(self.sockets.len() - 1);
+        }
     }
 
     /// A socket is let in: its client hears so.

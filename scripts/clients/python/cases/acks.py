@@ -63,7 +63,8 @@ async def a_handler_that_throws_harms_only_its_own_event(bench):
     await client.sio.emit("throw", ("a",), callback=lambda *answer: answered.append(answer))
     await client.emit("throw", b"\1")
     assert await client.call("message-with-ack", "after") == ["after"]
-    assert answered == []
+    # Node says nothing, Stentor that something went wrong.
+    assert answered in ([], [({"error": {"message": "Internal server error"}},)]), answered
     assert client.untaken("disconnect") == []
 
 

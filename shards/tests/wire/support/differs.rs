@@ -18,6 +18,7 @@ pub(crate) enum Differs {
     Depth,
     SlowReader,
     Pongs,
+    PanicAck,
 }
 
 impl Differs {
@@ -38,6 +39,9 @@ impl Differs {
             }
             Self::Depth => "S28, S29: 5,000 levels end Node's process when they are sent back",
             Self::SlowReader => "F35: Node keeps whatever a slow reader does not read",
+            Self::PanicAck => {
+                "S34: Node acks nothing when a handler throws; whoever asked waits in vain"
+            }
             Self::Pongs => "F23: ws 8.21 keeps every pong a client does not read",
         }
     }

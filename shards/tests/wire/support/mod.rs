@@ -27,6 +27,24 @@ pub(crate) const WS: &str = "/socket.io/?EIO=4&transport=websocket";
 /// Separates the packets of a polling payload.
 pub(crate) const RS: char = '\u{1e}';
 
+/// Tests in which clients say one packet each, and are closed for it.
+macro_rules! refused {
+    ($client:expr; $($(#[$doc:meta])+ $name:ident: [$($packet:expr),+ $(,)?];)+) => {$(
+        $(#[$doc])+
+        #[test]
+        fn $name() {
+            use $crate::support::{Profile, Server, Ws, each};
+            let client: fn(&Server) -> Ws = $client;
+            each(Profile::Calm, |server| {
+                for packet in [$($packet),+] {
+                    client(server).is_closed_by(packet);
+                }
+            });
+        }
+    )+};
+}
+pub(crate) use refused;
+
 /// The value of a string field of a JSON text, as far as these tests need JSON.
 pub(crate) fn field<'a>(json: &'a str, name: &str) -> &'a str {
     let key = format!("\"{name}\":\"");

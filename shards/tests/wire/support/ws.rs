@@ -217,6 +217,16 @@ impl Ws {
         self.expect_text(&event);
     }
 
+    /// Says this packet, and is closed with no code and no other word.
+    #[track_caller]
+    pub(crate) fn is_closed_by(&mut self, packet: &str) {
+        self.send_text(packet);
+        match self.event() {
+            Event::Close(1005) => {}
+            other => panic!("{packet:?}: {other:?} instead of a close without code"),
+        }
+    }
+
     /// The server closes with one of these codes, says nothing else, and the TCP connection ends
     /// once we have answered.
     #[track_caller]
