@@ -14,8 +14,8 @@ use super::{
 };
 use crate::net::ws::{self, Incoming, ReadLimits};
 
-/// Frames of one message (reliability 1.5): Autobahn's largest case has 65,536.
-const FRAGMENTS_MAX: usize = 65_536;
+/// Frames of one message, besides those that its bytes pay for (reliability 1.5): as Node's `ws` has it.
+const FRAGMENTS_MAX: usize = 16_384;
 
 /// What a connection's bytes are.
 enum Taken {
