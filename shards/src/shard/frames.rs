@@ -91,7 +91,7 @@ impl Shard {
             if probing {
                 return self.probe_message(key, session, incoming, &mut probing);
             }
-            self.websocket_message(key, session, incoming)
+            self.websocket_message(session, incoming)
         });
         if let Err(error) = fed {
             let code = Some(error.code());
@@ -108,7 +108,6 @@ impl Shard {
 
     fn websocket_message(
         self: &Rc<Self>,
-        key: ConnKey,
         session: SessionKey,
         incoming: Incoming<'_>,
     ) -> ControlFlow<()> {
@@ -124,11 +123,12 @@ impl Shard {
             }
             Incoming::Pong(_) => return ControlFlow::Continue(()),
             Incoming::Close(close) => {
-                self.answer_close(key, close.map(|(code, _)| code));
+                // The same code goes back, behind the answers to what came before.
+                let code = close.map(|(code, _)| code);
                 let reason = CloseReason::TransportClose;
                 self.hub
                     .borrow_mut()
-                    .close(now, session, reason, Ending::ByPeer);
+                    .close(now, session, reason, Ending::Abrupt(code));
                 return ControlFlow::Break(());
             }
         };
