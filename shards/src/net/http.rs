@@ -93,10 +93,7 @@ pub(crate) fn spawn(shard: &Rc<Shard>, stream: std::net::TcpStream, read: Vec<u8
     let shard = Rc::clone(shard);
     tokio::task::spawn_local(async move {
         let _open = Open::count(&shard);
-        let io = TokioIo::new(Replay {
-            prefix: read.into(),
-            stream,
-        });
+        let io = TokioIo::new(Replay::new(read.into(), stream));
         let service = hyper::service::service_fn(|request| {
             let shard = Rc::clone(&shard);
             async move { Ok::<_, Infallible>(answer(&shard, address, request).await) }
@@ -414,7 +411,7 @@ fn late_upgrade(
         let Ok(parts) = upgraded.downcast::<TokioIo<Replay>>() else {
             return;
         };
-        let Replay { prefix, stream } = parts.io.into_inner();
+        let (prefix, stream) = parts.io.into_inner().into_parts();
         if let Ok(stream) = stream.into_std() {
             let mut read = head.into_bytes();
             read.extend_from_slice(&prefix);
