@@ -44,8 +44,8 @@ pub enum HeadError {
     /// `Content-Length` is not a number.
     #[error("bad Content-Length")]
     ContentLength,
-    /// Several `Content-Length` headers that differ.
-    #[error("several Content-Length headers that differ")]
+    /// Several `Content-Length` headers.
+    #[error("several Content-Length headers")]
     SeveralContentLengths,
     /// `Content-Length` and `Transfer-Encoding`: two ideas of where the body ends.
     #[error("Content-Length with Transfer-Encoding")]
