@@ -23,7 +23,7 @@ pub use self::{running::Running, signals::Signals};
 use crate::{
     api::Io,
     clock::Clock,
-    config::{AllowRequest, BACKLOG, ShardConfig},
+    config::{AllowRequest, BACKLOG, HttpWaits, ShardConfig},
     engine_server::EngineApp,
     entropy::Entropy,
     fd_table::{FdTables, Parting, passage},
@@ -85,6 +85,7 @@ pub struct Server {
     config: Config,
     keep: Keep,
     tcp_user_timeout: Option<Duration>,
+    waits: HttpWaits,
     allow_request: Option<Box<AllowRequest>>,
     build: Option<Build>,
     states: States,
@@ -121,6 +122,7 @@ impl Server {
             config: Config::default(),
             keep: Keep::default(),
             tcp_user_timeout: None,
+            waits: HttpWaits::default(),
             allow_request: None,
             build: None,
             states: States::default(),
@@ -244,6 +246,13 @@ impl Server {
         self
     }
 
+    /// How long HTTP connections may keep the server waiting.
+    #[must_use]
+    pub const fn http_waits(mut self, waits: HttpWaits) -> Self {
+        self.waits = waits;
+        self
+    }
+
     /// Decides which sessions may begin (`allowRequest`), before anything is kept of them. An
     /// error's text is the message of the 403 (400 for WebSocket) that the client gets.
     #[must_use]
@@ -340,6 +349,7 @@ impl Server {
             keep: self.keep,
             allow_request: self.allow_request,
             tcp_user_timeout: self.tcp_user_timeout,
+            waits: self.waits,
         });
         let build = self
             .build

@@ -18,6 +18,7 @@ pub(crate) enum Differs {
     PendingConnect,
     Depth,
     SlowReader,
+    Waits,
     Pongs,
 }
 
@@ -42,6 +43,7 @@ impl Differs {
             }
             Self::Depth => "S28, S29: 5,000 levels end Node's process when they are sent back",
             Self::SlowReader => "F35: Node keeps whatever a slow reader does not read",
+            Self::Waits => "Node's waits for HTTP are not options of its Socket.IO server",
             Self::Pongs => "F23: ws 8.21 keeps every pong a client does not read",
         }
     }
