@@ -8,6 +8,32 @@ use crate::handler::{Handshake, Keep};
 
 pub(crate) type AllowRequest = dyn Fn(&Handshake) -> Result<(), String> + Send + Sync;
 
+/// How long HTTP connections may keep the server waiting. What is late is closed; a request under way is
+/// answered 408. A GET that waits for its answer is not waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HttpWaits {
+    /// Time to the next request of a connection that polls. Default 60 s.
+    pub idle: Duration,
+    /// Time to a complete head (slowloris), and to the next request of a connection that asks for other
+    /// things than polling. Default 10 s.
+    pub head: Duration,
+    /// Time to the next piece of a body. Default 10 s.
+    pub piece: Duration,
+    /// Time to a whole body. Default 60 s.
+    pub body: Duration,
+}
+
+impl Default for HttpWaits {
+    fn default() -> Self {
+        Self {
+            idle: Duration::from_mins(1),
+            head: Duration::from_secs(10),
+            piece: Duration::from_secs(10),
+            body: Duration::from_mins(1),
+        }
+    }
+}
+
 /// What all shards of a server are configured with.
 pub(crate) struct ShardConfig {
     pub(crate) engine: Config,
@@ -17,6 +43,7 @@ pub(crate) struct ShardConfig {
     pub(crate) allow_request: Option<Box<AllowRequest>>,
     pub(crate) tcp_user_timeout: Option<Duration>,
     pub(crate) stop_timeout: Duration,
+    pub(crate) waits: HttpWaits,
 }
 
 impl fmt::Debug for ShardConfig {

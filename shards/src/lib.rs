@@ -35,6 +35,7 @@ pub use api::{
     AckError, Answer, Answers, Args, Binary, Broadcast, EmitError, EncodeError, Gathered, IntoArgs,
     Io, JoinError, Namespace, Raw, Socket, Value,
 };
+pub use config::HttpWaits;
 pub use engine_server::{EngineApp, EngineSocket, Message};
 pub use fd_table::FdTables;
 pub use handler::{

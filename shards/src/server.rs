@@ -23,7 +23,7 @@ pub use self::{running::Running, signals::Signals};
 use crate::{
     api::Io,
     clock::Clock,
-    config::{AllowRequest, BACKLOG, ShardConfig},
+    config::{AllowRequest, BACKLOG, HttpWaits, ShardConfig},
     engine_server::EngineApp,
     entropy::Entropy,
     fd_table::{FdTables, Parting, passage},
@@ -86,6 +86,7 @@ pub struct Server {
     keep: Keep,
     tcp_user_timeout: Option<Duration>,
     stop_timeout: Duration,
+    waits: HttpWaits,
     allow_request: Option<Box<AllowRequest>>,
     build: Option<Build>,
     states: States,
@@ -123,6 +124,7 @@ impl Server {
             keep: Keep::default(),
             tcp_user_timeout: None,
             stop_timeout: Duration::from_secs(2),
+            waits: HttpWaits::default(),
             allow_request: None,
             build: None,
             states: States::default(),
@@ -254,6 +256,13 @@ impl Server {
         self
     }
 
+    /// How long HTTP connections may keep the server waiting.
+    #[must_use]
+    pub const fn http_waits(mut self, waits: HttpWaits) -> Self {
+        self.waits = waits;
+        self
+    }
+
     /// Decides which sessions may begin (`allowRequest`), before anything is kept of them. An
     /// error's text is the message of the 403 (400 for WebSocket) that the client gets.
     #[must_use]
@@ -337,6 +346,7 @@ impl Server {
             allow_request: self.allow_request,
             tcp_user_timeout: self.tcp_user_timeout,
             stop_timeout: self.stop_timeout,
+            waits: self.waits,
         });
         let build = self
             .build

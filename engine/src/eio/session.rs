@@ -57,6 +57,8 @@ enum State {
     Draining {
         conn: ConnId,
         until: Tick,
+        /// The status code of the close frame that follows.
+        code: Option<u16>,
     },
 }
 
@@ -392,8 +394,8 @@ impl Session {
     }
 
     /// The session closes. A polling client learns of it by the GET that is parked or comes next,
-    /// a WebSocket by a close frame once what is queued has left.
-    pub fn close(&mut self, now: Tick, by_peer: bool) {
+    /// a WebSocket by a close frame with `code` once what is queued has left.
+    pub fn close(&mut self, now: Tick, by_peer: bool, code: Option<u16>) {
         self.state = match self.state {
             State::Polling { get: Get::Parked }
             | State::Upgrading {
@@ -413,11 +415,25 @@ impl Session {
             State::WebSocket { conn } => State::Draining {
                 conn,
                 until: now.after(DRAIN_WAIT),
+                code,
             },
             closing @ (State::LastPoll { .. }
             | State::AwaitingPoll { .. }
             | State::Draining { .. }) => closing,
         };
+    }
+
+    /// The status code of the close frame that a closed WebSocket gets.
+    #[must_use]
+    pub const fn close_code(&self) -> Option<u16> {
+        match self.state {
+            State::Draining { code, .. } => code,
+            State::Polling { .. }
+            | State::Upgrading { .. }
+            | State::WebSocket { .. }
+            | State::LastPoll { .. }
+            | State::AwaitingPoll { .. } => None,
+        }
     }
 
     /// What a poll's body ends with, given whether it carries anything else. Nothing, unless the
@@ -527,7 +543,7 @@ mod tests {
     #[test]
     fn a_closed_polling_session_waits_for_its_get() {
         let (mut session, config) = polling();
-        session.close(Tick(0), false);
+        session.close(Tick(0), false, None);
         assert!(!session.is_open());
         assert_eq!(session.last_words(false), ["6", "1"]);
         assert_eq!(session.recv_get(false), Ok(Poll::Answer));
@@ -535,7 +551,7 @@ mod tests {
         assert_eq!(session.expire(Tick(30_000), &config), Expired::Gone);
         let (mut session, _) = polling();
         session.recv_get(false).unwrap();
-        session.close(Tick(0), false);
+        session.close(Tick(0), false, None);
         assert_eq!(
             (session.outlet(), session.last_words(false)),
             (Outlet::Poll, &["1"][..])

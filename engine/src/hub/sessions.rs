@@ -68,10 +68,11 @@ pub enum Signal {
 pub enum Ending {
     /// What is queued still goes, then the close.
     Polite,
-    /// What is queued is dropped; the WebSocket closes with this code.
+    /// What is queued is dropped, unless a WebSocket takes it at once: answers to what came before
+    /// a violation. It closes with this code.
     Abrupt(Option<u16>),
-    /// The peer closed or its connection is gone: nothing can be sent but the noop that lets a
-    /// parked GET go.
+    /// The peer closed or its connection is gone: a parked GET goes with a noop, a WebSocket with
+    /// what it still takes.
     ByPeer,
 }
 
@@ -580,7 +581,9 @@ impl<A> Sessions<A> {
         if let Some(probing) = entry.session.probing() {
             self.signals.push_back(Signal::Close(probing, None));
         }
-        if ending != Ending::Polite {
+        let outlet = entry.session.outlet();
+        let takes = matches!(outlet, Outlet::WebSocket(_)) && !entry.blocked;
+        if ending != Ending::Polite && !takes {
             entry.outbox.discard();
         }
         entry.app_due = Tick::NEVER;
@@ -588,15 +591,15 @@ impl<A> Sessions<A> {
             Ending::Abrupt(code) => code,
             Ending::Polite | Ending::ByPeer => None,
         };
-        match (ending, entry.session.outlet()) {
-            (Ending::Polite, _) | (_, Outlet::Poll) => {
-                entry.session.close(now, ending == Ending::ByPeer);
-                self.arm(key);
-                self.mark_dirty(key);
-            }
-            (Ending::Abrupt(_) | Ending::ByPeer, Outlet::WebSocket(conn)) => {
+        match (ending, outlet) {
+            (Ending::Abrupt(_) | Ending::ByPeer, Outlet::WebSocket(conn)) if !takes => {
                 self.signals.push_back(Signal::Close(conn, code));
                 self.remove(key);
+            }
+            (Ending::Polite, _) | (_, Outlet::Poll | Outlet::WebSocket(_)) => {
+                entry.session.close(now, ending == Ending::ByPeer, code);
+                self.arm(key);
+                self.mark_dirty(key);
             }
             (Ending::Abrupt(_) | Ending::ByPeer, Outlet::None) => self.remove(key),
         }
@@ -677,7 +680,8 @@ impl<A> Sessions<A> {
                     entry.blocked = flushed == Flushed::Blocked;
                     let over = entry.outbox.is_over(self.config.limits.outbox_bytes);
                     if !open && flushed != Flushed::Blocked {
-                        self.signals.push_back(Signal::Close(conn, None));
+                        let code = entry.session.close_code();
+                        self.signals.push_back(Signal::Close(conn, code));
                         self.remove(key);
                     } else if open && (flushed == Flushed::Failed || over) {
                         failed.push((key, flushed));

@@ -228,10 +228,10 @@ fn check_headers(headers: &[httparse::Header<'_>], is_http_1_1: bool) -> Result<
             if header.value.is_empty() || !header.value.iter().all(u8::is_ascii_digit) {
                 return Err(HeadError::ContentLength);
             }
-            if length.is_some_and(|other| other != header.value) {
+            // Also if they agree: a proxy may take the first, the last, or a list of both.
+            if length.replace(header.value).is_some() {
                 return Err(HeadError::SeveralContentLengths);
             }
-            length = Some(header.value);
         } else if is("transfer-encoding") {
             encodings += 1;
             // Once, alone, and not from a 1.0 peer, which cannot know it (RFC 9112 6.1).

@@ -32,12 +32,6 @@ use crate::{
     shard::Shard,
 };
 
-/// Time to a complete head, also between requests of one connection (reliability 1.5).
-const HEAD_WAIT: Duration = Duration::from_secs(10);
-/// Time to the next piece of a body.
-const BODY_PIECE_WAIT: Duration = Duration::from_secs(10);
-/// Time to a whole body.
-const BODY_WAIT: Duration = Duration::from_mins(1);
 /// hyper's buffer: a head must fit (431 else). Its own default is 400 KB.
 const BUFFER_BYTES: usize = 32 * 1024;
 
@@ -97,19 +91,17 @@ pub(crate) fn spawn(shard: &Rc<Shard>, stream: std::net::TcpStream, read: Vec<u8
         return;
     };
     let shard = Rc::clone(shard);
+    let head_wait = shard.config.waits.head; // also between requests (reliability 1.5)
     tokio::task::spawn_local(async move {
         let _open = Open::count(&shard);
-        let io = TokioIo::new(Replay {
-            prefix: read.into(),
-            stream,
-        });
+        let io = TokioIo::new(Replay::new(read.into(), stream));
         let service = hyper::service::service_fn(|request| {
             let shard = Rc::clone(&shard);
             async move { Ok::<_, Infallible>(answer(&shard, address, request).await) }
         });
         let connection = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_WAIT)
+            .header_read_timeout(head_wait)
             .max_buf_size(BUFFER_BYTES)
             .serve_connection(io, service)
             .with_upgrades();
@@ -354,7 +346,9 @@ async fn post(shard: &Rc<Shard>, sid: Sid, request: Request<Incoming>) -> Respon
         return closing(status(StatusCode::BAD_REQUEST));
     }
     let max = shard.config.engine.limits.payload_bytes;
-    match tokio::time::timeout(BODY_WAIT, body(request.into_body(), max)).await {
+    let waits = shard.config.waits;
+    let body = body(request.into_body(), max, waits.piece);
+    match tokio::time::timeout(waits.body, body).await {
         Ok(Ok(body)) => {
             abort.what = None;
             let answer = wait(shard, sid, PollKind::PostBody(body)).await;
@@ -376,13 +370,13 @@ enum BodyError {
 }
 
 /// Reads a body of at most `max` bytes; a longer one is refused by its header if it has one.
-async fn body(mut incoming: Incoming, max: usize) -> Result<Bytes, BodyError> {
+async fn body(mut incoming: Incoming, max: usize, wait: Duration) -> Result<Bytes, BodyError> {
     if incoming.size_hint().lower() > max as u64 {
         return Err(BodyError::TooLarge);
     }
     let mut whole = BytesMut::new();
     loop {
-        let piece = tokio::time::timeout(BODY_PIECE_WAIT, incoming.frame()).await;
+        let piece = tokio::time::timeout(wait, incoming.frame()).await;
         let frame = match piece {
             Err(_) => return Err(BodyError::Slow),
             Ok(None) => return Ok(whole.freeze()),
@@ -431,7 +425,7 @@ fn late_upgrade(
         let Ok(parts) = upgraded.downcast::<TokioIo<Replay>>() else {
             return;
         };
-        let Replay { prefix, stream } = parts.io.into_inner();
+        let (prefix, stream) = parts.io.into_inner().into_parts();
         if let Ok(stream) = stream.into_std() {
             let mut read = head.into_bytes();
             read.extend_from_slice(&prefix);

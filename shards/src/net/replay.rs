@@ -1,22 +1,65 @@
-//! Answers: how does hyper read a connection whose first bytes were read already.
+//! Answers: how does hyper read a connection whose first bytes were read already, and leave one whose
+//! last were not.
 
 use std::{
+    future::Future,
     io,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::{Buf, Bytes};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
+    time::Sleep,
 };
 
-/// A stream that first yields what was read from it before.
+/// How long a peer may take to close after we did.
+const LINGER_WAIT: Duration = Duration::from_secs(2);
+
+/// A stream that first yields what was read from it before. When it is shut down, what still comes
+/// is thrown away until the peer closes too: else the kernel would reset the connection of a client
+/// that sends a body which was refused, and the client would not see why.
 #[derive(Debug)]
 pub(crate) struct Replay {
-    pub(crate) prefix: Bytes,
-    pub(crate) stream: TcpStream,
+    prefix: Bytes,
+    stream: TcpStream,
+    /// Set when our side is shut down.
+    linger: Option<Pin<Box<Sleep>>>,
+}
+
+impl Replay {
+    pub(crate) const fn new(prefix: Bytes, stream: TcpStream) -> Self {
+        Self {
+            prefix,
+            stream,
+            linger: None,
+        }
+    }
+
+    /// The bytes that were not read again, and the stream.
+    pub(crate) fn into_parts(self) -> (Bytes, TcpStream) {
+        (self.prefix, self.stream)
+    }
+
+    /// Reads to the end, or until the time is up.
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut scratch = [0; 4096];
+        loop {
+            if let Some(linger) = &mut self.linger
+                && linger.as_mut().poll(cx).is_ready()
+            {
+                return Poll::Ready(());
+            }
+            let mut read = ReadBuf::new(&mut scratch);
+            let result = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut read));
+            if result.is_err() || read.filled().is_empty() {
+                return Poll::Ready(());
+            }
+        }
+    }
 }
 
 impl AsyncRead for Replay {
@@ -52,7 +95,11 @@ impl AsyncWrite for Replay {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        if self.linger.is_none() {
+            ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+            self.linger = Some(Box::pin(tokio::time::sleep(LINGER_WAIT)));
+        }
+        self.poll_linger(cx).map(Ok)
     }
 
     fn poll_write_vectored(

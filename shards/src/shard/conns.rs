@@ -19,8 +19,8 @@ use stentor_engine::{
     time::Tick,
 };
 
-use super::polled::{Deadlines, IDLE_WAIT_MS, Polled};
-use crate::net::ws;
+use super::polled::{Deadlines, Polled};
+use crate::{config::HttpWaits, net::ws};
 
 pub(super) type ConnKey = Key<Conn>;
 
@@ -52,8 +52,6 @@ pub(super) struct Conn {
     pub(super) role: Role,
 }
 
-/// How long a first request may take to arrive whole (slowloris, reliability 1.5).
-const HEAD_WAIT_MS: u64 = 10_000;
 /// How long a peer may take to close after we did.
 const LINGER_WAIT_MS: u64 = 2_000;
 
@@ -62,6 +60,7 @@ const LINGER_WAIT_MS: u64 = 2_000;
 pub(super) struct Conns {
     table: Slab<Conn>,
     registry: Registry,
+    waits: HttpWaits,
     /// Deadlines in the order they come, because each list waits a fixed time.
     heads: Waiting,
     lingering: Waiting,
@@ -86,10 +85,11 @@ const fn token(key: ConnKey) -> Token {
 }
 
 impl Conns {
-    pub(super) fn new(registry: Registry) -> Self {
+    pub(super) fn new(registry: Registry, waits: HttpWaits) -> Self {
         Self {
             table: Slab::default(),
             registry,
+            waits,
             heads: Waiting::default(),
             lingering: Waiting::default(),
             polled: Deadlines::default(),
@@ -123,7 +123,7 @@ impl Conns {
             Interest::READABLE | Interest::WRITABLE,
         )?;
         if matches!(role, Role::Head(_)) {
-            self.heads.add(Tick(now.0 + HEAD_WAIT_MS), key);
+            self.heads.add(now.after(self.waits.head), key);
         }
         self.table.insert(Conn { stream, role });
         Ok(key)
@@ -257,7 +257,7 @@ impl Conns {
             self.finish(key, &[], now);
             return;
         }
-        self.set_due(key, Tick(now.0 + IDLE_WAIT_MS));
+        self.set_due(key, now.after(self.waits.idle));
     }
 
     /// The peer may take more of a response. True if it has taken all, and requests may follow.
@@ -276,7 +276,7 @@ impl Conns {
                 return false;
             }
         }
-        self.set_due(key, Tick(now.0 + IDLE_WAIT_MS));
+        self.set_due(key, now.after(self.waits.idle));
         let Some(polled) = self.polled(key) else {
             return false;
         };

@@ -14,8 +14,8 @@ use super::{
 };
 use crate::net::ws::{self, Incoming, ReadLimits};
 
-/// Frames of one message (reliability 1.5): Autobahn's largest case has 65,536.
-const FRAGMENTS_MAX: usize = 65_536;
+/// Frames of one message, besides those that its bytes pay for (reliability 1.5): as Node's `ws` has it.
+const FRAGMENTS_MAX: usize = 16_384;
 
 /// What a connection's bytes are.
 enum Taken {
@@ -91,7 +91,7 @@ impl Shard {
             if probing {
                 return self.probe_message(key, session, incoming, &mut probing);
             }
-            self.websocket_message(key, session, incoming)
+            self.websocket_message(session, incoming)
         });
         if let Err(error) = fed {
             let code = Some(error.code());
@@ -108,7 +108,6 @@ impl Shard {
 
     fn websocket_message(
         self: &Rc<Self>,
-        key: ConnKey,
         session: SessionKey,
         incoming: Incoming<'_>,
     ) -> ControlFlow<()> {
@@ -124,11 +123,12 @@ impl Shard {
             }
             Incoming::Pong(_) => return ControlFlow::Continue(()),
             Incoming::Close(close) => {
-                self.answer_close(key, close.map(|(code, _)| code));
+                // The same code goes back, behind the answers to what came before.
+                let code = close.map(|(code, _)| code);
                 let reason = CloseReason::TransportClose;
                 self.hub
                     .borrow_mut()
-                    .close(now, session, reason, Ending::ByPeer);
+                    .close(now, session, reason, Ending::Abrupt(code));
                 return ControlFlow::Break(());
             }
         };

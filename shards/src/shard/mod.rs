@@ -143,6 +143,7 @@ impl Shard {
         let shard = Rc::new(Self {
             id: parts.id,
             hub: RefCell::new(parts.hub),
+            conns: RefCell::new(Conns::new(parts.registry, parts.config.waits)),
             config: parts.config,
             shared: parts.shared,
             application: parts.application,
@@ -152,7 +153,6 @@ impl Shard {
             questions: Questions::default(),
             clock: parts.clock,
             now: Cell::new(parts.clock.now()),
-            conns: RefCell::new(Conns::new(parts.registry)),
             parked: RefCell::default(),
             resumable: RefCell::default(),
             writer: RefCell::default(),

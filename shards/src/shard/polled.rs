@@ -8,13 +8,6 @@ use stentor_engine::{hub::SessionKey, time::Tick};
 
 use super::conns::ConnKey;
 
-/// Time to the next request on an idle connection.
-pub(super) const IDLE_WAIT_MS: u64 = 60_000;
-/// Time to a complete head, and to the next piece of a body (reliability 1.5).
-pub(super) const PIECE_WAIT_MS: u64 = 10_000;
-/// Time to a whole body.
-pub(super) const BODY_WAIT_MS: u64 = 60_000;
-
 /// What a connection keeps.
 #[derive(Debug)]
 pub(super) struct Polled {

@@ -18,7 +18,7 @@ use stentor_engine::{
 use super::{
     Shard,
     conns::{ConnKey, Role},
-    polled::{BODY_WAIT_MS, Body, PIECE_WAIT_MS, Polled},
+    polled::{Body, Polled},
     polling::Parked,
     upgrade::handshake,
 };
@@ -163,14 +163,15 @@ impl Shard {
             return;
         };
         let now = self.now.get();
-        let until = Tick(now.0 + BODY_WAIT_MS);
+        let waits = self.config.waits;
+        let until = now.after(waits.body);
         polled.body = Some(Body {
             session,
             len,
             until,
         });
         polled.read.extend_from_slice(begun);
-        conns.set_due(key, Tick(now.0 + PIECE_WAIT_MS));
+        conns.set_due(key, now.after(waits.piece).min(until));
     }
 
     fn respond(&self, key: ConnKey, answer: &Answer, last: bool) {
@@ -202,7 +203,7 @@ impl Shard {
             Some(Role::Polled(polled)) => {
                 polled.read = begun.to_vec();
                 if !std::mem::replace(&mut polled.in_head, true) {
-                    due = Some(Tick(self.now.get().0 + PIECE_WAIT_MS));
+                    due = Some(self.now.get().after(self.config.waits.head));
                 }
             }
             _ => {}
@@ -239,7 +240,8 @@ impl Shard {
         }
         let body = polled.body;
         if let Some(body) = body.filter(|body| polled.read.len() < body.len) {
-            let due = Tick(self.now.get().0 + PIECE_WAIT_MS).min(body.until);
+            let piece = self.now.get().after(self.config.waits.piece);
+            let due = piece.min(body.until);
             conns.set_due(key, due);
             return;
         }

@@ -126,7 +126,7 @@ impl Shard {
     fn request(self: &Rc<Self>, key: ConnKey, bytes: &mut [u8], answered: bool) -> Option<usize> {
         let (verdict, used) = match head::parse(bytes) {
             Head::Incomplete => (Verdict::Wait, 0),
-            Head::Bad(error) => (Verdict::Answer(error.response().to_vec()), 0),
+            Head::Bad(error) => (Verdict::Answer(error.response()), 0),
             Head::Request(request) => (
                 self.judge(&request, &bytes[..request.len], Peer::Conn(key)),
                 request.len,
@@ -237,7 +237,7 @@ impl Shard {
         }
         let key = match request.check_upgrade() {
             Ok(key) => key,
-            Err(error) => return Verdict::Answer(error.response().to_vec()),
+            Err(error) => return Verdict::Answer(error.response()),
         };
         let Some(response) = switching(key, request) else {
             return refused(Refusal::BadRequest);

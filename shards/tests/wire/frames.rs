@@ -2,7 +2,7 @@
 
 use crate::support::http::End;
 use crate::support::ws::{BINARY, CLOSE, FIN, PING, PONG, TEXT, header, unmasked};
-use crate::support::{Event, Profile, Ws, each, masked};
+use crate::support::{Differs, Event, Profile, Ws, each, masked, ours_only};
 
 const CONTINUATION: u8 = 0;
 
@@ -289,6 +289,31 @@ fn a_close_between_fragments() {
         ws.raw(masked(TEXT, b"4"));
         ws.raw(masked(FIN | CLOSE, &[3, 232]));
         assert_eq!(ws.event(), Event::Close(1000));
+    });
+}
+
+/// What came before a violation, or before a close, in the same segment is answered first (Autobahn
+/// 3.2, 4.1.3, 5.15).
+#[test]
+fn answers_before_the_close() {
+    let (ping, event) = (masked(FIN | PING, b"p"), r#"42["echo",1]"#);
+    let message = masked(FIN | TEXT, event.as_bytes());
+    let ends = [
+        (masked(FIN | 3, b""), 1002),
+        (masked(FIN | TEXT, b"\xff"), 1007),
+        (oversized(), 1009),
+        (masked(FIN | CLOSE, &[3, 232]), 1000),
+        (masked(FIN | CLOSE, b""), 1005),
+    ];
+    ours_only(Differs::AnswersFirst, Profile::Calm, |server| {
+        for (end, code) in &ends {
+            let mut ws = Ws::joined(server);
+            ws.raw([&ping[..], &message, &ping, end].concat());
+            assert_eq!(ws.event(), Event::Pong(b"p".to_vec()));
+            ws.expect_text(event);
+            assert_eq!(ws.event(), Event::Pong(b"p".to_vec()));
+            ws.closes(&[*code]);
+        }
     });
 }
 

@@ -67,6 +67,7 @@ fn bad_content_lengths() {
         let mut session = Polling::joined(server);
         for headers in [
             "Content-Length: 1\r\nContent-Length: 2",
+            "Content-Length: 1\r\ncontent-length: 1",
             "Content-Length: -1",
             "Content-Length: +1",
             "Content-Length: 1x",

@@ -27,5 +27,6 @@ mod support;
 mod upgrade;
 mod upgrade_bad;
 mod verify;
+mod waits;
 mod websocket;
 mod ws_handshake;

@@ -1,5 +1,7 @@
 //! Long-polling that goes wrong (features.md 2.3, reliability.md 2.11 P01 to P28).
 
+use std::io::Write;
+
 use crate::support::http::{End, request};
 use crate::support::node_differs;
 use crate::support::show;
@@ -287,6 +289,26 @@ fn a_chunked_body_that_is_too_large() {
         http.response().is_empty(413);
         if !node_differs(Differs::TooLarge) {
             session.is_gone();
+        }
+    });
+}
+
+/// RFC 9112 9.6: a client that has sent all of its body before it reads finds its 413, and no reset.
+#[test]
+fn a_body_that_is_sent_after_413() {
+    each(Profile::Small, |server| {
+        for headers in ["Content-Length: 4000000", "Transfer-Encoding: chunked"] {
+            let session = Polling::joined(server);
+            let target = session.target();
+            let mut http = Http::connect(server);
+            http.send(format!(
+                "POST {target} HTTP/1.1\r\nHost: a\r\n{headers}\r\n\r\n3d0900\r\n"
+            ));
+            for _ in 0..400 {
+                let sent = http.stream.write_all(&[b'4'; 10_000]);
+                sent.expect("the connection is not reset");
+            }
+            http.response().is_empty(413);
         }
     });
 }

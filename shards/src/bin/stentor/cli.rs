@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use stentor::{FdTables, Limits, Server};
+use stentor::{FdTables, HttpWaits, Limits, Server};
 
 /// A sharded Socket.IO and Engine.IO server.
 #[derive(Debug, Parser)]
@@ -72,6 +72,18 @@ pub(crate) struct ServeOptions {
     /// Bytes that may wait for a client that does not read.
     #[arg(long, value_name = "BYTES", default_value_t = Limits::default().outbox_bytes)]
     pub(crate) outbox_bytes: usize,
+    /// Milliseconds to the next request of a connection that polls.
+    #[arg(long, value_name = "MS", default_value_t = 60_000)]
+    pub(crate) http_idle_wait: u64,
+    /// Milliseconds to a complete request head.
+    #[arg(long, value_name = "MS", default_value_t = 10_000)]
+    pub(crate) http_head_wait: u64,
+    /// Milliseconds to the next piece of a request body.
+    #[arg(long, value_name = "MS", default_value_t = 10_000)]
+    pub(crate) http_piece_wait: u64,
+    /// Milliseconds to a whole request body.
+    #[arg(long, value_name = "MS", default_value_t = 60_000)]
+    pub(crate) http_body_wait: u64,
     /// Whether each shard has a table of open files of its own, and so a limit of its own.
     #[arg(long, value_enum, default_value_t = FdTablesOption::Shared)]
     pub(crate) fd_tables: FdTablesOption,
@@ -96,6 +108,12 @@ impl ServeOptions {
             .connect_timeout(ms(self.connect_timeout))
             .upgrade_timeout(ms(self.upgrade_timeout))
             .limits(limits)
+            .http_waits(HttpWaits {
+                idle: ms(self.http_idle_wait),
+                head: ms(self.http_head_wait),
+                piece: ms(self.http_piece_wait),
+                body: ms(self.http_body_wait),
+            })
             .fd_tables(match self.fd_tables {
                 FdTablesOption::Shared => FdTables::Shared,
                 FdTablesOption::PerShard => FdTables::PerShard,

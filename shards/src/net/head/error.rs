@@ -1,14 +1,16 @@
 //! Which rule a request's head broke, and the answer on the wire.
 
-/// A complete response that ends the connection.
-macro_rules! closing {
-    ($status:literal $(, $header:literal)*) => {
-        concat!(
-            "HTTP/1.1 ", $status, "\r\n", $($header, "\r\n",)*
-            "Connection: close\r\nContent-Length: 0\r\n\r\n"
-        )
-        .as_bytes()
-    };
+use std::fmt::Display;
+
+/// A complete response that ends the connection and says why; `headers` are whole lines.
+fn closing(status: &str, headers: &str, why: impl Display) -> Vec<u8> {
+    let why = why.to_string();
+    format!(
+        "HTTP/1.1 {status}\r\n{headers}Connection: close\r\nContent-Type: text/plain\r\n\
+         Content-Length: {}\r\n\r\n{why}",
+        why.len()
+    )
+    .into_bytes()
 }
 
 /// Why a head is refused: one variant per rule.
@@ -44,8 +46,8 @@ pub enum HeadError {
     /// `Content-Length` is not a number.
     #[error("bad Content-Length")]
     ContentLength,
-    /// Several `Content-Length` headers that differ.
-    #[error("several Content-Length headers that differ")]
+    /// Several `Content-Length` headers.
+    #[error("several Content-Length headers")]
     SeveralContentLengths,
     /// `Content-Length` and `Transfer-Encoding`: two ideas of where the body ends.
     #[error("Content-Length with Transfer-Encoding")]
@@ -78,12 +80,13 @@ impl HeadError {
 
     /// A complete HTTP/1.1 response; close the connection after it.
     #[must_use]
-    pub fn response(self) -> &'static [u8] {
-        match self.status() {
-            431 => closing!("431 Request Header Fields Too Large"),
-            505 => closing!("505 HTTP Version Not Supported"),
-            _ => closing!("400 Bad Request"),
-        }
+    pub fn response(self) -> Vec<u8> {
+        let status = match self.status() {
+            431 => "431 Request Header Fields Too Large",
+            505 => "505 HTTP Version Not Supported",
+            _ => "400 Bad Request",
+        };
+        closing(status, "", self)
     }
 }
 
@@ -145,12 +148,12 @@ impl UpgradeError {
     /// A complete HTTP/1.1 response; close the connection after it. For a wrong version it names ours, as
     /// RFC 6455 4.4 asks, with 400 as Node's `ws` has it (the RFC's 426 is "an appropriate code such as").
     #[must_use]
-    pub fn response(self) -> &'static [u8] {
+    pub fn response(self) -> Vec<u8> {
         match self {
-            Self::Method => closing!("405 Method Not Allowed", "Allow: GET"),
-            Self::Version => closing!("400 Bad Request", "Sec-WebSocket-Version: 13"),
+            Self::Method => closing("405 Method Not Allowed", "Allow: GET\r\n", self),
+            Self::Version => closing("400 Bad Request", "Sec-WebSocket-Version: 13\r\n", self),
             Self::Http | Self::Upgrade | Self::Connection | Self::Key | Self::Body => {
-                closing!("400 Bad Request")
+                closing("400 Bad Request", "", self)
             }
         }
     }

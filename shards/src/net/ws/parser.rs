@@ -116,7 +116,7 @@ fn check_sequence(opcode: OpCode, at: At) -> Result<(), FrameError> {
     match (at.fragments, opcode) {
         (0, OpCode::Continuation) => Err(FrameError::UnexpectedContinuation),
         (0, _) => Ok(()),
-        (so_far, OpCode::Continuation) if so_far >= at.limits.fragments => {
+        (so_far, OpCode::Continuation) if so_far >= at.limits.fragments_with(at.held) => {
             Err(FrameError::TooManyFragments)
         }
         (_, OpCode::Continuation) => Ok(()),

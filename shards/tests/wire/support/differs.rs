@@ -11,12 +11,14 @@ pub(crate) enum Differs {
     ForeignUpgrade,
     RefusedBefore101,
     SameSegment,
+    AnswersFirst,
     CloseOnWebSocket,
     NoCoercion,
     BareEvent,
     PendingConnect,
     Depth,
     SlowReader,
+    Waits,
     Pongs,
     PanicAck,
 }
@@ -31,6 +33,9 @@ impl Differs {
             Self::ForeignUpgrade => "W10: an upgrade on a foreign path is 404, not silence",
             Self::RefusedBefore101 => "W13, W14: 400 instead of 101; Node says it after 101",
             Self::SameSegment => "W17: Node loses frames that come with the upgrade request",
+            Self::AnswersFirst => {
+                "answers to what came before a close go first; Node's handlers run later"
+            }
             Self::CloseOnWebSocket => "E03: `1` closes at once; Node waits for the ping timeout",
             Self::NoCoercion => "P20, B05, S24, S25: `1e1` is no count, a space is no ack id",
             Self::BareEvent => "S15: `42` without an array closes, as the specification says",
@@ -42,6 +47,7 @@ impl Differs {
             Self::PanicAck => {
                 "S34: Node acks nothing when a handler throws; whoever asked waits in vain"
             }
+            Self::Waits => "Node's waits for HTTP are not options of its Socket.IO server",
             Self::Pongs => "F23: ws 8.21 keeps every pong a client does not read",
         }
     }

@@ -24,13 +24,15 @@ pub(crate) enum Profile {
     Hasty,
     /// At most 10,000 bytes a message.
     Small,
+    /// Half a second for a head, a piece of a body, and the next request; a second for a body.
+    Brisk,
 }
 
 impl Profile {
     /// ping interval, ping timeout, connect timeout, upgrade timeout (ms), largest message.
     pub(crate) fn figures(self) -> [u32; 5] {
         match self {
-            Self::Calm => [25_000, 20_000, 45_000, 10_000, 1_000_000],
+            Self::Calm | Self::Brisk => [25_000, 20_000, 45_000, 10_000, 1_000_000],
             Self::Beats => [300, 600, 45_000, 10_000, 1_000_000],
             Self::Hasty => [25_000, 20_000, 400, 400, 1_000_000],
             Self::Small => [25_000, 20_000, 45_000, 10_000, 10_000],
@@ -43,6 +45,7 @@ impl Profile {
             Self::Beats => "beats",
             Self::Hasty => "hasty",
             Self::Small => "small",
+            Self::Brisk => "brisk",
         }
     }
 }
@@ -86,6 +89,10 @@ impl Server {
             .zip(profile.figures())
         {
             command.args([format!("--{name}"), figure.to_string()]);
+        }
+        if profile == Profile::Brisk {
+            command.args(["--http-idle-wait=500", "--http-head-wait=500"]);
+            command.args(["--http-piece-wait=500", "--http-body-wait=1000"]);
         }
         let log = format!(
             "{}/wire-{}-{shards}.log",

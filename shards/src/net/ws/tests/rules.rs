@@ -193,6 +193,21 @@ fn fragments_are_counted_empty_ones_too() {
         (vec![Got::Text(String::new())], Ok(()))
     );
     assert_eq!(refused(&some(9)), (FrameError::TooManyFragments, 1008));
+    // Small pieces are counted as empty ones are; those of some size are as many as fit.
+    let pieces = |count: usize, piece: &[u8]| {
+        let middle = frame(0x00, piece).repeat(count - 2);
+        [frame(0x01, piece), middle, frame(0x80, b"")].concat()
+    };
+    assert_eq!(
+        refused(&pieces(9, b"a")),
+        (FrameError::TooManyFragments, 1008)
+    );
+    let many = ReadLimits {
+        message_bytes: 64 * 64,
+        ..LIMITS
+    };
+    let (got, result) = read(&mut Reader::default(), [&pieces(65, &[b'a'; 64])[..]], many);
+    assert_eq!((got.len(), result), (1, Ok(())));
     // The count starts again with each message.
     assert_eq!(read_whole(&some(8).repeat(3)).1, Ok(()));
 }

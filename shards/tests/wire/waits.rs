@@ -1,0 +1,135 @@
+//! What HTTP clients may keep the server waiting for (reliability.md 1.5 "Slowloris headers", "Slow body",
+//! H48, P27). The waits are short here; that the server waits at all is what the other tests show.
+
+use std::io::Write;
+use std::time::Duration;
+
+use crate::support::http::{End, request};
+use crate::support::{Differs, Http, POLL, Polling, Profile, Server, ours_only};
+
+fn each(body: impl Fn(&Server)) {
+    ours_only(Differs::Waits, Profile::Brisk, body);
+}
+
+/// The server closes the connection and says nothing.
+#[track_caller]
+fn is_closed(http: &mut Http) {
+    let (rest, end) = http.rest();
+    assert_eq!((rest.len(), end), (0, End::Eof));
+}
+
+/// A connection that sends nothing, or not all of its first head.
+#[test]
+fn a_first_head_that_does_not_come() {
+    each(|server| {
+        for begun in ["", "G", &request("GET", POLL, "")[..40]] {
+            let mut http = Http::connect(server);
+            http.send(begun);
+            is_closed(&mut http);
+        }
+    });
+}
+
+/// A later head, on a connection that the shard serves and on one that hyper does.
+#[test]
+fn a_later_head_that_does_not_come() {
+    each(|server| {
+        for target in [POLL, "/elsewhere"] {
+            let mut http = Http::connect(server);
+            http.get(target);
+            http.send(&request("GET", POLL, "")[..40]);
+            is_closed(&mut http);
+        }
+    });
+}
+
+/// A connection that lies idle after its requests.
+#[test]
+fn an_idle_connection() {
+    each(|server| {
+        for target in [POLL, "/elsewhere"] {
+            let mut http = Http::connect(server);
+            http.get(target);
+            http.get(target);
+            is_closed(&mut http);
+        }
+    });
+}
+
+/// A GET that is parked is not idle, and its connection serves on afterwards.
+#[test]
+fn a_parked_get_is_not_idle() {
+    each(|server| {
+        let session = Polling::joined(server);
+        let mut parked = session.park();
+        for _ in 0..3 {
+            let mut idle = Http::connect(server);
+            idle.get(POLL);
+            is_closed(&mut idle);
+        }
+        session.post(r#"42["echo",1]"#).is_ok("ok");
+        parked.response().is_ok(r#"42["echo",1]"#);
+        parked.post(&session.target(), "3").is_ok("ok");
+    });
+}
+
+/// A POST that announces a body, by its length or in chunks, and the body's pieces.
+const BODIES: [(&str, &[u8]); 2] = [
+    ("Content-Length: 100000", b"4"),
+    ("Transfer-Encoding: chunked", b"1\r\n4\r\n"),
+];
+
+fn begin(session: &Polling<'_>, headers: &str, piece: &[u8]) -> Http {
+    let mut http = Http::connect(session.server);
+    let target = session.target();
+    http.send(format!(
+        "POST {target} HTTP/1.1\r\nHost: a\r\n{headers}\r\n\r\n"
+    ));
+    http.send(piece);
+    http
+}
+
+/// The POST is answered 408, and neither its connection nor its session lives on.
+#[track_caller]
+fn is_late(session: &Polling<'_>, mut http: Http) {
+    http.response().is_empty(408);
+    assert_eq!(http.rest().0, b"");
+    session.goes_away();
+}
+
+/// A body that stops.
+#[test]
+fn a_body_that_stops() {
+    each(|server| {
+        for (headers, piece) in BODIES {
+            let session = Polling::joined(server);
+            let http = begin(&session, headers, piece);
+            is_late(&session, http);
+        }
+    });
+}
+
+/// A body whose pieces come in time, but not all of them.
+#[test]
+fn a_body_that_drips() {
+    each(|server| {
+        for (headers, piece) in BODIES {
+            let session = Polling::joined(server);
+            let mut http = begin(&session, headers, piece);
+            let stream = http.stream.try_clone().expect("a second handle");
+            let drop_time = Duration::from_millis(20);
+            stream
+                .set_read_timeout(Some(drop_time))
+                .expect("a short wait");
+            while stream.peek(&mut [0]).is_err() {
+                if http.stream.write_all(piece).is_err() {
+                    break;
+                }
+            }
+            stream
+                .set_read_timeout(Some(crate::support::DEADLINE))
+                .expect("the usual wait");
+            is_late(&session, http);
+        }
+    });
+}
