@@ -17,7 +17,7 @@ use stentor_engine::{
     id::NamespaceId,
 };
 
-use super::{Application, Shard};
+use super::{Application, Shard, take};
 use crate::{
     api::socket::{Farewell, Socket},
     engine_server::Message,
@@ -213,7 +213,7 @@ impl Shard {
                     let farewell = Farewell {
                         id,
                         rooms,
-                        extensions: self.extensions.borrow_mut().remove(&socket.to_bits()),
+                        extensions: take(&self.extensions, socket.to_bits()),
                         // Told before the session's end is, which forgets it.
                         handshake: self.handshake(session),
                     };
@@ -260,7 +260,7 @@ impl Shard {
             };
             let data = refused.data.map(|data| data.to_string());
             shard.with_hub(|hub, _| hub.refuse(key, &refused.message, data.as_deref()));
-            shard.extensions.borrow_mut().remove(&key.to_bits());
+            take(&shard.extensions, key.to_bits());
         });
     }
 
@@ -359,7 +359,7 @@ impl Shard {
     }
 
     fn closed(self: &Rc<Self>, session: SessionKey, reason: CloseReason) {
-        self.handshakes.borrow_mut().remove(&session.to_bits());
+        take(&self.handshakes, session.to_bits());
         if let Application::EngineIo(handlers) = &self.application {
             handlers.closed(self, session, reason);
         }

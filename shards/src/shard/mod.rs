@@ -137,6 +137,19 @@ pub(crate) struct Parts {
     pub(crate) passage: Option<Passage>,
 }
 
+/// What a table holds under a key, and gives memory back of a table that is nearly empty.
+fn take<V>(table: &RefCell<HashMap<u64, V>>, key: u64) -> Option<V> {
+    /// A smaller table is left as it is.
+    const SMALL: usize = 4096;
+    let mut table = table.borrow_mut();
+    let value = table.remove(&key)?;
+    if table.capacity() > SMALL && table.len() < table.capacity() / 8 {
+        let half = table.capacity() / 2;
+        table.shrink_to(half);
+    }
+    Some(value)
+}
+
 impl Shard {
     pub(crate) fn new(parts: Parts) -> Rc<Self> {
         let shards = parts.shared.sessions.len();

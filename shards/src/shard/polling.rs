@@ -14,7 +14,7 @@ use stentor_engine::{
 };
 use tokio::sync::oneshot;
 
-use super::{Shard, conns::ConnKey};
+use super::{Shard, conns::ConnKey, take};
 use crate::post::{PollKind, PollRequest, Post, Reply};
 
 /// Where the answer to a parked GET goes.
@@ -91,7 +91,7 @@ impl Shard {
 
     /// The client of a parked GET went away.
     pub(super) fn get_aborted(self: &Rc<Self>, session: SessionKey) {
-        self.parked.borrow_mut().remove(&session.to_bits());
+        take(&self.parked, session.to_bits());
         self.hub.borrow_mut().sessions().poll_lost(session);
         self.fail(session, PeerError::Aborted);
     }

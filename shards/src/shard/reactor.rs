@@ -24,6 +24,7 @@ use super::{
     Shard,
     conns::{ConnKey, Role, conn_key},
     polling::Parked,
+    take,
 };
 use crate::{
     mailbox::Receiver,
@@ -371,7 +372,7 @@ impl Io<Client> for Port<'_> {
     }
 
     fn answer(&mut self, session: Key<Entry<Client>>, body: Vec<u8>) {
-        let parked = self.0.parked.borrow_mut().remove(&session.to_bits());
+        let parked = take(&self.0.parked, session.to_bits());
         match parked {
             Some(Parked::Conn(key)) => self.0.answer_parked(key, body),
             Some(Parked::Task(reply)) => {
