@@ -17,6 +17,10 @@ fn no_expected_message_names_the_folder_of_the_project() {
     for case in cases {
         let path = case.expect("an entry").path();
         let text = std::fs::read_to_string(&path).expect("a readable case");
-        assert!(!text.contains("$DIR"), "{} depends on where the project lies", path.display());
+        assert!(
+            !text.contains("$DIR"),
+            "{} depends on where the project lies",
+            path.display()
+        );
     }
 }

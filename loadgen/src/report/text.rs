@@ -73,21 +73,13 @@ pub fn headline(report: &Report) -> Option<String> {
         if let Some(last) = load.last {
             let _ = write!(line, ", last receiver p99 {}", time(last.p99));
         }
+        if let Some(come) = come_and_go(report) {
+            let _ = write!(line, "; {come}");
+        }
         return Some(line);
     }
-    if let Some(recovery) = total.recovery {
-        return Some(format!(
-            "{} clients cut off at once, all back within {}",
-            count(recovery.count as f64),
-            time(recovery.max)
-        ));
-    }
-    if let Some(connect) = total.connect.filter(|c| c.count > 0 && total.closed > 0) {
-        return Some(format!(
-            "{clients} clients, {} reconnects: p99 {}",
-            count(connect.count as f64),
-            time(connect.p99)
-        ));
+    if let Some(come) = come_and_go(report) {
+        return Some(format!("{clients} clients; {come}"));
     }
     let memory = report.server.as_ref().and_then(|s| s.bytes_per_client);
     let memory = memory.map_or(String::new(), |b| {
@@ -97,6 +89,23 @@ pub fn headline(report: &Report) -> Option<String> {
         "{clients} clients held, {} heartbeats answered{memory}",
         total.pings
     ))
+}
+
+/// What storms, churn and upgrades came to.
+fn come_and_go(report: &Report) -> Option<String> {
+    let total = &report.total;
+    if let Some(back) = total.recovery {
+        let (number, all) = (count(back.count as f64), time(back.max));
+        return Some(format!("{number} cut off at once, all back within {all}"));
+    }
+    if let Some(connect) = total.connect.filter(|_| total.closed > 0) {
+        let number = count(connect.count as f64);
+        return Some(format!("{number} reconnects, p99 {}", time(connect.p99)));
+    }
+    let upgrades = report.phases.iter().filter_map(|p| p.upgrade);
+    let upgrade = upgrades.max_by_key(|u| u.count)?;
+    let number = count(upgrade.count as f64);
+    Some(format!("{number} upgrades, p99 {}", time(upgrade.p99)))
 }
 
 /// The whole summary.

@@ -159,10 +159,15 @@ impl Worker<'_> {
         let id = self.id(local);
         let Duty { kind, event, .. } = self.duties[duty];
         let setup = self.setup.clone();
+        let sent = setup.clock.now();
+        // A closed loop plans nothing: what it sent now would belong to the next phase already,
+        // which fills the windows anew.
+        if !open_loop && sent >= self.phase_end() {
+            return;
+        }
         let Some(seq) = self.next_seq(local, kind) else {
             return;
         };
-        let sent = setup.clock.now();
         let planned = if open_loop { planned } else { sent };
         let stamp = Stamp {
             stream: id,
