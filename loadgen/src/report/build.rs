@@ -19,7 +19,8 @@ pub fn report(options: &Options, gathered: Gathered) -> Report {
         ..Phase::default()
     };
     let mut total_received = 0;
-    for (place, course) in courses.iter().enumerate() {
+    let carried_out = gathered.phases_begun;
+    for (place, course) in courses.iter().enumerate().take(carried_out) {
         let (begin, end) = (gathered.begins[place], gathered.begins[place + 1]);
         let cpu = gathered.cpu[place + 1]
             .zip(gathered.cpu[place])
@@ -50,7 +51,8 @@ pub fn report(options: &Options, gathered: Gathered) -> Report {
     for stats in &gathered.phases {
         everything.add(stats);
     }
-    let wanted = gathered.setup.clients;
+    let wanted = courses.iter().take(carried_out).map(|c| c.clients_to).max();
+    let ended_early = carried_out < courses.len();
     let mut report = Report {
         schema: 1,
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -58,7 +60,8 @@ pub fn report(options: &Options, gathered: Gathered) -> Report {
         command: options.command.clone(),
         scenario: options.scenario.clone(),
         environment: Environment::read(),
-        clients_wanted: wanted,
+        clients_wanted: wanted.unwrap_or(0),
+        ended_early,
         clients_ready: gathered.ready_most,
         generator: generator(&gathered, &total_stats, &total),
         server: server(&gathered, &total),

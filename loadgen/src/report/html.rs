@@ -39,6 +39,7 @@ pub fn page(report: &Report) -> anyhow::Result<String> {
 fn state(report: &Report) -> (&'static str, &'static str) {
     match (report.ok, report.generator.bottleneck) {
         (false, _) => ("bad", "NOT OK"),
+        (true, _) if report.ended_early => ("warn", "ENDED EARLY"),
         (true, true) => ("warn", "OK, BUT THE GENERATOR WAS TOO SLOW"),
         (true, false) => ("ok", "OK"),
     }
@@ -155,6 +156,7 @@ mod tests {
             command: "run <script>".into(),
             scenario: Scenario::default(),
             environment: crate::observe::Environment::default(),
+            ended_early: false,
             clients_wanted: 10,
             clients_ready: 10,
             phases: vec![Phase {

@@ -32,7 +32,10 @@ pub struct Report {
     pub scenario: Scenario,
     /// The machine.
     pub environment: Environment,
-    /// Clients wanted at the most.
+    /// It was ended before its last phase.
+    #[serde(default)]
+    pub ended_early: bool,
+    /// Clients wanted at the most, by the phases that were begun.
     pub clients_wanted: u32,
     /// Clients ready at the most.
     pub clients_ready: u32,

@@ -61,6 +61,8 @@ pub(super) fn judge(report: &mut Report) {
         reasons.push(format!(
             "the generator was the bottleneck ({why}): no headline"
         ));
+    } else if report.ended_early {
+        reasons.push("ended early: no headline".to_owned());
     } else if report.ok {
         report.headline = super::text::headline(report);
     }
@@ -261,6 +263,15 @@ mod tests {
         });
         judge(&mut report);
         assert!(!report.generator.bottleneck && report.headline.is_some());
+    }
+
+    #[test]
+    fn an_early_end_is_no_fault_but_gets_no_headline() {
+        let mut report = report_with_lag(0.0);
+        report.ended_early = true;
+        judge(&mut report);
+        assert!(report.ok && report.headline.is_none());
+        assert!(report.reasons[0].contains("ended early"));
     }
 
     #[test]

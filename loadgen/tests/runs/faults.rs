@@ -2,6 +2,7 @@
 
 use super::server::{Fault, Server};
 use super::{fault, program, run, run_well};
+use serde_json::Value;
 
 const KINDS: [&[&str]; 4] = [
     &["echo", "--rate", "1000", "-c", "20"],
@@ -34,6 +35,22 @@ fn closed_loops_go_on() {
         let result = run_well(&server, &[&arguments[..], &["--threads", "2"]].concat());
         let sent = result["total"]["loads"][0]["sent"].as_u64().unwrap();
         assert!(sent > 10, "{arguments:?} sent {sent} only");
+    }
+}
+
+#[test]
+fn a_window_of_one_keeps_one_message_in_flight() {
+    let server = Server::start(Fault::None, 1);
+    let flags = ["broadcast", "--window", "1", "-c", "20", "--warmup", "0.5"];
+    for threads in ["1", "2"] {
+        let result = run_well(&server, &[&flags[..], &["--threads", threads]].concat());
+        let (total, load) = (&result["total"], &result["total"]["loads"][0]);
+        let number = |value: &Value| value.as_f64().unwrap();
+        // Little's law: messages in flight are their rate times the time each takes, however fast
+        // or slow the machine is.
+        let last = number(&load["last_uncorrected"]["mean"]);
+        let in_flight = last * number(&load["sent"]) / number(&total["secs"]);
+        assert!((0.3..1.4).contains(&in_flight), "{in_flight} in flight");
     }
 }
 

@@ -36,7 +36,9 @@ fn run_and_hear(server: &Server, arguments: &[&str]) -> (Output, Value) {
     if !arguments.contains(&"--secs") {
         command.args(["--secs", "0.6"]);
     }
-    command.args(["--warmup", "0"]);
+    if !arguments.contains(&"--warmup") {
+        command.args(["--warmup", "0"]);
+    }
     let output = command.output().unwrap();
     let text = std::fs::read(&path).unwrap_or_else(|_| panic!("no result: {output:?}"));
     std::fs::remove_file(&path).unwrap();
