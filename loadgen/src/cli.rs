@@ -1,6 +1,6 @@
 //! The command line. Must not do anything but describe it and turn it into options.
 
-use crate::observe::{Observer, check_pids};
+use crate::observe::Observer;
 use crate::plan::oneliner::{Ready, Wishes, scenario};
 use crate::plan::{Arrivals, Scenario, SlowReaders, Transports, file};
 use crate::run::Options;
@@ -343,14 +343,14 @@ impl Common {
     /// The options of a run.
     ///
     /// # Errors
-    /// When a process to watch does not exist.
+    /// When the process or page to watch does not exist.
     pub fn options(&self, scenario: Scenario, stop: Arc<AtomicBool>) -> anyhow::Result<Options> {
-        check_pids(&self.pid)?;
         let observer = match (&self.scrape, self.pid.is_empty()) {
             (Some(page), _) => Observer::Page(page.clone()),
             (None, true) => Observer::Nothing,
             (None, false) => Observer::Processes(self.pid.clone()),
         };
+        observer.check()?;
         Ok(Options {
             scenario,
             threads: self.threads,

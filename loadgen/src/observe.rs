@@ -40,6 +40,31 @@ pub enum Observer {
 }
 
 impl Observer {
+    /// Checks that there is something to see.
+    ///
+    /// # Errors
+    /// Names the process or page that is not there.
+    pub fn check(&self) -> anyhow::Result<()> {
+        match self {
+            Self::Nothing => {}
+            Self::Processes(pids) => {
+                for pid in pids {
+                    fs::metadata(format!("/proc/{pid}"))
+                        .with_context(|| format!("no process {pid}"))?;
+                }
+            }
+            Self::Page(url) => {
+                let seen = page(url).with_context(|| format!("--scrape {url}"))?;
+                anyhow::ensure!(
+                    seen.rss > 0 || seen.cpu > 0.0,
+                    "--scrape {url}: neither process_resident_memory_bytes nor \
+                     process_cpu_seconds_total on the page"
+                );
+            }
+        }
+        Ok(())
+    }
+
     /// Looks once; `None` where there is nothing to see (any more).
     #[must_use]
     pub fn look(&self) -> Option<Sample> {
@@ -150,34 +175,46 @@ fn tcp_memory() -> u64 {
 fn page(url: &str) -> anyhow::Result<Sample> {
     let rest = url.strip_prefix("http://").unwrap_or(url);
     let (host, path) = rest.split_once('/').unwrap_or((rest, "metrics"));
+    let data = fetch(host, path)?;
+    let answer = http::answer(&data).map_err(anyhow::Error::msg)?;
+    let answer = answer.context("the page ended early")?;
+    anyhow::ensure!(answer.status == 200, "HTTP {}", answer.status);
+    // A body without a length goes on until the connection ends.
+    let body = if answer.body.is_empty() {
+        &data[answer.used..]
+    } else {
+        &answer.body
+    };
+    Ok(metrics(&String::from_utf8_lossy(body)))
+}
+
+/// Everything the server sends until it closes the connection.
+fn fetch(host: &str, path: &str) -> anyhow::Result<Vec<u8>> {
     let mut stream = TcpStream::connect(host)?;
     stream.set_read_timeout(Some(Duration::from_millis(500)))?;
     stream.set_write_timeout(Some(Duration::from_millis(500)))?;
-    write!(
-        stream,
-        "GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
-    )?;
+    let request = format!("GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
     let mut data = Vec::new();
-    let mut buffer = [0; 16 << 10];
-    loop {
-        if let Some(answer) = http::answer(&data).map_err(anyhow::Error::msg)?
-            && !answer.body.is_empty()
-        {
-            return Ok(metrics(&String::from_utf8_lossy(&answer.body)));
-        }
-        let received = stream.read(&mut buffer)?;
-        anyhow::ensure!(received > 0, "the page ended early");
-        data.extend_from_slice(&buffer[..received]);
-    }
+    stream.read_to_end(&mut data)?;
+    Ok(data)
 }
 
 fn metrics(text: &str) -> Sample {
-    let value = |name: &str| {
-        let line = text
-            .lines()
-            .find_map(|l| l.strip_prefix(name)?.strip_prefix(' '));
-        line.and_then(|v| v.split_whitespace().next()?.parse::<f64>().ok())
-            .unwrap_or(0.0)
+    // All series of a name together, whatever their labels: a server of several processes has one
+    // for each.
+    let value = |name: &str| -> f64 {
+        let series = text.lines().filter_map(|line| {
+            let rest = line.strip_prefix(name)?;
+            let labelled = rest.strip_prefix('{').and_then(|r| r.split_once('}'));
+            let rest = labelled.map_or(rest, |(_, value)| value);
+            rest.strip_prefix(' ')?
+                .split_whitespace()
+                .next()?
+                .parse::<f64>()
+                .ok()
+        });
+        series.sum()
     };
     #[expect(clippy::cast_sign_loss, reason = "a negative size becomes 0")]
     let size = |name| value(name).max(0.0) as u64;
@@ -242,17 +279,6 @@ impl Environment {
     }
 }
 
-/// Checks that processes exist.
-///
-/// # Errors
-/// Names the one that does not.
-pub fn check_pids(pids: &[u32]) -> anyhow::Result<()> {
-    for pid in pids {
-        fs::metadata(format!("/proc/{pid}")).with_context(|| format!("no process {pid}"))?;
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -266,13 +292,13 @@ mod tests {
             "{sample:?}"
         );
         assert!(Observer::Processes(vec![u32::MAX]).look().is_none());
-        assert!(check_pids(&[u32::MAX]).is_err());
+        assert!(Observer::Processes(vec![u32::MAX]).check().is_err());
     }
 
     #[test]
     fn reads_metrics() {
-        let text =
-            "# HELP x\nprocess_resident_memory_bytes 1.5e6\nprocess_cpu_seconds_total 2.25\n";
+        let text = "# HELP x\nprocess_resident_memory_bytes 1.5e6\nprocess_cpu_seconds_total{pid=\"1\"} 2.0\n\
+             process_cpu_seconds_total{pid=\"2\"} 0.25\nprocess_open_fds_limit 9\n";
         let sample = metrics(text);
         assert_eq!((sample.rss, sample.descriptors), (1_500_000, 0));
         assert!((sample.cpu - 2.25).abs() < 1e-9);

@@ -61,6 +61,8 @@ pub struct Progress<'a> {
     pub so_far: &'a Stats,
     /// Handshakes that failed and connections lost.
     pub gone: u32,
+    /// The server's memory before the first client came.
+    pub memory_before: Option<u64>,
 }
 
 /// What a run left behind, before it is a report.
@@ -86,6 +88,8 @@ pub struct Gathered {
     pub own_memory: (u64, u64),
     /// Clients ready at the most.
     pub ready_most: u32,
+    /// Phases that were begun; fewer than planned when the run was ended early.
+    pub phases_begun: usize,
     /// When the run began, seconds since 1970.
     pub started: u64,
 }
@@ -151,6 +155,7 @@ pub fn run(options: &Options, watcher: &mut dyn Watcher) -> anyhow::Result<(Repo
             plateaus: BTreeMap::new(),
             own_memory: (before, 0),
             ready_most: 0,
+            phases_begun: 0,
             started: SystemTime::now()
                 .duration_since(UNIX_EPOCH)
                 .map_or(0, |d| d.as_secs()),
@@ -194,6 +199,7 @@ impl Conductor<'_> {
         let mut begin = self.now() + SECOND / 20;
         for (place, course) in setup.courses.iter().enumerate() {
             self.shared.begin(place, begin);
+            self.gathered.phases_begun = place + 1;
             begin = self.conduct_phase(begin, course, watcher)?;
             if self.options.stop.load(Relaxed) {
                 // The phases left over never begin: their beginnings all lie at the end.
@@ -289,6 +295,7 @@ impl Conductor<'_> {
                 seconds: &self.gathered.seconds,
                 so_far: &self.so_far,
                 gone: self.shared.gone.load(Relaxed),
+                memory_before: self.gathered.plateaus.get(&0).map(|seen| seen[0].0),
             });
         }
         Ok(())

@@ -1,11 +1,9 @@
-//! Turns what a run gathered into its report and its verdict.
-//! Must not know how reports look.
+//! Turns what a run gathered into its report. Must not know how reports look or what is good.
 
-use super::{Condition, Faults, Generator, Load, Phase, Report, Server, Spread};
+use super::{Faults, Generator, Load, Phase, Report, Server, Spread, verdict};
 use crate::clock::secs;
 use crate::observe::Environment;
 use crate::plan::LoadKind;
-use crate::plan::threshold::{Figures, Threshold};
 use crate::run::{Gathered, Options};
 use crate::stats::{LoadStats, Stats, Timing};
 
@@ -21,7 +19,8 @@ pub fn report(options: &Options, gathered: Gathered) -> Report {
         ..Phase::default()
     };
     let mut total_received = 0;
-    for (place, course) in courses.iter().enumerate() {
+    let carried_out = gathered.phases_begun;
+    for (place, course) in courses.iter().enumerate().take(carried_out) {
         let (begin, end) = (gathered.begins[place], gathered.begins[place + 1]);
         let cpu = gathered.cpu[place + 1]
             .zip(gathered.cpu[place])
@@ -52,7 +51,8 @@ pub fn report(options: &Options, gathered: Gathered) -> Report {
     for stats in &gathered.phases {
         everything.add(stats);
     }
-    let wanted = gathered.setup.clients;
+    let wanted = courses.iter().take(carried_out).map(|c| c.clients_to).max();
+    let ended_early = carried_out < courses.len();
     let mut report = Report {
         schema: 1,
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -60,7 +60,8 @@ pub fn report(options: &Options, gathered: Gathered) -> Report {
         command: options.command.clone(),
         scenario: options.scenario.clone(),
         environment: Environment::read(),
-        clients_wanted: wanted,
+        clients_wanted: wanted.unwrap_or(0),
+        ended_early,
         clients_ready: gathered.ready_most,
         generator: generator(&gathered, &total_stats, &total),
         server: server(&gathered, &total),
@@ -73,9 +74,13 @@ pub fn report(options: &Options, gathered: Gathered) -> Report {
         headline: None,
         reasons: Vec::new(),
     };
-    judge(&mut report);
+    verdict::judge(&mut report);
     report
 }
+
+/// The kernel counts processor time in ticks of 10 ms: of less than this, in seconds, a quotient
+/// would be off by more than a twentieth.
+const LEAST_CPU: f64 = 0.2;
 
 /// `received` was counted between the instants at which the processor time was taken; the stats
 /// go by planned instants instead, and differ by what is under way at the edges.
@@ -107,7 +112,7 @@ fn fill(phase: &mut Phase, stats: &Stats, received: u64) {
         made.received_rate = per_second(load.received);
         made.per_cpu_second = phase
             .server_cpu
-            .filter(|cpu| alone && *cpu > 0.0)
+            .filter(|cpu| alone && *cpu >= LEAST_CPU)
             .map(|cpu| received as f64 / cpu);
         phase.loads.push(made);
     }
@@ -218,183 +223,4 @@ fn server(gathered: &Gathered, total: &Phase) -> Option<Server> {
         kernel_bytes_per_client: ends.map(|(a, b)| slope(a, b, false)),
         plateaus: plateaus.iter().map(|p| (p.0, p.1)).collect(),
     })
-}
-
-/// Lag that is too much whatever the latency.
-const MOST_LAG: f64 = 0.010;
-/// Lag below this never matters.
-const LEAST_LAG: f64 = 0.001;
-
-fn judge(report: &mut Report) {
-    let faults = &report.faults;
-    let mut reasons = Vec::new();
-    for (count, what) in [
-        (faults.lost, "lost"),
-        (faults.duplicated, "duplicated"),
-        (faults.reordered, "reordered"),
-        (faults.wrong, "wrong"),
-        (
-            faults.disconnects.values().sum(),
-            "unwished disconnects or failed handshakes",
-        ),
-    ] {
-        if count > 0 {
-            reasons.push(format!("{count} {what}"));
-        }
-    }
-    if report.clients_ready < report.clients_wanted {
-        reasons.push(format!(
-            "only {} of {} clients became ready",
-            report.clients_ready, report.clients_wanted
-        ));
-    }
-    let sends = report.scenario.loads().next().is_some();
-    if sends && report.total.loads.iter().all(|l| l.received == 0) {
-        reasons.push("nothing was received".to_owned());
-    }
-    let figures = figures(report);
-    for text in &report.scenario.thresholds {
-        let Ok(threshold) = Threshold::parse(text) else {
-            continue;
-        };
-        let ok = threshold.holds(&figures);
-        let value = figures.get(&threshold.figure).copied();
-        if !ok {
-            let shown = value.map_or_else(|| "absent".to_owned(), |v| format!("{v:.6}"));
-            reasons.push(format!("threshold {text} does not hold: {shown}"));
-        }
-        report.thresholds.push(Condition {
-            text: text.clone(),
-            value,
-            ok,
-        });
-    }
-    report.ok = reasons.is_empty();
-    let slow = bottleneck(report);
-    report.generator.bottleneck = slow.is_some();
-    if let Some(why) = slow {
-        reasons.push(format!(
-            "the generator was the bottleneck ({why}): no headline"
-        ));
-    } else if report.ok {
-        report.headline = super::text::headline(report);
-    }
-    report.reasons = reasons;
-}
-
-/// Why the figures say more about the generator than about the server, if they do.
-fn bottleneck(report: &Report) -> Option<String> {
-    let generator = &report.generator;
-    let latency = report
-        .total
-        .loads
-        .iter()
-        .filter_map(|l| l.latency)
-        .map(|l| l.p99);
-    let latency = latency.fold(f64::INFINITY, f64::min);
-    if let Some(lag) = &generator.lag {
-        let limit = (latency / 2.0).clamp(LEAST_LAG, MOST_LAG);
-        if lag.p99 > limit {
-            return Some(format!(
-                "1 % of its sends lagged {:.1} ms and more",
-                lag.p99 * 1e3
-            ));
-        }
-        if generator.not_started as f64 > lag.count as f64 / 1000.0 {
-            return Some(format!(
-                "{} planned messages never left",
-                generator.not_started
-            ));
-        }
-    }
-    let busy = generator.cores / f64::from(generator.threads.max(1));
-    let idle_server = report.server.as_ref().is_none_or(|s| s.cores < 0.9);
-    let sends = report.scenario.loads().next().is_some();
-    (sends && busy > 0.97 && idle_server).then(|| {
-        format!(
-            "its threads were {:.0} % busy, the server was not",
-            busy * 100.0
-        )
-    })
-}
-
-/// What the names of a kind of load's figures begin with. Those of the first need not be named.
-fn prefixes(place: usize, kind: &str) -> Vec<String> {
-    let own = format!("{kind}.");
-    if place == 0 {
-        vec![String::new(), own]
-    } else {
-        vec![own]
-    }
-}
-
-/// All figures a threshold can name.
-#[must_use]
-pub fn figures(report: &Report) -> Figures {
-    let mut figures = Figures::new();
-    let mut spread = |prefix: &str, spread: &Option<Spread>| {
-        let Some(s) = spread else { return };
-        let named = [
-            ("p50", s.p50),
-            ("p90", s.p90),
-            ("p99", s.p99),
-            ("p999", s.p999),
-            ("max", s.max),
-            ("mean", s.mean),
-        ];
-        for (name, value) in named {
-            figures.insert(format!("{prefix}{name}"), value);
-        }
-    };
-    for (place, load) in report.total.loads.iter().enumerate() {
-        for prefix in prefixes(place, &load.kind) {
-            spread(&prefix, &load.latency);
-            spread(&format!("{prefix}uncorrected."), &load.uncorrected);
-            spread(&format!("{prefix}first."), &load.first);
-            spread(&format!("{prefix}last."), &load.last);
-        }
-    }
-    spread("connect.", &report.total.connect);
-    spread("upgrade.", &report.total.upgrade);
-    spread("recovery.", &report.total.recovery);
-    spread("lag.", &report.generator.lag);
-    for (place, load) in report.total.loads.iter().enumerate() {
-        for prefix in prefixes(place, &load.kind) {
-            figures.insert(format!("{prefix}rate"), load.received_rate);
-            figures.insert(format!("{prefix}sent_rate"), load.sent_rate);
-            if load.expected > 0 {
-                let share = load.received as f64 / load.expected as f64;
-                figures.insert(format!("{prefix}delivered"), share);
-            }
-            if let Some(value) = load.per_cpu_second {
-                figures.insert(format!("{prefix}per_cpu_second"), value);
-            }
-        }
-    }
-    add_counts(report, &mut figures);
-    figures
-}
-
-fn add_counts(report: &Report, figures: &mut Figures) {
-    let faults = &report.faults;
-    for (name, value) in [
-        ("lost", faults.lost),
-        ("duplicated", faults.duplicated),
-        ("reordered", faults.reordered),
-        ("wrong", faults.wrong),
-        ("disconnects", faults.disconnects.values().sum()),
-        ("slow_dropped", faults.slow_dropped),
-        ("not_started", report.generator.not_started),
-        ("clients", u64::from(report.clients_ready)),
-        ("connected", report.total.connected),
-    ] {
-        figures.insert(name.to_owned(), value as f64);
-    }
-    if let Some(server) = &report.server {
-        figures.insert("server.cores".to_owned(), server.cores);
-        figures.insert("server.rss".to_owned(), server.rss_max as f64);
-        if let Some(bytes) = server.bytes_per_client {
-            figures.insert("server.bytes_per_client".to_owned(), bytes);
-        }
-    }
 }

@@ -1,9 +1,9 @@
 //! The report as one HTML page that needs nothing else: style and plots are inside.
 //! Must not compute figures, only choose and place them.
 
-use super::svg::{Line, Plot, Scale};
-use super::text::{bytes, count, time};
-use super::{Load, Report, Second, Spread};
+use super::plots;
+use super::text::{bytes, condition, count, date, own_memory, time};
+use super::{Report, Spread};
 use anyhow::Context as _;
 use minijinja::value::Serde;
 use minijinja::{Environment, Value, context};
@@ -22,47 +22,70 @@ pub fn page(report: &Report) -> anyhow::Result<String> {
     template
         .render(context! {
             report => Value::from(Serde(report)),
+            state => state(report),
+            made => date(report.started),
+            own_memory => own_memory(report),
             cards => Value::from(Serde(cards(report))),
-            plots => plots(report),
+            conditions => Value::from(Serde(conditions(report))),
+            plots => plots::all(report),
             spreads => Value::from(Serde(spreads(report))),
             disconnects => report.faults.disconnects.values().sum::<u64>(),
+            checked => report.phases.iter().flat_map(|p| &p.loads).map(|l| l.received).sum::<u64>(),
         })
         .context("rendering the report")
 }
 
+/// How it ended: a class of the style sheet and the words on the badge.
+fn state(report: &Report) -> (&'static str, &'static str) {
+    match (report.ok, report.generator.bottleneck) {
+        (false, _) => ("bad", "NOT OK"),
+        (true, _) if report.ended_early => ("warn", "ENDED EARLY"),
+        (true, true) => ("warn", "OK, BUT THE GENERATOR WAS TOO SLOW"),
+        (true, false) => ("ok", "OK"),
+    }
+}
+
 /// The figures to see first: name and value.
 fn cards(report: &Report) -> Vec<(String, String)> {
-    let mut cards = vec![(
-        "clients ready".to_owned(),
-        count(f64::from(report.clients_ready)),
-    )];
-    let mut add = |name: &str, value: String| cards.push((name.to_owned(), value));
-    if let Some(load) = report.total.loads.first() {
-        add("received per second", count(load.received_rate));
+    let ready = count(f64::from(report.clients_ready));
+    let mut cards = vec![("clients ready".to_owned(), ready)];
+    let mut add = |name: String, value: String| cards.push((name, value));
+    // Beside a second load, each must say whose figures it shows.
+    let several = report.total.loads.len() > 1;
+    for load in report.total.loads.iter().take(2) {
+        let kind = if several { load.kind.as_str() } else { "" };
+        let named = |name: &str| format!("{kind} {name}").trim().to_owned();
+        add(named("received/s"), count(load.received_rate));
         if let Some(spread) = load.latency {
-            add("latency p50", time(spread.p50));
-            add("latency p99", time(spread.p99));
+            if !several {
+                add(named("latency p50"), time(spread.p50));
+            }
+            add(named("latency p99"), time(spread.p99));
         }
-        if let Some(last) = load.last {
-            add("last receiver p99", time(last.p99));
+        if let Some(last) = load.last.filter(|_| !several) {
+            add(named("last receiver p99"), time(last.p99));
         }
         if let Some(rate) = load.per_cpu_second {
-            add("per server CPU second", count(rate));
+            add(named("per server CPU second"), count(rate));
         }
     }
     if let Some(recovery) = report.total.recovery {
-        add("all back within", time(recovery.max));
+        add("all back within".to_owned(), time(recovery.max));
     }
     if let Some(server) = &report.server {
         if let Some(each) = server.bytes_per_client {
-            add("server memory per client", bytes(each));
+            add("server memory per client".to_owned(), bytes(each));
         }
-        add("server cores", format!("{:.2}", server.cores));
+        add("server cores".to_owned(), format!("{:.2}", server.cores));
     }
-    if let Some(lag) = report.generator.lag {
-        add("generator lag p99", time(lag.p99));
-    }
+    add("faults".to_owned(), count(report.faults.total() as f64));
     cards
+}
+
+/// Thresholds: as written, what came out, whether it held.
+fn conditions(report: &Report) -> Vec<(String, String, bool)> {
+    let shown = |c: &super::Condition| (c.text.clone(), condition(c), c.ok);
+    report.thresholds.iter().map(shown).collect()
 }
 
 /// Rows of the latency table.
@@ -102,207 +125,11 @@ fn spreads(report: &Report) -> Vec<(String, Spread)> {
     rows
 }
 
-fn plots(report: &Report) -> Vec<String> {
-    let mut plots = vec![percentiles(&report.total.loads)];
-    plots.push(over_time(
-        report,
-        "Latency over time",
-        Scale::Log,
-        time,
-        &[
-            ("p50", "c0", &|s| s.latency.map(|l| l.p50)),
-            ("p99", "c1", &|s| s.latency.map(|l| l.p99)),
-            ("generator lag p99", "c2", &|s| {
-                s.latency.map(|_| s.lag_p99).filter(|l| *l > 0.0)
-            }),
-        ],
-    ));
-    let busy = report.total.loads.iter().any(|l| l.sent > 0);
-    if busy {
-        plots.push(over_time(
-            report,
-            "Messages per second",
-            Scale::Linear,
-            short,
-            &[
-                ("received", "c0", &|s| Some(s.received)),
-                ("sent", "c1", &|s| Some(s.sent)),
-            ],
-        ));
-    }
-    plots.push(over_time(
-        report,
-        "Clients",
-        Scale::Linear,
-        short,
-        &[
-            ("ready", "c0", &|s| Some(f64::from(s.ready))),
-            ("wanted", "c3", &|s| Some(f64::from(s.wanted))),
-        ],
-    ));
-    plots.push(over_time(
-        report,
-        "Server memory",
-        Scale::Linear,
-        memory,
-        &[
-            ("resident", "c0", &|s| s.server.map(|s| s.rss as f64)),
-            ("PSS", "c1", &|s| {
-                s.server.map(|s| s.pss as f64).filter(|p| *p > 0.0)
-            }),
-        ],
-    ));
-    plots.push(over_time(
-        report,
-        "Server processor use, cores",
-        Scale::Linear,
-        cores,
-        &[("cores", "c0", &|s| s.server_cores)],
-    ));
-    plots.push(memory_of_clients(report));
-    plots.retain(|p| !p.is_empty());
-    plots
-}
-
-/// How a figure is taken from a second.
-type Pick<'a> = &'a dyn Fn(&Second) -> Option<f64>;
-
-fn over_time(
-    report: &Report,
-    title: &str,
-    y_scale: Scale,
-    y_text: fn(f64) -> String,
-    figures: &[(&str, &'static str, Pick<'_>)],
-) -> String {
-    let line = |(name, class, pick): &(&str, &'static str, Pick<'_>)| Line {
-        name: (*name).to_owned(),
-        class,
-        points: report
-            .seconds
-            .iter()
-            .filter_map(|s| Some((s.at, pick(s)?)))
-            .collect(),
-    };
-    let bands = report
-        .phases
-        .iter()
-        .map(|p| (p.start, p.start + p.secs, p.name.clone()))
-        .collect();
-    Plot {
-        title,
-        x_name: "seconds from the start",
-        x_scale: Scale::Linear,
-        y_scale,
-        x_text: plain,
-        y_text,
-        lines: figures
-            .iter()
-            .map(line)
-            .filter(|l| !l.points.is_empty())
-            .collect(),
-        bands,
-        dots: false,
-    }
-    .draw()
-}
-
-fn percentiles(loads: &[Load]) -> String {
-    let mut lines = Vec::new();
-    let mut classes = ["c0", "c1", "c2", "c3", "c4", "c5"].into_iter().cycle();
-    for load in loads {
-        for (name, points) in [
-            ("planned", &load.curve),
-            ("uncorrected", &load.curve_uncorrected),
-        ] {
-            let class = classes.next().unwrap_or("c0");
-            // The very last point stands for 1, which has no place on an axis of nines.
-            let points = points.iter().copied().filter(|p| p.0 < 1.0).collect();
-            lines.push(Line {
-                name: format!("{} {name}", load.kind),
-                class,
-                points,
-            });
-        }
-    }
-    Plot {
-        title: "Latency by percentile",
-        x_name: "share of messages",
-        x_scale: Scale::Nines,
-        y_scale: Scale::Log,
-        x_text: |share| format!("{} %", trim(share * 100.0)),
-        y_text: time,
-        lines,
-        bands: Vec::new(),
-        dots: false,
-    }
-    .draw()
-}
-
-fn memory_of_clients(report: &Report) -> String {
-    let Some(server) = &report.server else {
-        return String::new();
-    };
-    if server.plateaus.len() < 2 {
-        return String::new();
-    }
-    let points = server
-        .plateaus
-        .iter()
-        .map(|(c, m)| (f64::from(*c), *m as f64))
-        .collect();
-    Plot {
-        title: "Server memory against clients",
-        x_name: "clients, steady",
-        x_scale: Scale::Linear,
-        y_scale: Scale::Linear,
-        x_text: short,
-        y_text: memory,
-        lines: vec![Line {
-            name: "PSS".into(),
-            class: "c0",
-            points,
-        }],
-        bands: Vec::new(),
-        dots: true,
-    }
-    .draw()
-}
-
-fn plain(value: f64) -> String {
-    trim(value)
-}
-
-fn cores(value: f64) -> String {
-    format!("{value:.2}")
-}
-
-fn short(value: f64) -> String {
-    match value {
-        v if v >= 1e6 => format!("{} M", trim(v / 1e6)),
-        v if v >= 1e4 => format!("{} k", trim(v / 1e3)),
-        v => trim(v),
-    }
-}
-
-fn memory(value: f64) -> String {
-    match value {
-        v if v >= 1e9 => format!("{} GB", trim(v / 1e9)),
-        v if v >= 1e6 => format!("{} MB", trim(v / 1e6)),
-        v => format!("{} kB", trim(v / 1e3)),
-    }
-}
-
-/// At most four decimals and none that say nothing.
-fn trim(value: f64) -> String {
-    let text = format!("{value:.4}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::plan::Scenario;
-    use crate::report::{Generator, Phase, Server};
+    use crate::report::{Generator, Load, Phase, Second, Server};
 
     fn report() -> Report {
         let spread = Spread {
@@ -325,10 +152,11 @@ mod tests {
         Report {
             schema: 1,
             version: "x".into(),
-            started: 0,
+            started: 1_700_000_000,
             command: "run <script>".into(),
             scenario: Scenario::default(),
             environment: crate::observe::Environment::default(),
+            ended_early: false,
             clients_wanted: 10,
             clients_ready: 10,
             phases: vec![Phase {
@@ -348,7 +176,11 @@ mod tests {
             faults: crate::report::Faults::default(),
             generator: Generator::default(),
             server: Some(server),
-            thresholds: Vec::new(),
+            thresholds: vec![crate::report::Condition {
+                text: "p99 < 50ms".into(),
+                value: Some(0.049),
+                ok: true,
+            }],
             ok: true,
             headline: Some("well".into()),
             reasons: Vec::new(),
@@ -362,6 +194,8 @@ mod tests {
             page.contains("run &lt;script&gt;"),
             "what users typed is escaped"
         );
+        assert!(page.contains("2023-11-14 22:13:20 UTC"));
+        assert!(page.contains("p99 &lt; 50ms") && page.contains("49.0 ms"));
         assert!(
             page.matches("<svg").count() >= 4,
             "{}",

@@ -5,9 +5,10 @@ pub mod build;
 pub mod csv;
 pub mod hlog;
 pub mod html;
+mod plots;
 pub mod svg;
-
 pub mod text;
+pub mod verdict;
 
 use crate::observe::{Environment, Sample};
 use crate::plan::Scenario;
@@ -17,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A run's result. The schema is `loadgen/schema/report.schema.json`.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Report {
     /// Version of this form: 1.
     pub schema: u32,
@@ -31,7 +32,10 @@ pub struct Report {
     pub scenario: Scenario,
     /// The machine.
     pub environment: Environment,
-    /// Clients wanted at the most.
+    /// It was ended before its last phase.
+    #[serde(default)]
+    pub ended_early: bool,
+    /// Clients wanted at the most, by the phases that were begun.
     pub clients_wanted: u32,
     /// Clients ready at the most.
     pub clients_ready: u32,
@@ -199,6 +203,15 @@ pub struct Faults {
     pub tolerated: u64,
     /// Replies due to clients that were taken away by plan; no fault.
     pub abandoned: u64,
+}
+
+impl Faults {
+    /// All that fail a run.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        let ends: u64 = self.disconnects.values().sum();
+        self.lost + self.duplicated + self.reordered + self.wrong + ends
+    }
 }
 
 /// How the generator did.

@@ -5,8 +5,12 @@ use std::fmt::Write as _;
 /// How an axis maps values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scale {
-    /// Evenly, from 0.
+    /// Evenly, from 0, a little beyond the largest value.
     Linear,
+    /// Evenly, from 0 to exactly the largest value.
+    Exact,
+    /// Evenly, around the values: shows small changes of something large.
+    Tight,
     /// By powers of ten.
     Log,
     /// Shares of 1 by their nines: 0, 0.9, 0.99, …
@@ -18,7 +22,7 @@ pub enum Scale {
 pub struct Line {
     /// In the legend.
     pub name: String,
-    /// A class of the page's style sheet: `c0` to `c5`.
+    /// Classes of the page's style sheet: `c0` to `c5`, and `dashed`.
     pub class: &'static str,
     /// Its points, in order of x.
     pub points: Vec<(f64, f64)>,
@@ -45,9 +49,12 @@ pub struct Plot<'a> {
     pub bands: Vec<(f64, f64, String)>,
     /// Mark the points themselves.
     pub dots: bool,
+    /// As wide as two plots and the gap between them.
+    pub wide: bool,
 }
 
-const WIDTH: f64 = 640.0;
+const NARROW: f64 = 640.0;
+const WIDE: f64 = 1326.0;
 const HEIGHT: f64 = 310.0;
 const LEFT: f64 = 72.0;
 const RIGHT: f64 = 30.0;
@@ -63,6 +70,7 @@ struct Axis {
 impl Axis {
     fn new(scale: Scale, values: impl Iterator<Item = f64> + Clone) -> Self {
         let positive = values.clone().filter(|v| *v > 0.0);
+        let least = values.clone().fold(f64::INFINITY, f64::min);
         let most = values.fold(0.0, f64::max);
         match scale {
             Scale::Linear => Self {
@@ -70,6 +78,21 @@ impl Axis {
                 low: 0.0,
                 high: nice(most).max(1e-9),
             },
+            Scale::Exact => Self {
+                scale,
+                low: 0.0,
+                high: most.max(1e-9),
+            },
+            Scale::Tight => {
+                let step = step((most - least).max(most / 50.0).max(1e-9));
+                let low = (least / step).floor() * step;
+                let high = (most / step * 0.9999).ceil() * step;
+                Self {
+                    scale,
+                    low,
+                    high: high.max(low + step),
+                }
+            }
             Scale::Log => {
                 let least = positive.fold(f64::INFINITY, f64::min).min(most.max(1e-9));
                 let low = 10f64.powf(least.log10().floor());
@@ -94,7 +117,9 @@ impl Axis {
     /// Where a value lies, 0 to 1.
     fn place(&self, value: f64) -> f64 {
         let place = match self.scale {
-            Scale::Linear => (value - self.low) / (self.high - self.low),
+            Scale::Linear | Scale::Exact | Scale::Tight => {
+                (value - self.low) / (self.high - self.low)
+            }
             Scale::Log => {
                 let low = self.low.log10();
                 (value.max(self.low).log10() - low) / (self.high.log10() - low)
@@ -106,11 +131,11 @@ impl Axis {
 
     fn ticks(&self) -> Vec<f64> {
         match self.scale {
-            Scale::Linear => {
-                let step = step(self.high);
+            Scale::Linear | Scale::Exact | Scale::Tight => {
+                let step = step(self.high - self.low);
                 let mut ticks = Vec::new();
                 let mut value = self.low;
-                while value <= self.high * 1.0001 {
+                while value <= self.high + step / 1e3 {
                     ticks.push(value);
                     value += step;
                 }
@@ -160,14 +185,15 @@ impl Plot<'_> {
     /// Draws it; empty when there is nothing to draw.
     #[must_use]
     pub fn draw(&self) -> String {
-        if self.lines.iter().all(|l| l.points.is_empty()) {
+        if !self.has_points() {
             return String::new();
         }
         let all = || self.lines.iter().flat_map(|l| &l.points);
         let x = Axis::new(self.x_scale, all().map(|p| p.0));
         let y = Axis::new(self.y_scale, all().map(|p| p.1));
+        let width = self.width();
         let mut out = format!(
-            "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{0}\">\
+            "<svg viewBox=\"0 0 {width} {HEIGHT}\" role=\"img\" aria-label=\"{0}\">\
              <text class=\"title\" x=\"{LEFT}\" y=\"18\">{0}</text>",
             escape(self.title)
         );
@@ -179,9 +205,23 @@ impl Plot<'_> {
         out
     }
 
+    /// There is something to draw.
+    #[must_use]
+    pub fn has_points(&self) -> bool {
+        self.lines.iter().any(|l| !l.points.is_empty())
+    }
+
+    fn width(&self) -> f64 {
+        if self.wide { WIDE } else { NARROW }
+    }
+
+    fn across(&self, place: f64) -> f64 {
+        LEFT + place * (self.width() - LEFT - RIGHT)
+    }
+
     fn draw_bands(&self, out: &mut String, x: &Axis) {
         for (number, (from, to, name)) in self.bands.iter().enumerate() {
-            let (left, right) = (across(x.place(*from)), across(x.place(*to)));
+            let (left, right) = (self.across(x.place(*from)), self.across(x.place(*to)));
             if number % 2 == 1 {
                 let (width, height) = ((right - left).max(0.0), HEIGHT - TOP - BOTTOM);
                 let _ = write!(
@@ -209,14 +249,14 @@ impl Plot<'_> {
                 out,
                 "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{at:.1}\" y2=\"{at:.1}\"/>\
                  <text class=\"tick\" text-anchor=\"end\" x=\"{}\" y=\"{:.1}\">{}</text>",
-                WIDTH - RIGHT,
+                self.width() - RIGHT,
                 LEFT - 6.0,
                 at + 4.0,
                 escape(&(self.y_text)(tick))
             );
         }
         for tick in x.ticks() {
-            let at = across(x.place(tick));
+            let at = self.across(x.place(tick));
             let _ = write!(
                 out,
                 "<line class=\"grid\" y1=\"{TOP}\" y2=\"{0}\" x1=\"{at:.1}\" x2=\"{at:.1}\"/>\
@@ -229,7 +269,7 @@ impl Plot<'_> {
         let _ = write!(
             out,
             "<text class=\"tick\" text-anchor=\"middle\" x=\"{}\" y=\"{}\">{}</text>",
-            LEFT + (WIDTH - LEFT - RIGHT) / 2.0,
+            LEFT + (self.width() - LEFT - RIGHT) / 2.0,
             HEIGHT - 10.0,
             escape(self.x_name)
         );
@@ -239,7 +279,7 @@ impl Plot<'_> {
         for line in &self.lines {
             let mut path = String::new();
             for (number, point) in line.points.iter().enumerate() {
-                let (px, py) = (across(x.place(point.0)), down(y.place(point.1)));
+                let (px, py) = (self.across(x.place(point.0)), down(y.place(point.1)));
                 let _ = write!(
                     path,
                     "{}{px:.1} {py:.1}",
@@ -274,10 +314,6 @@ impl Plot<'_> {
     }
 }
 
-fn across(place: f64) -> f64 {
-    LEFT + place * (WIDTH - LEFT - RIGHT)
-}
-
 fn down(place: f64) -> f64 {
     HEIGHT - BOTTOM - place * (HEIGHT - TOP - BOTTOM)
 }
@@ -297,6 +333,13 @@ mod tests {
         let axis = Axis::new(Scale::Linear, [3.0, 97.0].into_iter());
         assert!((axis.high - 100.0).abs() < 1e-9);
         assert_eq!(axis.ticks().len(), 6);
+        let axis = Axis::new(Scale::Exact, [3.0, 97.0].into_iter());
+        assert!((axis.place(97.0) - 1.0).abs() < 1e-9);
+        let axis = Axis::new(Scale::Tight, [22.1e6, 22.9e6].into_iter());
+        assert!(axis.low > 20e6 && axis.low <= 22.1e6 && axis.high >= 22.9e6);
+        assert!(axis.ticks().len() > 3, "{:?}", axis.ticks());
+        let axis = Axis::new(Scale::Tight, [5.0].into_iter());
+        assert!(axis.place(5.0).is_finite() && axis.high > axis.low);
         let axis = Axis::new(Scale::Log, [0.0003, 0.02].into_iter());
         assert!((axis.low - 0.0001).abs() < 1e-9 && (axis.high - 0.1).abs() < 1e-9);
         assert!(axis.place(0.0003) > 0.0 && axis.place(0.02) < 1.0);
@@ -316,6 +359,7 @@ mod tests {
             lines: vec![],
             bands: vec![],
             dots: false,
+            wide: false,
         };
         assert_eq!(plot.draw(), "");
         plot.lines.push(Line {

@@ -1,6 +1,6 @@
 //! The report as text for a terminal. Must not compute anything new.
 
-use super::{Load, Phase, Report, Spread};
+use super::{Condition, Load, Phase, Report, Spread};
 use std::fmt::Write as _;
 
 /// Seconds in the unit a reader expects, three digits.
@@ -52,6 +52,46 @@ pub fn count(number: f64) -> String {
     format!("{sign}{grouped}")
 }
 
+/// A figure in the unit that its name implies.
+fn figure(name: &str, value: f64) -> String {
+    let last = name.rsplit('.').next().unwrap_or(name);
+    match last {
+        "p50" | "p90" | "p99" | "p999" | "max" | "mean" => time(value),
+        "rss" | "bytes_per_client" => bytes(value),
+        "cores" => format!("{value:.2}"),
+        "delivered" => format!("{:.3} %", value * 100.0),
+        _ => count(value),
+    }
+}
+
+/// What came out where a threshold was set.
+#[must_use]
+pub fn condition(threshold: &Condition) -> String {
+    let name = threshold.text.split(['<', '>', '=', '!']).next();
+    let value = threshold.value.zip(name).map(|(v, n)| figure(n.trim(), v));
+    value.unwrap_or_else(|| "absent".to_owned())
+}
+
+/// Seconds since 1970 as date and time (UTC).
+#[must_use]
+pub fn date(seconds: u64) -> String {
+    // Days to years, months, days: Howard Hinnant's civil_from_days, eras of 400 years.
+    let (days, rest) = (seconds / 86_400 + 719_468, seconds % 86_400);
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (month, next) = if month < 10 {
+        (month + 3, 0)
+    } else {
+        (month - 9, 1)
+    };
+    let year = era * 400 + year + next;
+    let (hours, minutes, seconds) = (rest / 3600, rest / 60 % 60, rest % 60);
+    format!("{year}-{month:02}-{day:02} {hours:02}:{minutes:02}:{seconds:02} UTC")
+}
+
 /// The one line people quote.
 #[must_use]
 pub fn headline(report: &Report) -> Option<String> {
@@ -73,21 +113,13 @@ pub fn headline(report: &Report) -> Option<String> {
         if let Some(last) = load.last {
             let _ = write!(line, ", last receiver p99 {}", time(last.p99));
         }
+        if let Some(come) = come_and_go(report) {
+            let _ = write!(line, "; {come}");
+        }
         return Some(line);
     }
-    if let Some(recovery) = total.recovery {
-        return Some(format!(
-            "{} clients cut off at once, all back within {}",
-            count(recovery.count as f64),
-            time(recovery.max)
-        ));
-    }
-    if let Some(connect) = total.connect.filter(|c| c.count > 0 && total.closed > 0) {
-        return Some(format!(
-            "{clients} clients, {} reconnects: p99 {}",
-            count(connect.count as f64),
-            time(connect.p99)
-        ));
+    if let Some(come) = come_and_go(report) {
+        return Some(format!("{clients} clients; {come}"));
     }
     let memory = report.server.as_ref().and_then(|s| s.bytes_per_client);
     let memory = memory.map_or(String::new(), |b| {
@@ -95,8 +127,25 @@ pub fn headline(report: &Report) -> Option<String> {
     });
     Some(format!(
         "{clients} clients held, {} heartbeats answered{memory}",
-        total.pings
+        count(total.pings as f64)
     ))
+}
+
+/// What storms, churn and upgrades came to.
+fn come_and_go(report: &Report) -> Option<String> {
+    let total = &report.total;
+    if let Some(back) = total.recovery {
+        let (number, all) = (count(back.count as f64), time(back.max));
+        return Some(format!("{number} cut off at once, all back within {all}"));
+    }
+    if let Some(connect) = total.connect.filter(|_| total.closed > 0) {
+        let number = count(connect.count as f64);
+        return Some(format!("{number} reconnects, p99 {}", time(connect.p99)));
+    }
+    let upgrades = report.phases.iter().filter_map(|p| p.upgrade);
+    let upgrade = upgrades.max_by_key(|u| u.count)?;
+    let number = count(upgrade.count as f64);
+    Some(format!("{number} upgrades, p99 {}", time(upgrade.p99)))
 }
 
 /// The whole summary.
@@ -144,9 +193,14 @@ pub fn summary(report: &Report) -> String {
     write_generator(&mut out, report);
     write_server(&mut out, report);
     write_faults(&mut out, report);
-    for condition in &report.thresholds {
-        let mark = if condition.ok { "holds" } else { "FAILS" };
-        let _ = writeln!(out, "  threshold  {mark}: {}", condition.text);
+    for threshold in &report.thresholds {
+        let mark = if threshold.ok { "holds" } else { "FAILS" };
+        let _ = writeln!(
+            out,
+            "  threshold  {mark}: {} ({})",
+            threshold.text,
+            condition(threshold)
+        );
     }
     let _ = writeln!(
         out,
@@ -232,14 +286,27 @@ fn write_generator(out: &mut String, report: &Report) {
     };
     let _ = writeln!(
         out,
-        "  generator  {} thread(s){tables}, {:.2} cores, {} a client, {} not started",
+        "  generator  {} thread(s){tables}, {:.2} cores, {}, {} not started",
         g.threads,
         g.cores,
-        bytes(g.bytes_per_client),
+        own_memory(report),
         count(g.not_started as f64)
     );
     if let Some(lag) = &g.lag {
         let _ = writeln!(out, "    {:<12} {}", "send lag", line(lag));
+    }
+}
+
+/// What the generator took. With few clients only the whole means something: threads, buffers and
+/// histograms are there whatever their number.
+#[must_use]
+pub fn own_memory(report: &Report) -> String {
+    let clients = f64::from(report.clients_ready);
+    let each = report.generator.bytes_per_client;
+    if clients >= 10_000.0 {
+        format!("{} a client", bytes(each))
+    } else {
+        format!("{} of memory", bytes(each * clients))
     }
 }
 
@@ -306,5 +373,11 @@ mod tests {
         assert_eq!(bytes(12.0), "12 B");
         assert_eq!(count(1_234_567.0), "1,234,567");
         assert_eq!(count(-1_000.0), "-1,000");
+        assert_eq!(figure("room.p99", 0.049), "49.0 ms");
+        assert_eq!(figure("server.rss", 2e6), "2.00 MB");
+        assert_eq!(figure("lost", 3.0), "3");
+        assert_eq!(date(0), "1970-01-01 00:00:00 UTC");
+        assert_eq!(date(951_782_400), "2000-02-29 00:00:00 UTC");
+        assert_eq!(date(1_795_651_199), "2026-11-25 23:59:59 UTC");
     }
 }

@@ -102,7 +102,7 @@ fn draw(frame: &mut ratatui::Frame<'_>, progress: &Progress<'_>, notes: &[String
     draw_rates(frame, rates, progress.seconds, last);
     draw_latency(frame, latency, progress.seconds, last);
     let [server, generator] = halves(bottom);
-    frame.render_widget(server_panel(last), server);
+    frame.render_widget(server_panel(progress, last), server);
     frame.render_widget(generator_panel(progress, last), generator);
     frame.render_widget(faults_panel(progress), errors);
     let note = notes.last().map_or("", String::as_str);
@@ -214,16 +214,13 @@ fn row(name: &str, value: String) -> Line<'_> {
     ])
 }
 
-fn server_panel(last: &Second) -> Paragraph<'static> {
+fn server_panel(progress: &Progress<'_>, last: &Second) -> Paragraph<'static> {
     let lines = match &last.server {
         None => vec![Line::from("not watched: give --pid or --scrape".dim())],
         Some(s) => vec![
             row("resident", bytes(s.rss as f64)),
             row("PSS", bytes(s.pss as f64)),
-            row(
-                "per client",
-                bytes(s.pss as f64 / f64::from(last.ready.max(1))),
-            ),
+            row("added by a client", added_by_client(progress, last, s.pss)),
             row(
                 "cores",
                 last.server_cores
@@ -234,6 +231,15 @@ fn server_panel(last: &Second) -> Paragraph<'static> {
         ],
     };
     Paragraph::new(lines).block(panel("server"))
+}
+
+/// What each client has added to the memory of the empty server.
+fn added_by_client(progress: &Progress<'_>, last: &Second, memory: u64) -> String {
+    let before = progress.memory_before.filter(|b| *b > 0 && last.ready > 0);
+    before.map_or_else(
+        || "–".into(),
+        |before| bytes(memory.saturating_sub(before) as f64 / f64::from(last.ready)),
+    )
 }
 
 fn generator_panel(progress: &Progress<'_>, last: &Second) -> Paragraph<'static> {

@@ -159,10 +159,15 @@ impl Worker<'_> {
         let id = self.id(local);
         let Duty { kind, event, .. } = self.duties[duty];
         let setup = self.setup.clone();
+        let sent = setup.clock.now();
+        // A closed loop plans nothing: what it sent now would belong to the next phase already,
+        // which fills the windows anew.
+        if !open_loop && sent >= self.phase_end() {
+            return;
+        }
         let Some(seq) = self.next_seq(local, kind) else {
             return;
         };
-        let sent = setup.clock.now();
         let planned = if open_loop { planned } else { sent };
         let stamp = Stamp {
             stream: id,
@@ -248,14 +253,15 @@ impl Worker<'_> {
         }
     }
 
-    /// Closed loop: a publisher's message has reached everyone, so its thread may send the next.
-    pub(super) fn pass_turn(&mut self, publisher: u32, kind: LoadKind) {
+    /// Closed loop: a publisher's message, sent at `sent`, has reached everyone, so its thread may
+    /// send the next.
+    pub(super) fn pass_turn(&mut self, publisher: u32, kind: LoadKind, sent: Nanos) {
         if !self.duties.iter().any(|d| d.kind == kind && d.window > 0) {
             return;
         }
         let (turns, bell) = &self.shared.turns[(publisher % self.setup.threads) as usize];
         if let Ok(mut turns) = turns.lock() {
-            turns.push(publisher);
+            turns.push((publisher, sent));
         }
         // A bell that is full has been rung already.
         let _ = rustix::io::write(bell, &1u64.to_ne_bytes());
@@ -269,7 +275,12 @@ impl Worker<'_> {
             .lock()
             .map(|mut t| std::mem::take(&mut *t))
             .unwrap_or_default();
-        for publisher in turns {
+        for (publisher, sent) in turns {
+            // Every phase sends a first message of its own; going on with one of the phase before
+            // as well would keep two in flight where one was asked for.
+            if sent < self.phase_begin {
+                continue;
+            }
             let local = publisher / self.setup.threads;
             let kind = self
                 .duties

@@ -98,7 +98,7 @@ impl Worker<'_> {
             load.last.record(since(done.last));
             load.last_uncorrected
                 .record(done.last.saturating_sub(stamp.sent));
-            self.pass_turn(publisher, kind);
+            self.pass_turn(publisher, kind, stamp.sent);
         }
     }
 

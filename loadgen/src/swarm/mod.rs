@@ -35,6 +35,9 @@ pub struct Tick {
     pub stats: Box<Stats>,
 }
 
+/// A publisher and when it sent what has now reached everyone.
+type Turn = (u32, Nanos);
+
 /// What the coordinator and all threads share.
 #[derive(Debug)]
 pub struct Shared {
@@ -61,7 +64,7 @@ pub struct Shared {
     /// All ready members of each room and namespace.
     members: Vec<AtomicU32>,
     /// Publishers whose message is delivered, by thread, with the bell to ring (closed loop).
-    turns: Vec<(Mutex<Vec<u32>>, OwnedFd)>,
+    turns: Vec<(Mutex<Vec<Turn>>, OwnedFd)>,
 }
 
 impl Shared {

@@ -198,9 +198,9 @@ impl<'a> Worker<'a> {
         if dials {
             wake = wake.min(self.next_dial);
         }
-        let next_phase = self.shared.begins.get(self.next_phase());
-        let begin = next_phase.map_or(Nanos::MAX, |b| b.load(Relaxed));
-        wake.min(begin).min(self.next_churn).saturating_sub(now)
+        wake.min(self.phase_end())
+            .min(self.next_churn)
+            .saturating_sub(now)
     }
 
     fn next_phase(&self) -> usize {
@@ -209,6 +209,12 @@ impl<'a> Worker<'a> {
         } else {
             self.phase + 1
         }
+    }
+
+    /// When the next phase begins, as far as that is decided.
+    pub(super) fn phase_end(&self) -> Nanos {
+        let next = self.shared.begins.get(self.next_phase());
+        next.map_or(Nanos::MAX, |b| b.load(Relaxed))
     }
 
     /// Enters the phases whose time has come.
