@@ -94,20 +94,25 @@ impl Crowd {
         let mut crowd = Self {
             hub: hub(0, 1, Box::new(Alone)),
             io: Counting::default(),
-            sessions: Vec::with_capacity(clients),
-            sockets: Vec::with_capacity(clients),
+            sessions: Vec::new(),
+            sockets: Vec::new(),
             now: Tick(1_000),
         };
+        crowd.fill(clients);
+        crowd
+    }
+
+    /// So many clients more.
+    pub fn fill(&mut self, clients: usize) {
         for conn in 0..clients as u64 {
-            let (session, socket) = join_root(&mut crowd.hub, crowd.now, conn);
-            crowd.sessions.push(session);
-            crowd.sockets.push(socket);
+            let (session, socket) = join_root(&mut self.hub, self.now, conn);
+            self.sessions.push(session);
+            self.sockets.push(socket);
             if conn % 1024 == 0 {
-                crowd.flush();
+                self.flush();
             }
         }
-        crowd.flush();
-        crowd
+        self.flush();
     }
 
     /// Puts `members` of the clients, evenly spread over all, into a room.

@@ -639,7 +639,11 @@ impl<A> Sessions<A> {
 
     /// What the shell must do to connections.
     pub fn next_signal(&mut self) -> Option<Signal> {
-        self.signals.pop_front()
+        let next = self.signals.pop_front();
+        if next.is_none() {
+            self.signals.shrink_to(CHUNK); // when all clients go at once it is long
+        }
+        next
     }
 
     /// How many sessions [`Sessions::flush`] has something to do for.

@@ -23,7 +23,7 @@ pub(super) enum Entry {
 }
 
 /// Arena bytes kept from turn to turn; more is given back after a burst.
-const ARENA_KEPT: usize = 256 * 1024;
+const ARENA_KEPT: usize = 64 * 1024;
 
 /// See the module's text.
 #[derive(Debug, Default)]

@@ -102,10 +102,10 @@ impl Shard {
     }
 
     /// What a packet came to reaches user code; then what followed from it.
-    pub(super) fn dispatch(self: &Rc<Self>, session: SessionKey, received: Received<'_>) {
+    pub(super) fn dispatch(self: &Rc<Self>, session: SessionKey, received: &Received<'_>) {
         match received {
             Received::Nothing => {}
-            Received::Event(ref incoming) => self.event(incoming),
+            Received::Event(incoming) => self.event(incoming),
             Received::Text(text) => self.engine_message(session, Message::Text(text)),
             Received::Binary(data) => self.engine_message(session, Message::Binary(data)),
         }

@@ -134,7 +134,7 @@ impl Shard {
         };
         match received {
             Ok(received) => {
-                self.dispatch(session, received);
+                self.dispatch(session, &received);
                 ControlFlow::Continue(())
             }
             Err(error) => {

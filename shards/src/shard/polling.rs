@@ -159,7 +159,7 @@ impl Shard {
         let now = self.now.get();
         let Some(base64) = packet.strip_prefix('b') else {
             let received = self.hub.borrow_mut().receive_text(now, session, packet)?;
-            self.dispatch(session, received);
+            self.dispatch(session, &received);
             return Ok(());
         };
         let data = match payload::binary(base64) {
@@ -170,7 +170,7 @@ impl Shard {
             }
         };
         let received = self.hub.borrow_mut().receive_binary(now, session, &data)?;
-        self.dispatch(session, received);
+        self.dispatch(session, &received);
         Ok(())
     }
 
