@@ -13,6 +13,9 @@
 //! Each method is an event; the state enum is private, so a combination that cannot be is never
 //! built. It must not know about Socket.IO, outboxes or IO.
 
+#[cfg(test)]
+mod tests;
+
 use crate::{config::Config, error::PeerError, id::ConnId, limits::POLLING_CLOSE_WAIT, time::Tick};
 
 use super::handshake::Transport;
@@ -449,112 +452,5 @@ impl Session {
             // A client that closed itself only needs its GET back.
             _ => &["6"],
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const WS: ConnId = ConnId(7);
-
-    fn polling() -> (Session, Config) {
-        let config = Config::default();
-        (Session::open(Tick(0), &config, None), config)
-    }
-
-    #[test]
-    fn one_get_waits_and_a_second_is_an_overlap() {
-        let (mut session, _) = polling();
-        assert_eq!(session.recv_get(true), Ok(Poll::Answer));
-        assert_eq!(session.recv_get(false), Ok(Poll::Park));
-        assert_eq!(session.outlet(), Outlet::Poll);
-        assert_eq!(session.recv_get(true), Err(PeerError::OverlappingPoll));
-        session.send_poll();
-        assert_eq!(session.outlet(), Outlet::None);
-    }
-
-    #[test]
-    fn an_upgrade_lets_polls_go_and_ends_them() {
-        let (mut session, config) = polling();
-        assert!(session.recv_probe_open(Tick(1), &config, WS));
-        assert!(
-            !session.recv_probe_open(Tick(1), &config, ConnId(8)),
-            "one probe at a time"
-        );
-        assert_eq!(
-            session.recv_get(false),
-            Ok(Poll::Park),
-            "before the probe's ping"
-        );
-        assert_eq!(
-            session.recv_probe(Tick(2), &config, true, false),
-            Probed::Pong
-        );
-        session.send_poll();
-        assert_eq!(session.recv_get(false), Ok(Poll::Answer), "after it");
-        assert_eq!(
-            session.recv_probe(Tick(3), &config, false, true),
-            Probed::Upgraded
-        );
-        assert_eq!(session.recv_get(false), Ok(Poll::Mismatch));
-        assert_eq!(session.recv_post(), Ok(false));
-        assert_eq!(session.outlet(), Outlet::WebSocket(WS));
-    }
-
-    #[test]
-    fn a_failed_or_late_probe_leaves_polling_alive() {
-        let (mut session, config) = polling();
-        session.recv_probe_open(Tick(0), &config, WS);
-        assert_eq!(
-            session.recv_probe(Tick(1), &config, false, false),
-            Probed::Abandon
-        );
-        session.recv_probe_open(Tick(1), &config, WS);
-        assert_eq!(
-            session.expire(Tick(10_001), &config),
-            Expired::UpgradeTimeout(WS)
-        );
-        assert_eq!(session.expire(Tick(10_001), &config), Expired::No);
-        assert_eq!(session.recv_get(false), Ok(Poll::Park));
-    }
-
-    #[test]
-    fn the_heart_beats_and_stops() {
-        let (mut session, config) = polling();
-        assert_eq!(session.expire(Tick(24_999), &config), Expired::No);
-        assert_eq!(session.expire(Tick(25_000), &config), Expired::SendPing);
-        session.recv_pong(Tick(25_100), &config);
-        assert_eq!(session.expire(Tick(50_100), &config), Expired::SendPing);
-        session.recv_packet(Tick(60_000), &config);
-        session.recv_packet(Tick(79_000), &config); // prolongs no more
-        assert_eq!(session.expire(Tick(79_999), &config), Expired::No);
-        assert_eq!(session.expire(Tick(80_000), &config), Expired::PingTimeout);
-    }
-
-    #[test]
-    fn a_server_that_was_held_up_does_not_blame_its_peers() {
-        let (mut session, config) = polling();
-        assert_eq!(session.expire(Tick(90_000), &config), Expired::SendPing);
-        assert_eq!(session.expire(Tick(90_000), &config), Expired::No);
-        assert_eq!(session.deadline(), Tick(110_000));
-    }
-
-    #[test]
-    fn a_closed_polling_session_waits_for_its_get() {
-        let (mut session, config) = polling();
-        session.close(Tick(0), false, None);
-        assert!(!session.is_open());
-        assert_eq!(session.last_words(false), ["6", "1"]);
-        assert_eq!(session.recv_get(false), Ok(Poll::Answer));
-        assert_eq!(session.expire(Tick(29_999), &config), Expired::No);
-        assert_eq!(session.expire(Tick(30_000), &config), Expired::Gone);
-        let (mut session, _) = polling();
-        session.recv_get(false).unwrap();
-        session.close(Tick(0), false, None);
-        assert_eq!(
-            (session.outlet(), session.last_words(false)),
-            (Outlet::Poll, &["1"][..])
-        );
     }
 }

@@ -11,12 +11,14 @@
 //! [`Hub::deadline`]. `now` never decreases.
 
 mod ack;
+mod client;
 mod connect;
 mod directory;
 mod event;
 mod publish;
 mod receive;
 mod sessions;
+mod sockets;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +28,8 @@ use core::fmt;
 use hashbrown::HashMap;
 
 use ack::{Pending, Waits};
+pub use client::Client;
+use client::Extra;
 pub use directory::{Alone, Directory, RoomHash, ShardSet};
 pub use event::{
     AckNews, Action, Answer, Event, Incoming, Mail, Publication, Question, Received, Selection,
@@ -41,7 +45,6 @@ use crate::{
     id::{ConnId, NamespaceId, ShardId, Sid, SocketId},
     out::Flushed,
     room::{Member, Rooms},
-    sio::assembler::Partial,
     slab::{Key, Slab},
     time::Tick,
 };
@@ -53,87 +56,6 @@ pub type SessionKey = Key<Entry<Client>>;
 pub type SocketKey = Key<Socket>;
 
 const NONE: u32 = u32::MAX;
-
-/// What a session's row holds for Socket.IO.
-#[derive(Debug)]
-pub struct Client {
-    /// The slot of the first connected socket; `NONE` if there is none.
-    first: u32,
-    first_namespace: NamespaceId,
-    extra: Option<Box<Extra>>,
-}
-
-/// What few sessions need at any moment.
-#[derive(Debug, Default)]
-struct Extra {
-    /// Connected sockets after the first, and all that are connecting.
-    more: Vec<(NamespaceId, u32)>,
-    partial: Option<Partial>,
-}
-
-impl Client {
-    const fn new() -> Self {
-        Self {
-            first: NONE,
-            first_namespace: NamespaceId::ROOT,
-            extra: None,
-        }
-    }
-
-    /// The socket in a namespace, connected or connecting.
-    #[inline]
-    fn socket(&self, namespace: NamespaceId) -> Option<u32> {
-        if self.first_namespace == namespace && self.first != NONE {
-            return Some(self.first);
-        }
-        let more = &self.extra.as_deref()?.more;
-        more.iter()
-            .find(|(ns, _)| *ns == namespace)
-            .map(|(_, slot)| *slot)
-    }
-
-    fn sockets(&self) -> Vec<u32> {
-        let first = (self.first != NONE).then_some(self.first);
-        let more = self
-            .extra
-            .iter()
-            .flat_map(|extra| &extra.more)
-            .map(|(_, slot)| *slot);
-        first.into_iter().chain(more).collect()
-    }
-
-    fn add(&mut self, namespace: NamespaceId, slot: u32) {
-        if self.first == NONE {
-            (self.first, self.first_namespace) = (slot, namespace);
-        } else {
-            self.extra
-                .get_or_insert_default()
-                .more
-                .push((namespace, slot));
-        }
-    }
-
-    fn remove(&mut self, slot: u32) {
-        if self.first == slot {
-            self.first = NONE;
-        }
-        if let Some(extra) = &mut self.extra {
-            extra.more.retain(|(_, s)| *s != slot);
-        }
-        self.tidy();
-    }
-
-    /// Gives the box back when nothing is in it.
-    fn tidy(&mut self) {
-        if self
-            .extra
-            .as_ref()
-            .is_some_and(|e| e.more.is_empty() && e.partial.is_none())
-        {
-            self.extra = None;
-        }
-    }
-}
 
 /// One session in one namespace.
 #[derive(Debug)]
@@ -542,63 +464,5 @@ impl Hub {
         for key in keys {
             self.close(now, key, CloseReason::ServerShuttingDown, Ending::Polite);
         }
-    }
-
-    // ---- sockets ----
-
-    /// The namespace of this name.
-    #[must_use]
-    pub fn namespace(&self, name: &str) -> Option<NamespaceId> {
-        self.by_name.get(name).copied()
-    }
-
-    /// The name of a namespace.
-    #[must_use]
-    pub fn namespace_name(&self, id: NamespaceId) -> &str {
-        &self.namespaces[usize::from(id.0)].name
-    }
-
-    /// Sockets connected to a namespace on this shard.
-    #[must_use]
-    pub fn population(&self, namespace: NamespaceId) -> usize {
-        self.namespaces
-            .get(usize::from(namespace.0))
-            .map_or(0, |ns| ns.everyone.len())
-    }
-
-    /// The socket's public id; `None` if it is gone.
-    #[must_use]
-    pub fn socket_id(&self, key: SocketKey) -> Option<SocketId> {
-        let socket = self.sockets.get(key)?;
-        Some(SocketId::new(self.shard, key.index(), socket.random))
-    }
-
-    /// The connected socket of this public id.
-    #[must_use]
-    pub fn find_socket(&self, id: &SocketId) -> Option<SocketKey> {
-        let key = self.sockets.key_at(id.slot());
-        let connected = self.sockets.get(key)?.connected;
-        (connected && self.socket_id(key) == Some(*id)).then_some(key)
-    }
-
-    /// The session a socket is on.
-    #[must_use]
-    pub fn session_of(&self, key: SocketKey) -> Option<SessionKey> {
-        Some(self.sessions.key_at(self.sockets.get(key)?.session))
-    }
-
-    /// Whether the socket is connected.
-    #[must_use]
-    pub fn is_connected(&self, key: SocketKey) -> bool {
-        self.sockets.get(key).is_some_and(|socket| socket.connected)
-    }
-
-    /// The names of the rooms a socket is in, its own id not included.
-    #[must_use]
-    pub fn rooms_of(&self, key: SocketKey) -> Vec<String> {
-        if self.sockets.get(key).is_none() {
-            return Vec::new();
-        }
-        self.rooms.of(key.index()).map(String::from).collect()
     }
 }

@@ -1,0 +1,348 @@
+//! Answers: which Engine.IO sessions this shard has, and what they are to be sent.
+//!
+//! The composition of the session's state machine, its outbox and the timer wheel: Engine.IO,
+//! whole, without Socket.IO. What sits on top keeps its own state per session in `A`.
+//! It must not know what a message means. `polling` has what requests and probes do, `ending` time and
+//! closing, `output` the flush.
+
+mod ending;
+mod output;
+mod polling;
+
+use alloc::{collections::VecDeque, vec::Vec};
+
+use hashbrown::HashTable;
+
+use crate::{
+    chunks::{CHUNK, trimmed},
+    config::Config,
+    eio::{
+        handshake::{Transport, open_packet},
+        payload,
+        session::{Expired, Outlet, Poll, Probed, Session},
+    },
+    error::PeerError,
+    frame::{Frame, Kind, write_head},
+    id::{ConnId, ShardId, Sid},
+    out::{EntryId, Flushed, Outbox, Palette, Sink, Written},
+    slab::{Key, Slab},
+    time::Tick,
+    wheel::Wheel,
+};
+
+/// One session's row.
+#[derive(Debug)]
+pub struct Entry<A> {
+    outbox: Outbox,
+    session: Session,
+    /// What the layer above keeps about the session.
+    pub app: A,
+    /// When the layer above wants to be told, see [`Due::App`].
+    app_due: Tick,
+    /// The moment something was last queued: a volatile packet is not sent twice in one.
+    moment: u32,
+    sid: Sid,
+    /// On the dirty list.
+    dirty: bool,
+    /// The kernel took less than it was given; nothing is tried until it says that it has room.
+    blocked: bool,
+}
+
+/// What [`Sessions::advance`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due<A> {
+    /// The pong did not come.
+    PingTimeout(Key<Entry<A>>),
+    /// The moment given to [`Sessions::set_app_deadline`] has come.
+    App(Key<Entry<A>>),
+}
+
+/// What the shell must do to connections, in this order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Signal {
+    /// Send this text as one frame on a connection that probes.
+    Text(ConnId, &'static str),
+    /// The connection is now its session's transport.
+    Adopt(ConnId),
+    /// Close the connection, with this status code if there is one.
+    Close(ConnId, Option<u16>),
+}
+
+/// How a session ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// What is queued still goes, then the close.
+    Polite,
+    /// What is queued is dropped, unless a WebSocket takes it at once: answers to what came before
+    /// a violation. It closes with this code.
+    Abrupt(Option<u16>),
+    /// The peer closed or its connection is gone: a parked GET goes with a noop, a WebSocket with
+    /// what it still takes.
+    ByPeer,
+}
+
+/// How [`Sessions::flush`] reaches the peers.
+pub trait Io<A> {
+    /// One non-blocking vectored write to a connection.
+    fn write(&mut self, conn: ConnId, slices: &[&[u8]]) -> Written;
+    /// Answers the session's parked GET.
+    fn answer(&mut self, session: Key<Entry<A>>, body: Vec<u8>);
+}
+
+/// See the module's text.
+#[derive(Debug)]
+pub struct Sessions<A> {
+    config: Config,
+    shard: ShardId,
+    slab: Slab<Entry<A>>,
+    /// Slots by sid. Sids are ours and random, so eight of their bytes are the hash.
+    by_sid: HashTable<u32>,
+    wheel: Wheel,
+    /// Packets of this turn.
+    pub palette: Palette,
+    dirty: Vec<u32>,
+    signals: VecDeque<Signal>,
+    /// Sessions that left their parked GET behind when they went to a WebSocket.
+    stranded: Vec<Key<Entry<A>>>,
+    moment: u32,
+    due: Vec<u32>,
+}
+
+impl<A> Sessions<A> {
+    /// An empty table.
+    #[must_use]
+    pub fn new(config: Config, shard: ShardId) -> Self {
+        Self {
+            config,
+            shard,
+            slab: Slab::default(),
+            by_sid: HashTable::new(),
+            wheel: Wheel::default(),
+            palette: Palette::default(),
+            dirty: Vec::new(),
+            signals: VecDeque::new(),
+            stranded: Vec::new(),
+            moment: 0,
+            due: Vec::new(),
+        }
+    }
+
+    /// The options.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Sessions held, closing ones included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.slab.len()
+    }
+
+    /// Whether there is no session.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.slab.is_empty()
+    }
+
+    /// Timers set; one for each session.
+    #[must_use]
+    pub const fn timers(&self) -> usize {
+        self.wheel.len()
+    }
+
+    /// All sessions, closing ones included.
+    pub fn keys(&self) -> impl Iterator<Item = Key<Entry<A>>> {
+        self.slab.iter().map(|(key, _)| key)
+    }
+
+    /// Begins a session and queues its OPEN packet. `conn` if it begins over WebSocket, with the
+    /// bytes that go before: the handshake's response leaves in the same write. `random` must come
+    /// from a cryptographic source.
+    pub fn open(
+        &mut self,
+        now: Tick,
+        conn: Option<(ConnId, &[u8])>,
+        random: [u8; 14],
+        app: A,
+    ) -> Key<Entry<A>> {
+        let (conn, preamble) = conn.unzip();
+        let sid = Sid::new(self.shard, random);
+        let key = self.slab.insert(Entry {
+            outbox: Outbox::default(),
+            session: Session::open(now, &self.config, conn),
+            app,
+            app_due: Tick::NEVER,
+            moment: self.moment,
+            sid,
+            dirty: false,
+            blocked: false,
+        });
+        let slab = &self.slab;
+        let hash = |slot: &u32| slab.at(*slot).map_or(0, |entry| entry.sid.hash64());
+        self.by_sid.insert_unique(sid.hash64(), key.index(), hash);
+        let transport = if conn.is_some() {
+            Transport::WebSocket
+        } else {
+            Transport::Polling
+        };
+        let text = open_packet(&sid, transport, &self.config);
+        let open = self.palette.encode(|out| {
+            out.extend_from_slice(preamble.unwrap_or_default());
+            write_head(out, Kind::Text, text.len());
+            out.extend_from_slice(text.as_bytes());
+        });
+        self.push(key.index(), open);
+        self.arm(key);
+        key
+    }
+
+    /// The session of this id.
+    #[must_use]
+    pub fn find(&self, sid: &Sid) -> Option<Key<Entry<A>>> {
+        let is_it = |slot: &u32| self.slab.at(*slot).is_some_and(|entry| entry.sid == *sid);
+        let slot = self.by_sid.find(sid.hash64(), is_it)?;
+        Some(self.slab.key_at(*slot))
+    }
+
+    /// The session's transport and whether it is open; `None` if it is gone.
+    #[must_use]
+    pub fn transport(&self, key: Key<Entry<A>>) -> Option<Transport> {
+        self.slab.get(key).map(|entry| entry.session.transport())
+    }
+
+    /// The session's secret id.
+    #[must_use]
+    pub fn sid(&self, key: Key<Entry<A>>) -> Option<Sid> {
+        self.slab.get(key).map(|entry| entry.sid)
+    }
+
+    /// Whether the session takes and gives messages.
+    #[must_use]
+    pub fn is_open(&self, key: Key<Entry<A>>) -> bool {
+        self.slab
+            .get(key)
+            .is_some_and(|entry| entry.session.is_open())
+    }
+
+    /// What the layer above keeps about the session, open or closing.
+    #[inline]
+    pub fn app(&mut self, key: Key<Entry<A>>) -> Option<&mut A> {
+        self.slab.get_mut(key).map(|entry| &mut entry.app)
+    }
+
+    /// The same by slot, for a caller that knows that the slot is taken.
+    #[inline]
+    pub fn app_at(&mut self, slot: u32) -> Option<&mut A> {
+        self.slab.at_mut(slot).map(|entry| &mut entry.app)
+    }
+
+    /// The key of a taken slot.
+    #[must_use]
+    pub fn key_at(&self, slot: u32) -> Key<Entry<A>> {
+        self.slab.key_at(slot)
+    }
+
+    /// A packet other than a pong arrived.
+    #[inline]
+    pub fn recv_packet(&mut self, now: Tick, key: Key<Entry<A>>) -> bool {
+        self.moment = self.moment.wrapping_add(1);
+        let Some(entry) = self.slab.get_mut(key) else {
+            return false;
+        };
+        if !entry.session.is_open() {
+            return false;
+        }
+        entry.session.recv_packet(now, &self.config);
+        true
+    }
+
+    /// A pong arrived: the next ping is an interval away. One store; the wheel is not touched
+    /// unless the interval is so short that the next ping comes before the pong's last moment.
+    pub fn recv_pong(&mut self, now: Tick, key: Key<Entry<A>>) {
+        if let Some(entry) = self.slab.get_mut(key) {
+            entry.session.recv_pong(now, &self.config);
+            if self.config.ping_interval < self.config.ping_timeout {
+                self.arm(key);
+            }
+        }
+    }
+
+    /// Bytes that wait for the session's peer to take them.
+    #[must_use]
+    pub fn backlog_bytes(&self, key: Key<Entry<A>>) -> usize {
+        self.slab
+            .get(key)
+            .map_or(0, |entry| entry.outbox.backlog_bytes())
+    }
+
+    // ---- queueing ----
+
+    /// Queues a packet of this turn. False if the session is gone or closing.
+    #[inline]
+    pub fn push(&mut self, slot: u32, packet: EntryId) -> bool {
+        let moment = self.moment;
+        let Some(entry) = self.slab.at_mut(slot) else {
+            return false;
+        };
+        if !entry.session.is_open() {
+            return false;
+        }
+        entry.outbox.push(packet);
+        entry.moment = moment;
+        if !core::mem::replace(&mut entry.dirty, true) {
+            self.dirty.push(slot);
+        }
+        true
+    }
+
+    /// Queues a packet that may be lost: it is dropped if the transport cannot take it now, or if
+    /// something was queued in the same moment already (features 1.10).
+    pub fn push_volatile(&mut self, slot: u32, packet: EntryId) -> bool {
+        let Some(entry) = self.slab.at(slot) else {
+            return false;
+        };
+        let busy = entry.moment == self.moment || entry.outbox.backlog_bytes() > 0;
+        if busy || entry.blocked || entry.session.outlet() == Outlet::None {
+            return false;
+        }
+        self.push(slot, packet)
+    }
+
+    /// Queues bytes that are no packet: the handshake's response before the OPEN packet, a pong.
+    /// Only for sessions over WebSocket: a poll cannot carry them.
+    pub fn push_raw(&mut self, key: Key<Entry<A>>, bytes: &[u8]) -> bool {
+        if self.transport(key) != Some(Transport::WebSocket) {
+            return false;
+        }
+        let raw = self.palette.encode(|out| out.extend_from_slice(bytes));
+        self.push(key.index(), raw)
+    }
+
+    /// Encodes and queues an Engine.IO message.
+    pub fn send(&mut self, key: Key<Entry<A>>, kind: Kind, data: &[u8]) -> bool {
+        if !self.is_open(key) {
+            return false;
+        }
+        let text = usize::from(kind == Kind::Text);
+        let packet = self.palette.encode(|out| {
+            write_head(out, kind, data.len() + text);
+            out.extend_from_slice(&b"4"[..text]);
+            out.extend_from_slice(data);
+        });
+        self.push(key.index(), packet)
+    }
+
+    /// Adds a frame that came from, or goes to, other shards.
+    pub fn share(&mut self, frame: Frame) -> EntryId {
+        self.palette.share(frame)
+    }
+
+    fn mark_dirty(&mut self, key: Key<Entry<A>>) {
+        if let Some(entry) = self.slab.get_mut(key)
+            && !core::mem::replace(&mut entry.dirty, true)
+        {
+            self.dirty.push(key.index());
+        }
+    }
+}

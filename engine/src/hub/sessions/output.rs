@@ -1,0 +1,118 @@
+//! Answers: how does what is queued leave at the turn's end.
+
+use super::{CHUNK, ConnId, Entry, Flushed, Io, Key, Outlet, Sessions, Signal, Sink, Vec, Written};
+
+struct ConnSink<'a, I, A> {
+    io: &'a mut I,
+    conn: ConnId,
+    of: core::marker::PhantomData<A>,
+}
+
+impl<A, I: Io<A>> Sink for ConnSink<'_, I, A> {
+    #[inline]
+    fn write(&mut self, slices: &[&[u8]]) -> Written {
+        self.io.write(self.conn, slices)
+    }
+}
+
+impl<A> Sessions<A> {
+    /// The connection can take more.
+    pub fn writable(&mut self, key: Key<Entry<A>>) {
+        if let Some(entry) = self.slab.get_mut(key)
+            && core::mem::replace(&mut entry.blocked, false)
+        {
+            self.mark_dirty(key);
+        }
+    }
+
+    /// What the shell must do to connections.
+    pub fn next_signal(&mut self) -> Option<Signal> {
+        let next = self.signals.pop_front();
+        if next.is_none() {
+            self.signals.shrink_to(CHUNK); // when all clients go at once it is long
+        }
+        next
+    }
+
+    /// How many sessions [`Sessions::flush`] has something to do for.
+    #[must_use]
+    pub fn dirty(&self) -> usize {
+        self.dirty.len()
+    }
+
+    /// Ends the turn: every session that was given something gets one write, or its parked GET an
+    /// answer. Sessions whose connection failed or who hold more than the bound are reported.
+    pub fn flush(&mut self, io: &mut impl Io<A>, failed: &mut Vec<(Key<Entry<A>>, Flushed)>) {
+        for key in self.stranded.drain(..) {
+            io.answer(key, b"6".into());
+        }
+        let mut dirty = core::mem::take(&mut self.dirty);
+        for slot in dirty.drain(..) {
+            if let Some(flushed) = self.flush_session(slot, io) {
+                failed.push((self.slab.key_at(slot), flushed));
+            }
+        }
+        dirty.shrink_to(CHUNK); // a broadcast to all made it as long as the table
+        self.dirty = dirty;
+        // Closing what failed may queue more; the palette lives until that has left too.
+        if failed.is_empty() {
+            self.end_turn();
+        }
+    }
+
+    /// What is queued for one session leaves. `Some` if it has to be closed for that.
+    #[inline]
+    fn flush_session(&mut self, slot: u32, io: &mut impl Io<A>) -> Option<Flushed> {
+        let entry = self.slab.at_mut(slot)?;
+        if !core::mem::replace(&mut entry.dirty, false) {
+            return None; // the slot changed hands and its new session is not dirty
+        }
+        match entry.session.outlet() {
+            Outlet::WebSocket(conn) => self.flush_websocket(slot, conn, io),
+            // What made it dirty has left in answer to an earlier GET.
+            Outlet::Poll if entry.session.is_open() && entry.outbox.is_empty() => None,
+            Outlet::Poll => {
+                let key = self.slab.key_at(slot);
+                let body = self.take_poll(key);
+                io.answer(key, body);
+                None
+            }
+            Outlet::None => {
+                entry.outbox.stash(&self.palette);
+                let over = entry.outbox.is_over(self.config.limits.outbox_bytes);
+                (over && entry.session.is_open()).then_some(Flushed::Blocked)
+            }
+        }
+    }
+
+    #[inline]
+    fn flush_websocket(&mut self, slot: u32, conn: ConnId, io: &mut impl Io<A>) -> Option<Flushed> {
+        let entry = self.slab.at_mut(slot)?;
+        let flushed = if entry.blocked {
+            entry.outbox.stash(&self.palette);
+            Flushed::Blocked
+        } else {
+            let of = core::marker::PhantomData;
+            let mut sink = ConnSink { io, conn, of };
+            entry.outbox.flush(&self.palette, &mut sink)
+        };
+        entry.blocked = flushed == Flushed::Blocked;
+        if entry.session.is_open() {
+            let over = entry.outbox.is_over(self.config.limits.outbox_bytes);
+            return (flushed == Flushed::Failed || over).then_some(flushed);
+        }
+        if flushed != Flushed::Blocked {
+            let code = entry.session.close_code();
+            self.signals.push_back(Signal::Close(conn, code));
+            self.remove(self.slab.key_at(slot));
+        }
+        None
+    }
+
+    /// Nothing queued refers to this turn's packets any more.
+    pub fn end_turn(&mut self) {
+        debug_assert!(self.dirty.is_empty(), "a dirty session was not flushed");
+        self.palette.clear();
+        self.moment = self.moment.wrapping_add(1);
+    }
+}

@@ -1,0 +1,156 @@
+//! Answers: what do requests of long-polling and connections that probe mean for their session.
+
+use super::{
+    ConnId, Entry, Key, Kind, Outlet, PeerError, Poll, Probed, Sessions, Signal, Tick, Vec, payload,
+};
+
+impl<A> Sessions<A> {
+    // ---- polling ----
+
+    /// A GET arrives. [`Poll::Answer`] means: call [`Sessions::take_poll`] now.
+    ///
+    /// # Errors
+    /// [`PeerError::OverlappingPoll`]: the caller closes the session.
+    pub fn recv_get(&mut self, key: Key<Entry<A>>) -> Option<Result<Poll, PeerError>> {
+        let entry = self.slab.get_mut(key)?;
+        Some(entry.session.recv_get(!entry.outbox.is_empty()))
+    }
+
+    /// The body that answers a GET: all that is queued, and the close if the session is closing,
+    /// after which it is gone.
+    pub fn take_poll(&mut self, key: Key<Entry<A>>) -> Vec<u8> {
+        let Some(entry) = self.slab.get_mut(key) else {
+            return Vec::new();
+        };
+        let mut body = Vec::new();
+        entry.outbox.drain(&self.palette, |kind, data| {
+            payload::push(&mut body, kind, data);
+        });
+        let carries = !body.is_empty();
+        for word in entry.session.last_words(carries) {
+            payload::push(&mut body, Kind::Text, word.as_bytes());
+        }
+        entry.session.send_poll();
+        if !entry.session.is_open() {
+            if carries {
+                self.arm(key);
+            } else {
+                self.remove(key);
+            }
+        }
+        body
+    }
+
+    /// A POST begins. `Some(Ok(false))` if the session is on the other transport.
+    ///
+    /// # Errors
+    /// [`PeerError::OverlappingPost`]: the caller closes the session.
+    pub fn recv_post(&mut self, key: Key<Entry<A>>) -> Option<Result<bool, PeerError>> {
+        Some(self.slab.get_mut(key)?.session.recv_post())
+    }
+
+    /// The POST was handled.
+    pub fn end_post(&mut self, key: Key<Entry<A>>) {
+        if let Some(entry) = self.slab.get_mut(key) {
+            entry.session.end_post();
+        }
+    }
+
+    // ---- upgrade ----
+
+    /// A WebSocket with this session's sid opens. False if there is nothing to upgrade.
+    pub fn recv_probe_open(&mut self, now: Tick, key: Key<Entry<A>>, conn: ConnId) -> bool {
+        let Some(entry) = self.slab.get_mut(key) else {
+            return false;
+        };
+        let open =
+            self.config.allow_upgrades && entry.session.recv_probe_open(now, &self.config, conn);
+        if open {
+            self.arm(key);
+        }
+        open
+    }
+
+    /// Text arrives on the probing connection.
+    pub fn recv_probe(&mut self, now: Tick, key: Key<Entry<A>>, conn: ConnId, text: &str) {
+        let Some(entry) = self.slab.get_mut(key) else {
+            self.signals.push_back(Signal::Close(conn, None));
+            return;
+        };
+        let (ping, upgrade) = (text == "2probe", text == "5");
+        if entry.session.probing() != Some(conn) {
+            // Given up on, or never the one: it has no say in what another connection probes for.
+            self.signals.push_back(Signal::Close(conn, None));
+            return;
+        }
+        let parked = entry.session.outlet() == Outlet::Poll;
+        match entry.session.recv_probe(now, &self.config, ping, upgrade) {
+            Probed::Pong => {
+                self.signals.push_back(Signal::Text(conn, "3probe"));
+                self.release_poll(key);
+            }
+            Probed::Upgraded => {
+                self.signals.push_back(Signal::Adopt(conn));
+                if parked {
+                    self.stranded.push(key);
+                }
+                self.arm(key);
+                self.mark_dirty(key);
+            }
+            Probed::Abandon => self.signals.push_back(Signal::Close(conn, None)),
+        }
+    }
+
+    /// Lets a parked GET go with a noop, so that the client can pause polling.
+    fn release_poll(&mut self, key: Key<Entry<A>>) {
+        let noop = self.palette.text(b"6");
+        if let Some(entry) = self.slab.get_mut(key)
+            && entry.session.outlet() == Outlet::Poll
+            && entry.outbox.is_empty()
+        {
+            self.push(key.index(), noop);
+        }
+    }
+
+    /// Whether this connection is probing for the session.
+    #[must_use]
+    pub fn is_probing(&self, key: Key<Entry<A>>, conn: ConnId) -> bool {
+        self.slab
+            .get(key)
+            .is_some_and(|entry| entry.session.probing() == Some(conn))
+    }
+
+    /// Whether this connection is the session's transport.
+    #[must_use]
+    pub fn is_on(&self, key: Key<Entry<A>>, conn: ConnId) -> bool {
+        self.slab
+            .get(key)
+            .is_some_and(|entry| entry.session.outlet() == Outlet::WebSocket(conn))
+    }
+
+    /// The client of the parked GET went away.
+    pub fn poll_lost(&mut self, key: Key<Entry<A>>) {
+        if let Some(entry) = self.slab.get_mut(key) {
+            entry.session.send_poll();
+        }
+    }
+
+    /// The connection of a session that is closing is gone: its last words cannot be sent.
+    pub fn connection_lost(&mut self, key: Key<Entry<A>>) {
+        let Some(entry) = self.slab.get(key) else {
+            return;
+        };
+        if !entry.session.is_open() && matches!(entry.session.outlet(), Outlet::WebSocket(_)) {
+            self.remove(key);
+        }
+    }
+
+    /// The probing connection is gone; polling goes on.
+    pub fn abandon_probe(&mut self, key: Key<Entry<A>>, conn: ConnId) {
+        if let Some(entry) = self.slab.get_mut(key)
+            && entry.session.probing() == Some(conn)
+        {
+            entry.session.abandon_probe();
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Answers: who is this socket, where is it, what is it in.
+
+use super::{Hub, NamespaceId, SessionKey, SocketId, SocketKey, String, Vec};
+
+impl Hub {
+    /// The namespace of this name.
+    #[must_use]
+    pub fn namespace(&self, name: &str) -> Option<NamespaceId> {
+        self.by_name.get(name).copied()
+    }
+
+    /// The name of a namespace.
+    #[must_use]
+    pub fn namespace_name(&self, id: NamespaceId) -> &str {
+        &self.namespaces[usize::from(id.0)].name
+    }
+
+    /// Sockets connected to a namespace on this shard.
+    #[must_use]
+    pub fn population(&self, namespace: NamespaceId) -> usize {
+        self.namespaces
+            .get(usize::from(namespace.0))
+            .map_or(0, |ns| ns.everyone.len())
+    }
+
+    /// The socket's public id; `None` if it is gone.
+    #[must_use]
+    pub fn socket_id(&self, key: SocketKey) -> Option<SocketId> {
+        let socket = self.sockets.get(key)?;
+        Some(SocketId::new(self.shard, key.index(), socket.random))
+    }
+
+    /// The connected socket of this public id.
+    #[must_use]
+    pub fn find_socket(&self, id: &SocketId) -> Option<SocketKey> {
+        let key = self.sockets.key_at(id.slot());
+        let connected = self.sockets.get(key)?.connected;
+        (connected && self.socket_id(key) == Some(*id)).then_some(key)
+    }
+
+    /// The session a socket is on.
+    #[must_use]
+    pub fn session_of(&self, key: SocketKey) -> Option<SessionKey> {
+        Some(self.sessions.key_at(self.sockets.get(key)?.session))
+    }
+
+    /// Whether the socket is connected.
+    #[must_use]
+    pub fn is_connected(&self, key: SocketKey) -> bool {
+        self.sockets.get(key).is_some_and(|socket| socket.connected)
+    }
+
+    /// The names of the rooms a socket is in, its own id not included.
+    #[must_use]
+    pub fn rooms_of(&self, key: SocketKey) -> Vec<String> {
+        if self.sockets.get(key).is_none() {
+            return Vec::new();
+        }
+        self.rooms.of(key.index()).map(String::from).collect()
+    }
+}
