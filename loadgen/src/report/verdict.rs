@@ -1,7 +1,7 @@
 //! Answers "was the server right, did the thresholds hold, and may the figures be quoted".
 //! Must not know where the figures come from.
 
-use super::{Condition, Report, Spread};
+use super::{Condition, Load, Report, Spread};
 use crate::plan::threshold::{Figures, Threshold};
 
 /// Lag that is too much whatever the latency.
@@ -105,6 +105,16 @@ fn bottleneck(report: &Report) -> Option<String> {
     })
 }
 
+/// What the names of a load's figures begin with: its kind, and for the first load nothing besides.
+fn prefixes(place: usize, load: &Load) -> Vec<String> {
+    let own = format!("{}.", load.kind);
+    if place == 0 {
+        vec![String::new(), own]
+    } else {
+        vec![own]
+    }
+}
+
 /// All figures a threshold can name.
 #[must_use]
 pub fn figures(report: &Report) -> Figures {
@@ -124,12 +134,7 @@ pub fn figures(report: &Report) -> Figures {
         }
     };
     for (place, load) in report.total.loads.iter().enumerate() {
-        let own = format!("{}.", load.kind);
-        for prefix in if place == 0 {
-            vec![String::new(), own]
-        } else {
-            vec![own]
-        } {
+        for prefix in prefixes(place, load) {
             spread(&prefix, &load.latency);
             spread(&format!("{prefix}uncorrected."), &load.uncorrected);
             spread(&format!("{prefix}first."), &load.first);
@@ -141,12 +146,7 @@ pub fn figures(report: &Report) -> Figures {
     spread("recovery.", &report.total.recovery);
     spread("lag.", &report.generator.lag);
     for (place, load) in report.total.loads.iter().enumerate() {
-        let own = format!("{}.", load.kind);
-        for prefix in if place == 0 {
-            vec![String::new(), own]
-        } else {
-            vec![own]
-        } {
+        for prefix in prefixes(place, load) {
             figures.insert(format!("{prefix}rate"), load.received_rate);
             figures.insert(format!("{prefix}sent_rate"), load.sent_rate);
             if load.expected > 0 {
