@@ -37,6 +37,7 @@ pub struct Palette {
 }
 
 impl Palette {
+    #[inline]
     fn add(&mut self, entry: Entry) -> EntryId {
         let id =
             EntryId(u32::try_from(self.entries.len()).expect("fewer than 2^32 packets a turn"));

@@ -17,6 +17,8 @@ pub use self::{
     placeholders::placeholders,
 };
 
+use wide::u8x16;
+
 use crate::{error::PeerError, limits::JSON_DEPTH_MAX};
 
 const _: () = assert!(JSON_DEPTH_MAX <= 128, "the open brackets are one u128");
@@ -82,21 +84,18 @@ impl Scanner<'_> {
         Ok(())
     }
 
-    /// A string, from its opening quote; returns what is between the quotes.
+    /// A string, from its opening quote to behind its closing one; returns whether there are escapes.
+    /// No more, so that it comes in a register: this is the scan's inner loop.
     #[inline]
-    fn string(&mut self) -> Result<Name> {
+    fn string(&mut self) -> Result<bool> {
         self.expect(b'"')?;
-        let start = self.at;
         let mut escaped = false;
         loop {
             let rest = self.bytes.get(self.at..).unwrap_or_default();
             let stop = plain_run(rest);
             self.at += stop + 1;
             match rest.get(stop) {
-                Some(b'"') => {
-                    let raw = start..self.at - 1;
-                    return Ok(Name { raw, escaped });
-                }
+                Some(b'"') => return Ok(escaped),
                 Some(b'\\') => {
                     escaped = true;
                     self.escape()?;
@@ -168,13 +167,15 @@ impl Scanner<'_> {
         Ok(())
     }
 
-    /// A key and its colon.
+    /// A key and its colon; returns what is between its quotes.
     fn key(&mut self) -> Result<Range<usize>> {
         self.skip_space();
-        let key = self.string()?;
+        let start = self.at + 1;
+        self.string()?;
+        let key = start..self.at - 1;
         self.skip_space();
         self.expect(b':')?;
-        Ok(key.raw)
+        Ok(key)
     }
 
     /// One value, however deep. The open brackets are bits of `objects`: 1 for `{`, 0 for `[`.
@@ -247,40 +248,42 @@ impl Scanner<'_> {
     }
 }
 
-/// How many bytes from the start are neither a quote, a backslash nor a control character: sixteen
-/// at a time, which the compiler makes one vector comparison each, then eight, then one by one.
+/// How many bytes from the start are neither a quote, a backslash nor a control character.
 #[inline]
 fn plain_run(bytes: &[u8]) -> usize {
-    let special = |b: u8| b < 0x20 || b == b'"' || b == b'\\';
-    let mut rest = bytes;
-    while let Some((block, after)) = rest.split_first_chunk::<16>()
-        && !block.iter().fold(false, |any, b| any | special(*b))
-    {
-        rest = after;
-    }
-    while let Some((word, after)) = rest.split_first_chunk() {
-        let marks = special_marks(u64::from_le_bytes(*word));
+    let mut at = 0;
+    while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
+        let marks = special_marks(*block);
         if marks != 0 {
-            return bytes.len() - rest.len() + marks.trailing_zeros() as usize / 8;
+            return at + marks.trailing_zeros() as usize;
         }
-        rest = after;
+        at += BLOCK;
     }
-    let tail = rest.iter().take_while(|b| !special(**b)).count();
-    bytes.len() - rest.len() + tail
+    let Some(last) = bytes.last_chunk() else {
+        let special = |b: u8| b < FIRST_PLAIN || b == b'"' || b == b'\\';
+        return bytes.iter().take_while(|b| !special(**b)).count();
+    };
+    // The last block once more: what of it was seen already has no marks.
+    let marks = special_marks(*last);
+    if marks == 0 {
+        bytes.len()
+    } else {
+        bytes.len() - BLOCK + marks.trailing_zeros() as usize
+    }
 }
 
-/// Sets the high bit of bytes that are special, as [`plain_run`] means it. Exact for the lowest
-/// such byte; a borrow may set marks above it.
+const BLOCK: usize = 16;
+/// Below are the control characters.
+const FIRST_PLAIN: u8 = 0x20;
+
+/// A bit for each byte that is special, as [`plain_run`] means it; the first byte's is the lowest.
 #[inline]
-const fn special_marks(word: u64) -> u64 {
-    const ONES: u64 = u64::from_le_bytes([1; 8]);
-    const HIGH: u64 = ONES << 7;
-    const fn below(word: u64, bound: u8) -> u64 {
-        word.wrapping_sub(ONES * bound as u64) & !word & HIGH
-    }
-    let quote = below(word ^ (ONES * b'"' as u64), 1);
-    let backslash = below(word ^ (ONES * b'\\' as u64), 1);
-    below(word, 0x20) | quote | backslash
+fn special_marks(block: [u8; BLOCK]) -> u32 {
+    let block = u8x16::from(block);
+    let quote = block.simd_eq(u8x16::splat(b'"'));
+    let backslash = block.simd_eq(u8x16::splat(b'\\'));
+    let control = block.min(u8x16::splat(FIRST_PLAIN - 1)).simd_eq(block);
+    (quote | backslash | control).to_bitmask()
 }
 
 fn scanner(text: &str) -> Scanner<'_> {
@@ -345,16 +348,16 @@ pub fn event(text: &str, at: usize) -> Result<EventParts> {
     scan.skip_space();
     scan.expect(b'[')?;
     scan.skip_space();
+    let start = scan.at;
     let name = if scan.peek() == Some(b'"') {
-        scan.string()?
+        let escaped = scan.string()?;
+        let raw = start + 1..scan.at - 1;
+        Name { raw, escaped }
     } else {
-        let start = scan.at;
         scan.number()?;
         let raw = start..scan.at;
-        Name {
-            raw,
-            escaped: false,
-        }
+        let escaped = false;
+        Name { raw, escaped }
     };
     scan.skip_space();
     let mut args = scan.at..scan.at;

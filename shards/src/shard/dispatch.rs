@@ -135,15 +135,27 @@ impl Shard {
             let ack = incoming.ack.filter(|_| nth == 0);
             let key = incoming.socket;
             match begin(handler, &context) {
+                Driven::Done(Some(Ok(Reply::Silent))) => {}
+                Driven::Done(Some(Ok(Reply::Ack(_)))) if ack.is_none() => {}
                 Driven::Done(result) => self.finish_event(key, ack, &name, result),
-                Driven::Waits(future) => {
-                    let (shard, event) = (Rc::clone(self), name.clone().into_owned());
-                    tokio::task::spawn_local(async move {
-                        shard.finish_event(key, ack, &event, future.await.map(Ok));
-                    });
-                }
+                Driven::Waits(future) => self.finish_later(key, ack, &name, future),
             }
         }
+    }
+
+    /// Not inlined: a task is aligned to 128 bytes, and so would be the frame of every event.
+    #[inline(never)]
+    fn finish_later(
+        self: &Rc<Self>,
+        socket: SocketKey,
+        ack: Option<u64>,
+        event: &str,
+        future: Guarded<Reply>,
+    ) {
+        let (shard, event) = (Rc::clone(self), event.to_owned());
+        tokio::task::spawn_local(async move {
+            shard.finish_event(socket, ack, &event, future.await.map(Ok));
+        });
     }
 
     fn finish_event(
@@ -181,7 +193,14 @@ impl Shard {
     }
 
     /// Tells user code everything that has happened.
+    #[inline]
     pub(super) fn drain_events(self: &Rc<Self>) {
+        if self.hub.borrow().has_events() {
+            self.tell_events();
+        }
+    }
+
+    fn tell_events(self: &Rc<Self>) {
         loop {
             let Some(event) = self.hub.borrow_mut().next_event() else {
                 return;

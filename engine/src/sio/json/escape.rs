@@ -5,7 +5,6 @@ use alloc::{borrow::Cow, string::String};
 /// The text that a scanned JSON string stands for. Lone surrogates become U+FFFD: no Rust string
 /// can hold them.
 #[must_use]
-#[inline]
 pub fn unescape(raw: &str) -> Cow<'_, str> {
     match memchr::memchr(b'\\', raw.as_bytes()) {
         None => Cow::Borrowed(raw),

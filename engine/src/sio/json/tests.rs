@@ -126,4 +126,24 @@ proptest! {
             let _ = placeholders(&text[values], 1);
         }
     }
+
+    /// Read in blocks that may overlap at the end, it says what a look at each byte would.
+    #[test]
+    fn a_run_of_plain_bytes_ends_at_the_first_special_one(
+        len in 0usize..70,
+        specials in prop::collection::vec(
+            (0usize..70, prop::sample::select(b"\"\\\x00\x1f\n".to_vec())),
+            0..3,
+        ),
+        filler in prop::sample::select(alloc::vec![b' ', b'!', b'#', b'[', b']', 0x7f, 0x80, 0xa2, 0xff]),
+    ) {
+        let mut bytes = alloc::vec![filler; len];
+        for (at, special) in specials {
+            if let Some(byte) = bytes.get_mut(at) {
+                *byte = special;
+            }
+        }
+        let naive = bytes.iter().position(|b| *b < 0x20 || *b == b'"' || *b == b'\\');
+        prop_assert_eq!(plain_run(&bytes), naive.unwrap_or(len));
+    }
 }

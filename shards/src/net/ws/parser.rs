@@ -60,7 +60,11 @@ impl At {
 
 /// Reads the header at the start of `data`; `None` if it is not all there. A rule is checked as soon as
 /// the byte that breaks it is there.
-#[inline]
+#[expect(
+    clippy::inline_always,
+    reason = "the header stays in registers: returned in memory it is put together from bytes"
+)]
+#[inline(always)]
 pub(super) fn parse(data: &[u8], at: At) -> Result<Option<Head>, FrameError> {
     let Some(&first) = data.first() else {
         return Ok(None);
