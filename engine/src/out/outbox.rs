@@ -88,11 +88,16 @@ impl Outbox {
             (self.first, self.count) = (entry, 1);
             return;
         }
-        match &mut self.rest {
-            Some(rest) if !rest.more.is_empty() => rest.more.push(entry),
+        match &self.rest {
+            Some(rest) if !rest.more.is_empty() => self.push_apart(entry),
             _ if self.first + self.count == entry => self.count += 1,
-            rest => rest.get_or_insert_default().more.push(entry),
+            _ => self.push_apart(entry),
         }
+    }
+
+    #[cold]
+    fn push_apart(&mut self, entry: u32) {
+        self.rest.get_or_insert_default().more.push(entry);
     }
 
     /// Whether nothing is queued.

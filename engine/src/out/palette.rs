@@ -14,10 +14,12 @@ pub struct EntryId(pub(super) u32);
 
 #[derive(Debug)]
 pub(super) enum Entry {
-    /// A range of the arena.
+    /// A range of the arena. `after` so many shared ones: own entries with the same number lie side
+    /// by side.
     Own {
         start: usize,
         end: usize,
+        after: u32,
     },
     Shared(Frame),
 }
@@ -32,6 +34,8 @@ pub struct Palette {
     entries: Vec<Entry>,
     /// Bytes of all entries.
     size: usize,
+    /// How many entries are shared.
+    shared: u32,
     /// The ping of this turn: many heartbeats fall into one turn and share it.
     ping: Option<EntryId>,
 }
@@ -42,7 +46,7 @@ impl Palette {
         let id =
             EntryId(u32::try_from(self.entries.len()).expect("fewer than 2^32 packets a turn"));
         self.size += match &entry {
-            Entry::Own { start, end } => end - start,
+            Entry::Own { start, end, .. } => end - start,
             Entry::Shared(frame) => frame.0.len(),
         };
         self.entries.push(entry);
@@ -61,7 +65,8 @@ impl Palette {
         let start = self.arena.len();
         write(&mut self.arena);
         let end = self.arena.len();
-        self.add(Entry::Own { start, end })
+        let after = self.shared;
+        self.add(Entry::Own { start, end, after })
     }
 
     /// Adds a text packet given whole.
@@ -74,6 +79,7 @@ impl Palette {
 
     /// Adds a frame that other shards, or sessions that are slow to take it, share.
     pub fn share(&mut self, frame: Frame) -> EntryId {
+        self.shared += 1;
         self.add(Entry::Shared(frame))
     }
 
@@ -96,7 +102,7 @@ impl Palette {
     #[must_use]
     pub fn bytes(&self, id: EntryId) -> &[u8] {
         match self.entry(id.0) {
-            Entry::Own { start, end } => &self.arena[*start..*end],
+            Entry::Own { start, end, .. } => &self.arena[*start..*end],
             Entry::Shared(frame) => &frame.0,
         }
     }
@@ -106,21 +112,19 @@ impl Palette {
     #[inline]
     pub(super) fn run(&self, first: u32, count: u32) -> Option<&[u8]> {
         let run = &self.entries[first as usize..(first + count) as usize];
-        if let [Entry::Shared(frame)] = run {
-            return Some(&frame.0);
+        match (run.first()?, run.last()?) {
+            (
+                Entry::Own { start, after, .. },
+                Entry::Own {
+                    end, after: same, ..
+                },
+            ) => {
+                // Only `encode` grows the arena.
+                (after == same).then(|| &self.arena[*start..*end])
+            }
+            (Entry::Shared(frame), _) if count == 1 => Some(&frame.0),
+            _ => None,
         }
-        let Entry::Own { start, .. } = run.first()? else {
-            return None;
-        };
-        let Entry::Own { end, .. } = run.last()? else {
-            return None;
-        };
-        // Only `encode` grows the arena, so own entries without a shared one between are adjacent.
-        let inner = run.get(1..run.len() - 1).unwrap_or_default();
-        inner
-            .iter()
-            .all(|e| matches!(e, Entry::Own { .. }))
-            .then(|| &self.arena[*start..*end])
     }
 
     /// Ends the turn. Every outbox must have been flushed or stashed before.
@@ -130,7 +134,7 @@ impl Palette {
         self.entries.clear();
         self.entries.shrink_to(ARENA_KEPT / size_of::<Entry>());
         self.ping = None;
-        self.size = 0;
+        (self.size, self.shared) = (0, 0);
     }
 
     /// Whether nothing was encoded in this turn.

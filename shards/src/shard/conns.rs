@@ -2,14 +2,21 @@
 //!
 //! A connection owns its socket and, while a message is under way, what has arrived of it: an idle
 //! one has no buffer. Nothing here knows what a message means.
+//!
+//! It reads and writes by `rustix`, which is the system call and nothing else: the C library's `send`
+//! and `recv` are points of cancellation, 60 instructions each.
 
 use std::{
     collections::VecDeque,
-    io::{self, IoSlice, Read, Write},
+    io::{self, IoSlice, Write},
     net,
 };
 
 use mio::{Interest, Registry, Token, net::TcpStream};
+use rustix::{
+    io::Errno,
+    net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, send, sendmsg},
+};
 use stentor_engine::{
     hub::SessionKey,
     id::ConnId,
@@ -82,6 +89,18 @@ pub(super) const fn conn_key(id: ConnId) -> ConnKey {
 )]
 const fn token(key: ConnKey) -> Token {
     Token(key.to_bits() as usize)
+}
+
+/// Not inlined: the list of vectors is a kilobyte of stack that most writes do without.
+#[inline(never)]
+fn write_many(stream: &TcpStream, slices: &[&[u8]]) -> rustix::io::Result<usize> {
+    let mut vectors = [IoSlice::new(&[]); SLICES_MAX];
+    for (vector, slice) in vectors.iter_mut().zip(slices) {
+        *vector = IoSlice::new(slice);
+    }
+    let vectors = &vectors[..slices.len().min(SLICES_MAX)];
+    let mut nothing = SendAncillaryBuffer::default();
+    sendmsg(stream, vectors, &mut nothing, SendFlags::NOSIGNAL)
 }
 
 impl Conns {
@@ -179,33 +198,29 @@ impl Conns {
     pub(super) fn read(&self, key: ConnKey, buf: &mut [u8]) -> Option<io::Result<usize>> {
         let conn = self.table.get(key)?;
         loop {
-            match (&conn.stream).read(buf) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => return Some(result),
+            match recv(&conn.stream, &mut *buf, RecvFlags::empty()) {
+                Err(Errno::INTR) => {}
+                Ok((n, _)) => return Some(Ok(n)),
+                Err(error) => return Some(Err(error.into())),
             }
         }
     }
 
     /// Writes once.
+    #[inline]
     pub(super) fn write(&self, key: ConnKey, slices: &[&[u8]]) -> Written {
         let Some(conn) = self.table.get(key) else {
             return Written::Failed;
         };
         loop {
             let written = match slices {
-                [one] => (&conn.stream).write(one),
-                many => {
-                    let mut vectors = [IoSlice::new(&[]); SLICES_MAX];
-                    for (vector, slice) in vectors.iter_mut().zip(many) {
-                        *vector = IoSlice::new(slice);
-                    }
-                    (&conn.stream).write_vectored(&vectors[..many.len().min(SLICES_MAX)])
-                }
+                [one] => send(&conn.stream, one, SendFlags::NOSIGNAL),
+                many => write_many(&conn.stream, many),
             };
             return match written {
                 Ok(n) => Written::Bytes(n),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Written::Blocked,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(Errno::AGAIN) => Written::Blocked,
+                Err(Errno::INTR) => continue,
                 Err(_) => Written::Failed,
             };
         }

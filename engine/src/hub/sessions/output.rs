@@ -1,6 +1,8 @@
 //! Answers: how does what is queued leave at the turn's end.
 
-use super::{CHUNK, ConnId, Entry, Flushed, Io, Key, Outlet, Sessions, Signal, Sink, Vec, Written};
+use super::{
+    CHUNK, ConnId, Entry, Flushed, Io, Key, Outlet, Palette, Sessions, Signal, Sink, Vec, Written,
+};
 
 struct ConnSink<'a, I, A> {
     io: &'a mut I,
@@ -13,6 +15,24 @@ impl<A, I: Io<A>> Sink for ConnSink<'_, I, A> {
     fn write(&mut self, slices: &[&[u8]]) -> Written {
         self.io.write(self.conn, slices)
     }
+}
+
+#[inline]
+fn flush_websocket<A>(
+    entry: &mut Entry<A>,
+    conn: ConnId,
+    palette: &Palette,
+    io: &mut impl Io<A>,
+) -> Flushed {
+    let flushed = if entry.blocked {
+        entry.outbox.stash(palette);
+        Flushed::Blocked
+    } else {
+        let of = core::marker::PhantomData;
+        entry.outbox.flush(palette, &mut ConnSink { io, conn, of })
+    };
+    entry.blocked = flushed == Flushed::Blocked;
+    flushed
 }
 
 impl<A> Sessions<A> {
@@ -67,8 +87,21 @@ impl<A> Sessions<A> {
         if !core::mem::replace(&mut entry.dirty, false) {
             return None; // the slot changed hands and its new session is not dirty
         }
+        let bound = self.config.limits.outbox_bytes;
         match entry.session.outlet() {
-            Outlet::WebSocket(conn) => self.flush_websocket(slot, conn, io),
+            Outlet::WebSocket(conn) => {
+                let flushed = flush_websocket(entry, conn, &self.palette, io);
+                if entry.session.is_open() {
+                    let over = entry.outbox.is_over(bound);
+                    return (flushed == Flushed::Failed || over).then_some(flushed);
+                }
+                if flushed != Flushed::Blocked {
+                    let code = entry.session.close_code();
+                    self.signals.push_back(Signal::Close(conn, code));
+                    self.remove(self.slab.key_at(slot));
+                }
+                None
+            }
             // What made it dirty has left in answer to an earlier GET.
             Outlet::Poll if entry.session.is_open() && entry.outbox.is_empty() => None,
             Outlet::Poll => {
@@ -79,34 +112,10 @@ impl<A> Sessions<A> {
             }
             Outlet::None => {
                 entry.outbox.stash(&self.palette);
-                let over = entry.outbox.is_over(self.config.limits.outbox_bytes);
+                let over = entry.outbox.is_over(bound);
                 (over && entry.session.is_open()).then_some(Flushed::Blocked)
             }
         }
-    }
-
-    #[inline]
-    fn flush_websocket(&mut self, slot: u32, conn: ConnId, io: &mut impl Io<A>) -> Option<Flushed> {
-        let entry = self.slab.at_mut(slot)?;
-        let flushed = if entry.blocked {
-            entry.outbox.stash(&self.palette);
-            Flushed::Blocked
-        } else {
-            let of = core::marker::PhantomData;
-            let mut sink = ConnSink { io, conn, of };
-            entry.outbox.flush(&self.palette, &mut sink)
-        };
-        entry.blocked = flushed == Flushed::Blocked;
-        if entry.session.is_open() {
-            let over = entry.outbox.is_over(self.config.limits.outbox_bytes);
-            return (flushed == Flushed::Failed || over).then_some(flushed);
-        }
-        if flushed != Flushed::Blocked {
-            let code = entry.session.close_code();
-            self.signals.push_back(Signal::Close(conn, code));
-            self.remove(self.slab.key_at(slot));
-        }
-        None
     }
 
     /// Nothing queued refers to this turn's packets any more.
