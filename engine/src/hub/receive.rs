@@ -186,13 +186,11 @@ impl Hub {
         let Some(client) = self.sessions.app(session) else {
             return Ok(Received::Nothing);
         };
-        let partial = client.extra.as_mut().and_then(|extra| extra.partial.take());
-        let whole = match partial.ok_or(PeerError::UnannouncedBinary)?.push(data) {
-            Ok(whole) => whole,
-            Err(partial) => {
-                client.extra.get_or_insert_default().partial = Some(partial);
-                return Ok(Received::Nothing);
-            }
+        let partial = client.extra.as_mut().map(|extra| &mut extra.partial);
+        let partial = partial.filter(|partial| partial.is_some());
+        let partial = partial.ok_or(PeerError::UnannouncedBinary)?;
+        let Some(whole) = partial.take_if(|partial| partial.push(data)) else {
+            return Ok(Received::Nothing);
         };
         client.tidy();
         self.sessions.set_app_deadline(session, Tick::NEVER);
@@ -200,7 +198,7 @@ impl Hub {
             text,
             packet,
             attachments,
-        } = whole;
+        } = whole.into_whole();
         let Ok((namespace, socket)) = self.addressee(session, &packet, &text) else {
             return Ok(Received::Nothing); // the server removed the socket while parts were due
         };

@@ -31,6 +31,10 @@ pub struct Whole {
     pub attachments: Vec<Bytes>,
 }
 
+/// Attachments that room is made for at once. More are announced by few, and by some who never send
+/// them.
+const ROOM: usize = 4;
+
 impl Partial {
     /// Begins to wait for `packet.attachments` attachments; there must be at least one.
     #[must_use]
@@ -41,30 +45,26 @@ impl Partial {
         );
         Self {
             text: text.into(),
+            attachments: Vec::with_capacity(packet.attachments.min(ROOM)),
             packet,
-            attachments: Vec::new(),
             until,
         }
     }
 
-    /// Adds the next attachment; gives the packet back once it is whole.
-    ///
-    /// # Errors
-    /// Itself, while more are due.
-    #[expect(
-        clippy::result_large_err,
-        reason = "no error, but the packet so far; it moves twice per attachment"
-    )]
-    pub fn push(mut self, attachment: &[u8]) -> Result<Whole, Self> {
+    /// Adds the next attachment. True once the packet is whole.
+    pub fn push(&mut self, attachment: &[u8]) -> bool {
         self.attachments.push(Bytes::copy_from_slice(attachment));
-        if self.attachments.len() < self.packet.attachments {
-            return Err(self);
-        }
-        Ok(Whole {
+        self.attachments.len() == self.packet.attachments
+    }
+
+    /// The packet, once [`Partial::push`] said that it is whole.
+    #[must_use]
+    pub fn into_whole(self) -> Whole {
+        Whole {
             text: self.text,
             packet: self.packet,
             attachments: self.attachments,
-        })
+        }
     }
 }
 
@@ -76,9 +76,10 @@ mod tests {
     #[test]
     fn is_whole_after_its_last_attachment() {
         let text = r#"52-["a",{"_placeholder":true,"num":1}]"#;
-        let partial = Partial::new(text, decode(text, 10).unwrap(), Tick(9));
-        let partial = partial.push(b"one").expect_err("one of two");
-        let whole = partial.push(b"two").expect("two of two");
+        let mut partial = Partial::new(text, decode(text, 10).unwrap(), Tick(9));
+        assert!(!partial.push(b"one"), "one of two");
+        assert!(partial.push(b"two"), "two of two");
+        let whole = partial.into_whole();
         assert_eq!(whole.attachments, [&b"one"[..], b"two"]);
         assert_eq!(&*whole.text, text);
     }
