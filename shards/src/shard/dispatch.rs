@@ -296,6 +296,7 @@ impl Shard {
         if handlers.connect.is_empty() {
             return;
         }
+        self.send_connect(key);
         let socket = self.socket(key, namespace);
         let context = Context {
             socket: &socket,

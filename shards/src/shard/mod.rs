@@ -7,6 +7,7 @@
 mod conns;
 mod dispatch;
 mod frames;
+mod greeting;
 mod polled;
 mod polling;
 pub(crate) mod questions;
@@ -91,6 +92,8 @@ pub(crate) struct Shard {
     /// Connections whose parked GET was answered and behind which more has come.
     resumable: RefCell<Vec<ConnKey>>,
     writer: RefCell<Writer>,
+    /// Sessions whose output is held after a CONNECT, in the order in which they are released.
+    held: RefCell<VecDeque<(Tick, SessionKey)>>,
     extensions: RefCell<HashMap<u64, Rc<Extensions>>>,
     handshakes: RefCell<HashMap<u64, Rc<Handshake>>>,
     /// What mailboxes had no room for, by shard. Not empty: nothing more is read from clients.
@@ -169,6 +172,7 @@ impl Shard {
             parked: RefCell::default(),
             resumable: RefCell::default(),
             writer: RefCell::default(),
+            held: RefCell::default(),
             extensions: RefCell::default(),
             handshakes: RefCell::default(),
             overflow: RefCell::new((0..shards).map(|_| VecDeque::new()).collect()),

@@ -203,6 +203,9 @@ impl Turns {
         if let Some(due) = shard.conns.borrow().deadline() {
             first = first.min(due);
         }
+        if let Some(due) = shard.release_due() {
+            first = first.min(due);
+        }
         if self.accept_more {
             first = first.min(self.accept_after);
         }
@@ -392,6 +395,7 @@ impl Shard {
         if due.is_some_and(|due| due <= now) {
             self.hub.borrow_mut().advance(now);
         }
+        self.release_held(now);
     }
 
     /// In the middle of a turn: what is queued leaves if it goes to no more than `few` sessions, as

@@ -19,7 +19,7 @@ use super::{
     Shard,
     conns::{ConnKey, Role},
     polled::{Body, Polled},
-    polling::Parked,
+    polling::{CLOSE, Parked},
     upgrade::handshake,
 };
 use crate::{
@@ -56,11 +56,14 @@ impl Shard {
             return None;
         }
         let octets = b"application/octet-stream";
+        // It may have to wait for a GET that another shard accepted, and only a task can.
+        let may_close = |len| len == CLOSE.len() && self.shared.sessions.len() > 1;
         match (sid, request.method, plain.length) {
             (None, "GET", None | Some(0)) => Some(Wanted::Open),
             (Some(sid), "GET", None | Some(0)) => Some(Wanted::Get(sid)),
             (Some(sid), "POST", Some(len))
                 if len <= self.config.engine.limits.payload_bytes
+                    && !may_close(len)
                     && !plain.kind.is_some_and(|kind| kind.starts_with(octets)) =>
             {
                 Some(Wanted::Post(sid, len))

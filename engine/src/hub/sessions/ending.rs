@@ -81,6 +81,7 @@ impl<A> Sessions<A> {
         if let Some(probing) = entry.session.probing() {
             self.signals.push_back(Signal::Close(probing, None));
         }
+        entry.held = false;
         let outlet = entry.session.outlet();
         let takes = matches!(outlet, Outlet::WebSocket(_)) && !entry.blocked;
         if ending != Ending::Polite && !takes {

@@ -46,6 +46,8 @@ pub struct Entry<A> {
     dirty: bool,
     /// The kernel took less than it was given; nothing is tried until it says that it has room.
     blocked: bool,
+    /// What is queued waits, see [`Sessions::hold`].
+    held: bool,
 }
 
 /// What [`Sessions::advance`] found.
@@ -177,6 +179,7 @@ impl<A> Sessions<A> {
             sid,
             dirty: false,
             blocked: false,
+            held: false,
         });
         let slab = &self.slab;
         let hash = |slot: &u32| slab.at(*slot).map_or(0, |entry| entry.sid.hash64());
@@ -303,7 +306,8 @@ impl<A> Sessions<A> {
             return false;
         };
         let busy = entry.moment == self.moment || entry.outbox.backlog_bytes() > 0;
-        if busy || entry.blocked || entry.session.outlet() == Outlet::None {
+        let waits = entry.blocked || entry.held;
+        if busy || waits || entry.session.outlet() == Outlet::None {
             return false;
         }
         self.push(slot, packet)

@@ -45,6 +45,28 @@ impl<A> Sessions<A> {
         }
     }
 
+    /// From now on what is queued for a session over WebSocket waits for [`Sessions::release`]; not
+    /// if it is more than the bound, and not if the session ends. What was queued before has left if
+    /// the turn was flushed. False if the session is not one to be held.
+    pub fn hold(&mut self, key: Key<Entry<A>>) -> bool {
+        let Some(entry) = self.slab.get_mut(key) else {
+            return false;
+        };
+        let outlet = entry.session.outlet();
+        entry.held = entry.session.is_open() && matches!(outlet, Outlet::WebSocket(_));
+        entry.held
+    }
+
+    /// What was held leaves.
+    pub fn release(&mut self, key: Key<Entry<A>>) {
+        if let Some(entry) = self.slab.get_mut(key)
+            && core::mem::replace(&mut entry.held, false)
+            && !entry.outbox.is_empty()
+        {
+            self.mark_dirty(key);
+        }
+    }
+
     /// What the shell must do to connections.
     pub fn next_signal(&mut self) -> Option<Signal> {
         let next = self.signals.pop_front();
@@ -90,6 +112,13 @@ impl<A> Sessions<A> {
         let bound = self.config.limits.outbox_bytes;
         match entry.session.outlet() {
             Outlet::WebSocket(conn) => {
+                if entry.held {
+                    entry.outbox.stash(&self.palette);
+                    if !entry.outbox.is_over(bound) {
+                        return None;
+                    }
+                    entry.held = false;
+                }
                 let flushed = flush_websocket(entry, conn, &self.palette, io);
                 if entry.session.is_open() {
                     let over = entry.outbox.is_over(bound);
