@@ -6,8 +6,8 @@ use core::time::Duration;
 use super::{Alone, Client, Event, Hub, Io, Mode, Namespace, SessionKey, Setup, Signal};
 use crate::{
     config::Config,
-    error::CloseReason,
-    frame::Frames,
+    error::{CloseReason, PeerError},
+    frame::{Frames, Kind},
     id::{ConnId, ShardId},
     out::Written,
     time::Tick,
@@ -101,7 +101,7 @@ fn an_upgrade_answers_the_get_it_leaves_behind() {
     let key = parked(&mut hub);
     assert!(hub.sessions().recv_probe_open(Tick(1), key, WS));
     hub.sessions().recv_probe(Tick(1), key, WS, "5");
-    assert_eq!(hub.next_signal(), Some(Signal::Adopt(WS)));
+    assert!(hub.sessions().is_on(key, WS));
     // Also if the session ends before the turn does.
     hub.close(
         Tick(1),
@@ -165,4 +165,76 @@ fn letting_a_socket_in_does_not_forget_that_binary_parts_are_due() {
         }
     }
     assert_eq!(reasons, [CloseReason::ForcedClose]);
+}
+
+#[test]
+fn a_closing_session_whose_get_is_lost_is_gone_in_time() {
+    let mut hub = hub(Config::default());
+    let key = parked(&mut hub);
+    // The page is closed: the browser's last POST and the end of its GET come in one turn.
+    hub.receive_text(Tick(1), key, "1").unwrap();
+    hub.sessions().poll_lost(key);
+    flush(&mut hub, 1);
+    hub.advance(Tick(31_000));
+    flush(&mut hub, 31_000);
+    assert_eq!(hub.counts(), super::Counts::default());
+}
+
+#[test]
+fn what_is_held_leaves_in_order_when_it_is_released() {
+    let mut hub = hub(Config::default());
+    let key = session(&mut hub, &["40"]);
+    assert!(hub.sessions().hold(key));
+    for turn in ["a", "b"] {
+        assert!(hub.send(key, Kind::Text, turn.as_bytes()));
+        assert_eq!(flush(&mut hub, 1).frames, [""; 0]);
+    }
+    hub.sessions().release(key);
+    assert_eq!(flush(&mut hub, 2).frames, ["4a", "4b"]);
+    hub.sessions().release(key);
+    assert_eq!(flush(&mut hub, 3).frames, [""; 0]);
+}
+
+#[test]
+fn what_is_held_leaves_before_a_session_ends_and_before_it_is_too_much() {
+    let mut hub = hub(Config::default());
+    let key = session(&mut hub, &["40"]);
+    flush(&mut hub, 1);
+    assert!(hub.sessions().hold(key));
+    hub.send(key, Kind::Text, b"last");
+    hub.fail(Tick(2), key, PeerError::PacketType);
+    assert_eq!(flush(&mut hub, 2).frames, ["4last"]);
+    let key = session(&mut hub, &["40"]);
+    flush(&mut hub, 3);
+    assert!(hub.sessions().hold(key));
+    let half = vec![b'x'; hub.config().limits.outbox_bytes / 2 + 1];
+    hub.send(key, Kind::Text, &half);
+    assert!(flush(&mut hub, 3).frames.is_empty());
+    hub.send(key, Kind::Text, &half);
+    assert_eq!(flush(&mut hub, 3).frames.len(), 2);
+    assert!(hub.is_open(key));
+}
+
+/// A client that does not take all of a packet, and then not more of it in time.
+#[test]
+fn a_cut_packet_is_followed_by_no_close_frame() {
+    struct Half;
+    impl Io<Client> for Half {
+        fn write(&mut self, _: ConnId, slices: &[&[u8]]) -> Written {
+            Written::Bytes(slices.concat().len() / 2)
+        }
+        fn answer(&mut self, _: SessionKey, _: Vec<u8>) {}
+    }
+    let mut hub = hub(Config::default());
+    let key = session(&mut hub, &["40"]);
+    flush(&mut hub, 1);
+    hub.send(key, Kind::Text, b"not all of this");
+    hub.flush(Tick(1), &mut Half);
+    hub.close(
+        Tick(2),
+        key,
+        CloseReason::SlowConsumer,
+        super::Ending::Abrupt(Some(1013)),
+    );
+    assert_eq!(hub.next_signal(), Some(Signal::Cut(WS)));
 }

@@ -113,6 +113,12 @@ impl Outbox {
         self.rest.as_ref().map_or(0, |rest| rest.backlog_bytes)
     }
 
+    /// Whether a part of a packet may have left, so that nothing but the rest of it can follow.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.rest.as_ref().is_some_and(|rest| rest.sent > 0)
+    }
+
     /// Whether earlier turns left more than `bound` bytes unsent. One packet alone is never too
     /// much: it would then be too large for any client, however fast.
     #[must_use]

@@ -146,8 +146,7 @@ impl World {
         self.oracle.session(hub, key)
     }
 
-    /// What is to be done to connections. Taken after a probe's packet too, because the next
-    /// message on that connection may belong to the session already.
+    /// What is to be done to connections.
     pub(super) fn signals(&mut self, hub: usize) {
         while let Some(signal) = self.hubs[hub].next_signal() {
             self.log(format_args!("hub {hub}: {signal:?}"));
@@ -160,16 +159,8 @@ impl World {
                         self.soon(Task::Read(conn));
                     }
                 }
-                Signal::Adopt(id) => match self.net.find(id) {
-                    Some(conn) => {
-                        self.net.conns[conn].probing = false;
-                        let client = self.net.conns[conn].client;
-                        self.oracle.upgraded(client, self.now);
-                    }
-                    None => self.oracle.blame("a closed connection was adopted".into()),
-                },
                 // The same close may be ordered twice.
-                Signal::Close(id, _) => {
+                Signal::Close(id, _) | Signal::Cut(id) => {
                     if let Some(conn) = self.net.find(id) {
                         self.server_closes(conn);
                     }
@@ -266,7 +257,12 @@ impl World {
                 };
                 self.log(format_args!("client {client} probes with {text}"));
                 let now = self.now;
-                self.hubs[hub].sessions().recv_probe(now, key, id, text);
+                let sessions = self.hubs[hub].sessions();
+                sessions.recv_probe(now, key, id, text);
+                if sessions.is_on(key, id) {
+                    self.net.conns[at].probing = false;
+                    self.oracle.upgraded(client, now);
+                }
                 self.drain(hub);
                 self.signals(hub);
             }

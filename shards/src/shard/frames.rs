@@ -80,9 +80,10 @@ impl Shard {
             Some(Role::Probe { session, reader }) => Some((*session, std::mem::take(reader), true)),
             _ => None,
         };
-        let Some((session, mut reader, mut probing)) = taken else {
+        let Some((session, mut reader, was_probe)) = taken else {
             return;
         };
+        let mut probing = was_probe;
         let limits = ReadLimits {
             message_bytes: self.config.engine.limits.payload_bytes,
             fragments: FRAGMENTS_MAX,
@@ -93,16 +94,25 @@ impl Shard {
             }
             self.websocket_message(session, incoming)
         });
+        let upgraded = was_probe && !probing && {
+            let mut hub = self.hub.borrow_mut();
+            hub.sessions().is_on(session, conn_id(key))
+        };
+        // At once: more may come on the connection in the same turn, or its end.
+        if let Some(conn) = self.conns.borrow_mut().get_mut(key) {
+            match &mut conn.role {
+                role @ Role::Probe { .. } if upgraded => {
+                    *role = Role::WebSocket { session, reader };
+                }
+                Role::WebSocket { reader: slot, .. } | Role::Probe { reader: slot, .. } => {
+                    *slot = reader;
+                }
+                Role::Head(_) | Role::Polled(_) | Role::Lingering => {}
+            }
+        }
         if let Err(error) = fed {
             let code = Some(error.code());
             self.websocket_failed(key, session, probing, code);
-            return;
-        }
-        if let Some(conn) = self.conns.borrow_mut().get_mut(key)
-            && let Role::WebSocket { reader: slot, .. } | Role::Probe { reader: slot, .. } =
-                &mut conn.role
-        {
-            *slot = reader;
         }
     }
 

@@ -7,7 +7,8 @@
 mod conns;
 mod dispatch;
 mod frames;
-mod greeting;
+mod output;
+mod pauses;
 mod polled;
 mod polling;
 pub(crate) mod questions;
@@ -48,9 +49,10 @@ use crate::{
     shared::Shared,
 };
 use conns::{ConnKey, Conns};
+use output::Port;
+use pauses::Pauses;
 use polling::Parked;
 use questions::Questions;
-use reactor::Port;
 
 /// Output is not left to the end of the turn beyond this: user code in a loop meets the bounds of
 /// its receivers and not the end of memory.
@@ -92,8 +94,7 @@ pub(crate) struct Shard {
     /// Connections whose parked GET was answered and behind which more has come.
     resumable: RefCell<Vec<ConnKey>>,
     writer: RefCell<Writer>,
-    /// Sessions whose output is held after a CONNECT, in the order in which they are released.
-    held: RefCell<VecDeque<(Tick, SessionKey)>>,
+    pauses: RefCell<Pauses>,
     extensions: RefCell<HashMap<u64, Rc<Extensions>>>,
     handshakes: RefCell<HashMap<u64, Rc<Handshake>>>,
     /// What mailboxes had no room for, by shard. Not empty: nothing more is read from clients.
@@ -102,8 +103,8 @@ pub(crate) struct Shard {
     /// A turn is under way: its end will see to what is queued.
     in_turn: Cell<bool>,
     /// Time is not passed on until everything has been read that came during a standstill: a pong
-    /// may be in it.
-    catching_up: Cell<bool>,
+    /// may be in it. At most so many turns more.
+    catching_up: Cell<usize>,
     turn_wanted: Cell<bool>,
     reactor: RefCell<Option<Waker>>,
     /// HTTP connections that hyper serves.
@@ -172,13 +173,13 @@ impl Shard {
             parked: RefCell::default(),
             resumable: RefCell::default(),
             writer: RefCell::default(),
-            held: RefCell::default(),
+            pauses: RefCell::default(),
             extensions: RefCell::default(),
             handshakes: RefCell::default(),
             overflow: RefCell::new((0..shards).map(|_| VecDeque::new()).collect()),
             congested: Cell::new(false),
             in_turn: Cell::new(false),
-            catching_up: Cell::new(false),
+            catching_up: Cell::new(0),
             turn_wanted: Cell::new(false),
             reactor: RefCell::new(None),
             http_open: Cell::new(0),

@@ -39,6 +39,8 @@ pub(super) struct Body {
     pub(super) len: usize,
     /// When all of it must be here.
     pub(super) until: Tick,
+    /// It is here, and waits for a GET that it may have overtaken.
+    pub(super) waits: bool,
 }
 
 impl Default for Polled {

@@ -15,15 +15,8 @@ use stentor_engine::{
 };
 use tokio::sync::oneshot;
 
-use super::{Shard, conns::ConnKey, take};
+use super::{Shard, conns::ConnKey, pauses::GET_PAUSE_MS, take};
 use crate::post::{PollKind, PollRequest, Post, Reply};
-
-/// The body of a POST that closes its session, and nothing else.
-pub(super) const CLOSE: &str = "1";
-
-/// A GET that was sent together with the POST that closes its session comes within this time. With two
-/// shards on two cores one in fifteen came after it without a wait.
-const OVERTAKEN_WAIT: Duration = Duration::from_millis(5);
 
 /// Where the answer to a parked GET goes.
 #[derive(Debug)]
@@ -92,16 +85,7 @@ impl Shard {
         let _ = reply.send(answer);
     }
 
-    /// Whether a POST closes a session whose client may have sent a GET before it that is still on its
-    /// way: the two came over connections of their own, each accepted by another shard.
-    fn may_overtake(&self, session: SessionKey, body: &[u8]) -> bool {
-        body == CLOSE.as_bytes()
-            && self.shared.sessions.len() > 1
-            && !self.parked.borrow().contains_key(&session.to_bits())
-    }
-
-    /// Handles such a POST when the GET has had time to come: it then gets its answer, as from a server
-    /// that takes requests in the order in which they were sent.
+    /// Handles a POST that may have overtaken a GET when that has had time to come.
     fn close_later(
         self: &Rc<Self>,
         session: SessionKey,
@@ -110,7 +94,7 @@ impl Shard {
     ) {
         let shard = Rc::clone(self);
         tokio::task::spawn_local(async move {
-            tokio::time::sleep(OVERTAKEN_WAIT).await;
+            tokio::time::sleep(Duration::from_millis(GET_PAUSE_MS)).await;
             shard.enter();
             let held = shard.hub.borrow().transport(session).is_some();
             let answer = if held {
@@ -125,7 +109,7 @@ impl Shard {
     /// The session of this id at this moment: one whose time is up is gone, even if the reactor's
     /// timer has not come to it.
     pub(super) fn find_now(&self, sid: &Sid) -> Option<SessionKey> {
-        if !self.catching_up.get() {
+        if self.catching_up.get() == 0 {
             self.pass_time();
         }
         self.hub.borrow().find(sid)

@@ -6,32 +6,18 @@
 //! descriptor, and their deadlines from the hub's wheel.
 
 use std::{
-    future::poll_fn, io, pin::Pin, rc::Rc, sync::atomic::Ordering, task::Poll, time::Duration,
+    collections::HashMap, future::poll_fn, io, pin::Pin, rc::Rc, task::Poll, time::Duration,
 };
 
 use mio::{Events, Interest, Token, net::TcpListener};
-use stentor_engine::{
-    frame::{Kind, write_head},
-    hub::{Client, Entry, Io, Signal},
-    id::ConnId,
-    out::Written,
-    slab::Key,
-    time::Tick,
-};
+use stentor_engine::{slab::Key, time::Tick};
 use tokio::{io::unix::AsyncFd, time::Sleep};
 
 use super::{
     Shard,
-    conns::{ConnKey, Role, conn_key},
-    polling::Parked,
-    take,
+    conns::{ConnKey, Role},
 };
-use crate::{
-    mailbox::Receiver,
-    net::ws,
-    placement,
-    post::{Post, Reply},
-};
+use crate::{mailbox::Receiver, placement, post::Post};
 
 /// The listener's token: an index and generation that no connection has.
 pub(crate) const LISTENER: Token = Token(usize::MAX);
@@ -74,8 +60,8 @@ struct Turns {
     mailbox: Receiver<Post>,
     events: Events,
     buffer: Box<[u8]>,
-    /// Connections that had more to read than one turn takes.
-    unread: Vec<ConnKey>,
+    /// Connections that had more to read than one turn takes, and whether their end is to be seen.
+    unread: HashMap<ConnKey, bool>,
     accept_more: bool,
     accept_after: Tick,
     sleep: Pin<Box<Sleep>>,
@@ -101,7 +87,7 @@ pub(crate) async fn run(shard: Rc<Shard>, reactor: Reactor) -> io::Result<()> {
         mailbox,
         events: Events::with_capacity(EVENTS_PER_TURN),
         buffer: vec![0; READ_BYTES].into(),
-        unread: Vec::new(),
+        unread: HashMap::new(),
         accept_more: false,
         accept_after: Tick(0),
         sleep: Box::pin(tokio::time::sleep(Duration::MAX)),
@@ -203,7 +189,7 @@ impl Turns {
         if let Some(due) = shard.conns.borrow().deadline() {
             first = first.min(due);
         }
-        if let Some(due) = shard.release_due() {
+        if let Some(due) = shard.pauses.borrow().due() {
             first = first.min(due);
         }
         if self.accept_more {
@@ -231,8 +217,9 @@ impl Turns {
         shard.turn_wanted.set(false);
         let now = shard.clock.now();
         // Being idle is no standstill: then the turn comes in time for what it was to wait for.
-        if now.since(self.armed.min(now)) > STANDSTILL_MS {
-            shard.catching_up.set(true);
+        if shard.catching_up.get() == 0 && now.since(self.armed.min(now)) > STANDSTILL_MS {
+            let turns = shard.conns.borrow().len() / EVENTS_PER_TURN + 1;
+            shard.catching_up.set(turns);
         }
         shard.now.set(now);
         shard.post_overflow();
@@ -241,7 +228,7 @@ impl Turns {
         if self.accept_more && self.accept_after <= shard.now.get() {
             self.accept();
         }
-        if !shard.catching_up.get() {
+        if shard.catching_up.get() == 0 {
             self.pass_time();
         }
         shard.end_turn();
@@ -264,8 +251,10 @@ impl Turns {
     }
 
     fn take_readiness(&mut self) -> io::Result<()> {
-        for key in std::mem::take(&mut self.unread) {
-            self.read(key, false);
+        if !self.shard.congested.get() {
+            for (key, to_the_end) in std::mem::take(&mut self.unread) {
+                self.read(key, to_the_end);
+            }
         }
         let polled = self
             .epoll
@@ -297,9 +286,13 @@ impl Turns {
             }
         }
         self.events = events;
-        if count == EVENTS_PER_TURN {
-            self.shard.turn_wanted.set(true); // there may be more than fitted
-        } else if self.shard.catching_up.take() {
+        let full = count == EVENTS_PER_TURN; // there may be more than fitted
+        let left = self.shard.catching_up.get();
+        // Connections that are always ready fill every turn: after as many turns as they need, each
+        // has been read.
+        let still = if full { left.saturating_sub(1) } else { 0 };
+        self.shard.catching_up.set(still);
+        if full || left > 0 {
             self.shard.turn_wanted.set(true);
         }
         Ok(())
@@ -349,40 +342,19 @@ impl Turns {
                 Some(Err(_)) => return self.shard.conn_closed(key),
             }
         }
-        self.unread.push(key);
+        *self.unread.entry(key).or_default() |= to_the_end; // epoll does not tell again
     }
 
     fn pass_time(&mut self) {
         self.shard.pass_time();
         let now = self.shard.now.get();
+        self.shard.end_pauses(now);
         let expired = self.shard.conns.borrow_mut().expired(now);
         for key in expired {
             self.shard.conn_expired(key);
         }
         if self.armed <= now {
             self.armed = Tick::NEVER;
-        }
-    }
-}
-
-/// How the hub's output reaches connections and parked GETs.
-pub(super) struct Port<'a>(pub(super) &'a Shard);
-
-impl Io<Client> for Port<'_> {
-    #[inline]
-    fn write(&mut self, conn: ConnId, slices: &[&[u8]]) -> Written {
-        self.0.conns.borrow().write(conn_key(conn), slices)
-    }
-
-    fn answer(&mut self, session: Key<Entry<Client>>, body: Vec<u8>) {
-        let parked = take(&self.0.parked, session.to_bits());
-        match parked {
-            Some(Parked::Conn(key)) => self.0.answer_parked(key, body),
-            Some(Parked::Task(reply)) => {
-                // A client that went away meanwhile is noticed by its request's own guard.
-                let _ = reply.send(Reply::Payload(body));
-            }
-            None => {}
         }
     }
 }
@@ -394,71 +366,6 @@ impl Shard {
         let due = self.hub.borrow().deadline();
         if due.is_some_and(|due| due <= now) {
             self.hub.borrow_mut().advance(now);
-        }
-        self.release_held(now);
-    }
-
-    /// In the middle of a turn: what is queued leaves if it goes to no more than `few` sessions, as
-    /// answers do. What goes to many waits for the turn's end, where it leaves with what is still
-    /// to come: a write for each session, not one for each of them and message.
-    fn flush_answers(self: &Rc<Self>, few: usize) {
-        let dirty = self.hub.borrow().dirty();
-        if (1..=few).contains(&dirty) {
-            self.end_turn();
-        }
-    }
-
-    /// User code hears what happened, then everything queued leaves.
-    pub(super) fn end_turn(self: &Rc<Self>) {
-        loop {
-            self.drain_events();
-            self.post_mail();
-            self.obey_signals(); // a probe's answer goes before what its session says next
-            if self.hub.borrow().dirty() > 0 {
-                self.hub.borrow_mut().flush(self.now.get(), &mut Port(self));
-            }
-            self.obey_signals();
-            self.resume_all();
-            let quiet = {
-                let hub = self.hub.borrow();
-                hub.dirty() == 0 && !hub.has_events() && !hub.has_mail()
-            };
-            if quiet {
-                break;
-            }
-        }
-        let sessions = self.hub.borrow().counts().sessions;
-        self.shared.sessions[usize::from(self.id.0)].store(sessions, Ordering::Relaxed);
-    }
-
-    fn obey_signals(&self) {
-        loop {
-            let Some(signal) = self.hub.borrow_mut().next_signal() else {
-                return;
-            };
-            match signal {
-                Signal::Text(conn, text) => {
-                    let mut frame = Vec::new();
-                    write_head(&mut frame, Kind::Text, text.len());
-                    frame.extend_from_slice(text.as_bytes());
-                    self.conns.borrow().write(conn_key(conn), &[&frame]);
-                }
-                Signal::Adopt(conn) => {
-                    let mut conns = self.conns.borrow_mut();
-                    if let Some(conn) = conns.get_mut(conn_key(conn))
-                        && let Role::Probe { session, reader } = &mut conn.role
-                    {
-                        let (session, reader) = (*session, std::mem::take(reader));
-                        conn.role = Role::WebSocket { session, reader };
-                    }
-                }
-                Signal::Close(conn, code) => {
-                    let (frame, len) = ws::close_frame(code, "");
-                    self.conns
-                        .borrow_mut()
-                        .finish(conn_key(conn), &frame[..len], self.now.get());
-                }
-            }
         }
     }
 

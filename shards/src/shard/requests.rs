@@ -19,7 +19,7 @@ use super::{
     Shard,
     conns::{ConnKey, Role},
     polled::{Body, Polled},
-    polling::{CLOSE, Parked},
+    polling::Parked,
     upgrade::handshake,
 };
 use crate::{
@@ -56,14 +56,11 @@ impl Shard {
             return None;
         }
         let octets = b"application/octet-stream";
-        // It may have to wait for a GET that another shard accepted, and only a task can.
-        let may_close = |len| len == CLOSE.len() && self.shared.sessions.len() > 1;
         match (sid, request.method, plain.length) {
             (None, "GET", None | Some(0)) => Some(Wanted::Open),
             (Some(sid), "GET", None | Some(0)) => Some(Wanted::Get(sid)),
             (Some(sid), "POST", Some(len))
                 if len <= self.config.engine.limits.payload_bytes
-                    && !may_close(len)
                     && !plain.kind.is_some_and(|kind| kind.starts_with(octets)) =>
             {
                 Some(Wanted::Post(sid, len))
@@ -113,12 +110,16 @@ impl Shard {
                     }
                 }
                 let end = head + len;
-                if let Some(body) = bytes.get(head..end) {
+                let body = bytes.get(head..end);
+                if let Some(body) = body.filter(|body| !self.may_overtake(session, body)) {
                     let reply = self.post_body(session, body);
                     self.respond(key, &reply.into(), false);
                     return Some(end);
                 }
                 self.await_body(key, session, len, &bytes[head..]);
+                if body.is_some() {
+                    self.await_get(key);
+                }
                 None
             }
         }
@@ -172,6 +173,7 @@ impl Shard {
             session,
             len,
             until,
+            waits: false,
         });
         polled.read.extend_from_slice(begun);
         conns.set_due(key, now.after(waits.piece).min(until));
@@ -248,9 +250,24 @@ impl Shard {
             conns.set_due(key, due);
             return;
         }
-        polled.body = None;
-        let mut read = std::mem::take(&mut polled.read);
+        let may_overtake = |body: Body| {
+            let bytes = &polled.read[..body.len];
+            !body.waits && self.may_overtake(body.session, bytes)
+        };
+        if body.is_some_and(may_overtake) {
+            drop(conns);
+            return self.await_get(key);
+        }
         drop(conns);
+        self.go_on(key);
+    }
+
+    /// Handles what has come on a connection that is not busy, and the body first that is whole.
+    pub(super) fn go_on(self: &Rc<Self>, key: ConnKey) {
+        let (body, mut read) = match self.conns.borrow_mut().polled(key) {
+            Some(polled) => (polled.body.take(), std::mem::take(&mut polled.read)),
+            None => return,
+        };
         let Some(Body { session, len, .. }) = body else {
             self.requests(key, &mut read, false);
             return;
@@ -307,8 +324,12 @@ impl Shard {
                 self.get_aborted(session);
             }
         }
-        if let Some(body) = polled.body {
-            self.fail(body.session, PeerError::Aborted);
+        match polled.body {
+            Some(body) if body.waits => {
+                self.post_body(body.session, &polled.read[..body.len]);
+            }
+            Some(body) => self.fail(body.session, PeerError::Aborted),
+            None => {}
         }
     }
 

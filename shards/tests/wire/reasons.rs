@@ -185,3 +185,21 @@ fn the_end_of_an_upgraded_session() {
         crate::support::http::once(server, "GET", &target, "").is_error(1);
     });
 }
+
+/// The end is seen behind more than one turn reads: epoll tells of it once.
+#[test]
+fn much_comes_before_the_end() {
+    each(Profile::Calm, |server| {
+        let tag = "much_comes_before_the_end";
+        let (mut ws, mut witness) = pair(server, tag);
+        let event = format!(r#"42["nobody listens","{}"]"#, "x".repeat(1_000));
+        let bytes = masked(FIN | TEXT, event.as_bytes()).repeat(330);
+        server.in_one_turn(|| {
+            std::thread::spawn(move || {
+                ws.raw(&bytes);
+                drop(ws);
+            })
+        });
+        tells(&mut witness, tag, "transport close");
+    });
+}

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::support::http::End;
 use crate::support::proc::memory_kib;
 use crate::support::server::{each_alone, skipped};
-use crate::support::ws::{FIN, PING};
+use crate::support::ws::{CLOSE, FIN, PING, TEXT, header};
 use crate::support::{Differs, Event, Polling, Server, Ws, masked};
 
 /// What the kernel may hold for one connection, both directions, and the server's own bound.
@@ -95,6 +95,40 @@ fn a_websocket_that_does_not_read() {
         });
         kept_little(&mut slow);
     });
+}
+
+/// RFC 6455 5.4: a close frame cannot come within another frame, also where the client is closed because
+/// it did not take the whole of that.
+#[test]
+fn no_close_frame_within_a_packet() {
+    if skipped(Differs::SlowReader) {
+        return;
+    }
+    each_alone(|server| {
+        let mut slow = Ws::joined(server);
+        slow.send_text(r#"420["join","slow"]"#);
+        slow.expect_text("430[]");
+        talk(server, "slow");
+        let packet = format!(r#"42["room","{}"]"#, "x".repeat(16 << 10));
+        let frame = [&header(FIN | TEXT, packet.len(), false), packet.as_bytes()].concat();
+        let (bytes, _) = slow.http.rest();
+        let mut rest = &*bytes;
+        while let Some(after) = rest.strip_prefix(&*frame) {
+            rest = after;
+        }
+        let whole = close_frame(1013);
+        assert!(
+            frame.starts_with(rest) || rest == whole,
+            "{} bytes that are no part of a packet: {:?}…",
+            rest.len(),
+            &rest[..rest.len().min(16)],
+        );
+    });
+}
+
+/// A server's frame with a status code and no more.
+fn close_frame(code: u16) -> Vec<u8> {
+    [header(FIN | CLOSE, 2, false), code.to_be_bytes().into()].concat()
 }
 
 /// F35: a client that asks for much and reads nothing is stopped or closed as well.

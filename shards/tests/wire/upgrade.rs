@@ -1,5 +1,7 @@
 //! The upgrade from polling to WebSocket, as it should go (features.md 1.3, 2.11).
 
+use std::io::Write;
+
 use crate::support::http::request;
 use crate::support::ws::{FIN, TEXT, upgrade_request};
 use crate::support::{Http, POLL, Polling, Profile, RS, Server, WS, Ws, each, masked};
@@ -310,5 +312,51 @@ fn a_websocket_session_does_not_poll() {
         let mut http = Http::connect(server);
         http.get(&format!("{POLL}&sid={sid}")).is_error(3);
         ws.join("40");
+    });
+}
+
+/// What a client that does not wait sends with its `5` is the session's, however much of it comes in
+/// the turn of the upgrade: more than one read takes, here.
+#[test]
+fn much_comes_with_the_upgrade() {
+    each(Profile::Calm, |server| {
+        let session = Polling::joined(server);
+        let mut ws = probe(server, &session);
+        let big = format!(r#"42["echo","{}"]"#, "x".repeat(200_000));
+        let mut bytes = masked(FIN | TEXT, b"5");
+        for text in [&*big, r#"42["echo",1]"#, r#"42["echo",2]"#] {
+            bytes.extend(masked(FIN | TEXT, text.as_bytes()));
+        }
+        server.in_one_turn(|| {
+            let mut stream = ws.http.stream.try_clone().expect("a second handle");
+            std::thread::spawn(move || stream.write_all(&bytes))
+        });
+        ws.expect_text(&big);
+        ws.expect_text(r#"42["echo",1]"#);
+        ws.expect_text(r#"42["echo",2]"#);
+        ws.echoes("and on");
+    });
+}
+
+/// A connection that ends in the turn in which it became the session's ends the session.
+#[test]
+fn the_end_comes_with_the_upgrade() {
+    each(Profile::Calm, |server| {
+        let tag = "the_end_comes_with_the_upgrade";
+        let mut witness = crate::reasons::witness(server, tag);
+        let mut session = Polling::joined(server);
+        let watch = format!(r#"420["watch","{tag}"]"#);
+        session.post(&watch).is_ok("ok");
+        session.expect("430[]");
+        let mut ws = probe(server, &session);
+        server.in_one_turn(|| {
+            ws.send_text("5");
+            drop(ws);
+        });
+        let told = witness.text();
+        assert!(
+            told.starts_with(&format!(r#"42["gone","{tag}","#)),
+            "{told}"
+        );
     });
 }

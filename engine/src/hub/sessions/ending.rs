@@ -1,6 +1,17 @@
 //! Answers: whose time is up, and how does a session end.
 
-use super::{Due, Ending, Entry, Expired, Key, Outlet, Sessions, Signal, Tick, Vec, trimmed};
+use super::{
+    ConnId, Due, Ending, Entry, Expired, Key, Outlet, Sessions, Signal, Tick, Vec, trimmed,
+};
+
+/// How a WebSocket ends whose peer takes no more.
+const fn last_signal(conn: ConnId, cut: bool, code: Option<u16>) -> Signal {
+    if cut {
+        Signal::Cut(conn)
+    } else {
+        Signal::Close(conn, code)
+    }
+}
 
 impl<A> Sessions<A> {
     // ---- time ----
@@ -58,7 +69,8 @@ impl<A> Sessions<A> {
                 Expired::UpgradeTimeout(conn) => self.signals.push_back(Signal::Close(conn, None)),
                 Expired::Gone => {
                     if let Outlet::WebSocket(conn) = entry.session.outlet() {
-                        self.signals.push_back(Signal::Close(conn, None));
+                        let cut = entry.outbox.is_cut();
+                        self.signals.push_back(last_signal(conn, cut, None));
                     }
                     self.remove(key);
                     return;
@@ -84,6 +96,7 @@ impl<A> Sessions<A> {
         entry.held = false;
         let outlet = entry.session.outlet();
         let takes = matches!(outlet, Outlet::WebSocket(_)) && !entry.blocked;
+        let cut = entry.outbox.is_cut();
         if ending != Ending::Polite && !takes {
             entry.outbox.discard();
         }
@@ -94,7 +107,7 @@ impl<A> Sessions<A> {
         };
         match (ending, outlet) {
             (Ending::Abrupt(_) | Ending::ByPeer, Outlet::WebSocket(conn)) if !takes => {
-                self.signals.push_back(Signal::Close(conn, code));
+                self.signals.push_back(last_signal(conn, cut, code));
                 self.remove(key);
             }
             (Ending::Polite, _) | (_, Outlet::Poll | Outlet::WebSocket(_)) => {

@@ -64,10 +64,11 @@ pub enum Due<A> {
 pub enum Signal {
     /// Send this text as one frame on a connection that probes.
     Text(ConnId, &'static str),
-    /// The connection is now its session's transport.
-    Adopt(ConnId),
     /// Close the connection, with this status code if there is one.
     Close(ConnId, Option<u16>),
+    /// End the connection without a word: a packet is half sent, and a close frame would be taken for
+    /// a part of it.
+    Cut(ConnId),
 }
 
 /// How a session ends.

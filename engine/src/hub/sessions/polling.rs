@@ -71,7 +71,8 @@ impl<A> Sessions<A> {
         open
     }
 
-    /// Text arrives on the probing connection.
+    /// Text arrives on the probing connection. If [`Sessions::is_on`] says so afterwards, the connection
+    /// is the session's transport, and what comes next on it is the session's.
     pub fn recv_probe(&mut self, now: Tick, key: Key<Entry<A>>, conn: ConnId, text: &str) {
         let Some(entry) = self.slab.get_mut(key) else {
             self.signals.push_back(Signal::Close(conn, None));
@@ -90,7 +91,6 @@ impl<A> Sessions<A> {
                 self.release_poll(key);
             }
             Probed::Upgraded => {
-                self.signals.push_back(Signal::Adopt(conn));
                 if parked {
                     self.stranded.push(key);
                 }
@@ -132,6 +132,7 @@ impl<A> Sessions<A> {
     pub fn poll_lost(&mut self, key: Key<Entry<A>>) {
         if let Some(entry) = self.slab.get_mut(key) {
             entry.session.send_poll();
+            self.arm(key); // a session that is closing now waits for another GET, for a while
         }
     }
 

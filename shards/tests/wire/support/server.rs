@@ -10,6 +10,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::{Differs, Ws, proc};
 
@@ -130,6 +133,17 @@ impl Server {
         let mut ws = Ws::joined(self);
         ws.send_text(r#"42["echo","alive"]"#);
         ws.expect_text(r#"42["echo","alive"]"#);
+    }
+
+    /// The server stands still while `act` sends, so that it finds all of it at once.
+    pub(crate) fn in_one_turn<T>(&self, act: impl FnOnce() -> T) -> T {
+        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
+        let pid = pid.expect("the server's process id");
+        kill_process(pid, Signal::STOP).expect("the server is ours");
+        let result = act();
+        thread::sleep(Duration::from_millis(50)); // for what a thread of `act` sends
+        kill_process(pid, Signal::CONT).expect("the server is ours");
+        result
     }
 
     /// See [`proc::until_read`].

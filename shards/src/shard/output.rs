@@ -1,0 +1,99 @@
+//! Answers: how does what the hub has queued reach connections and parked GETs.
+//!
+//! It must not know why something was queued, nor when turns begin.
+
+use std::{rc::Rc, sync::atomic::Ordering};
+
+use stentor_engine::{
+    frame::{Kind, write_head},
+    hub::{Client, Entry, Io, Signal},
+    id::ConnId,
+    out::Written,
+    slab::Key,
+};
+
+use super::{Shard, conns::conn_key, polling::Parked, take};
+use crate::{net::ws, post::Reply};
+
+/// How the hub's output reaches connections and parked GETs.
+pub(super) struct Port<'a>(pub(super) &'a Shard);
+
+impl Io<Client> for Port<'_> {
+    #[inline]
+    fn write(&mut self, conn: ConnId, slices: &[&[u8]]) -> Written {
+        self.0.conns.borrow().write(conn_key(conn), slices)
+    }
+
+    fn answer(&mut self, session: Key<Entry<Client>>, body: Vec<u8>) {
+        let parked = take(&self.0.parked, session.to_bits());
+        match parked {
+            Some(Parked::Conn(key)) => self.0.answer_parked(key, body),
+            Some(Parked::Task(reply)) => {
+                // A client that went away meanwhile is noticed by its request's own guard.
+                let _ = reply.send(Reply::Payload(body));
+            }
+            None => {}
+        }
+    }
+}
+
+impl Shard {
+    /// In the middle of a turn: what is queued leaves if it goes to no more than `few` sessions, as
+    /// answers do. What goes to many waits for the turn's end, where it leaves with what is still
+    /// to come: a write for each session, not one for each of them and message.
+    pub(super) fn flush_answers(self: &Rc<Self>, few: usize) {
+        let dirty = self.hub.borrow().dirty();
+        if (1..=few).contains(&dirty) {
+            self.end_turn();
+        }
+    }
+
+    /// User code hears what happened, then everything queued leaves.
+    pub(super) fn end_turn(self: &Rc<Self>) {
+        loop {
+            self.drain_events();
+            self.post_mail();
+            self.obey_signals(); // a probe's answer goes before what its session says next
+            if self.hub.borrow().dirty() > 0 {
+                self.hub.borrow_mut().flush(self.now.get(), &mut Port(self));
+            }
+            self.obey_signals();
+            self.resume_all();
+            let quiet = {
+                let hub = self.hub.borrow();
+                hub.dirty() == 0 && !hub.has_events() && !hub.has_mail()
+            };
+            if quiet {
+                break;
+            }
+        }
+        let sessions = self.hub.borrow().counts().sessions;
+        self.shared.sessions[usize::from(self.id.0)].store(sessions, Ordering::Relaxed);
+    }
+
+    fn obey_signals(&self) {
+        loop {
+            let Some(signal) = self.hub.borrow_mut().next_signal() else {
+                return;
+            };
+            match signal {
+                Signal::Text(conn, text) => {
+                    let mut frame = Vec::new();
+                    write_head(&mut frame, Kind::Text, text.len());
+                    frame.extend_from_slice(text.as_bytes());
+                    self.conns.borrow().write(conn_key(conn), &[&frame]);
+                }
+                Signal::Close(conn, code) => {
+                    let (frame, len) = ws::close_frame(code, "");
+                    self.conns
+                        .borrow_mut()
+                        .finish(conn_key(conn), &frame[..len], self.now.get());
+                }
+                Signal::Cut(conn) => {
+                    let mut conns = self.conns.borrow_mut();
+                    conns.finish(conn_key(conn), &[], self.now.get());
+                }
+            }
+        }
+    }
+}
