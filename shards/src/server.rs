@@ -28,8 +28,8 @@ use crate::{
     entropy::Entropy,
     fd_table::{FdTables, Parting, passage},
     handler::{App, Handshake, Keep, States},
-    net::http::{MakeHttpService, make_service},
     placement,
+    shard::http::{MakeHttpService, make_service},
     shared::Shared,
 };
 

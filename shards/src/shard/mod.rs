@@ -4,10 +4,12 @@
 //! shared; other threads reach it by its mailbox. The hub is borrowed for the length of one call and
 //! never while user code runs or something is awaited.
 
+mod answer;
 mod conns;
 mod dispatch;
 mod frames;
 mod greeting;
+pub(crate) mod http;
 mod polled;
 mod polling;
 pub(crate) mod questions;
@@ -31,10 +33,9 @@ use stentor_engine::{
 };
 use tokio::sync::Notify;
 
-pub(crate) use self::{
-    reactor::{Reactor, WAKER, run},
-    upgrade::handshake as keep_handshake,
-};
+use self::http::HttpService;
+pub(crate) use self::reactor::{Reactor, WAKER, run};
+use self::upgrade::handshake as keep_handshake;
 use crate::{
     api::{Io, payload::Encoded, socket::Extensions},
     clock::Clock,
@@ -43,10 +44,10 @@ use crate::{
     fd_table::Passage,
     handler::{Handlers, Handshake, Locals, States},
     mailbox::Full,
-    net::{answer::Writer, http::HttpService},
     post::{List, Post},
     shared::Shared,
 };
+use answer::Writer;
 use conns::{ConnKey, Conns};
 use polling::Parked;
 use questions::Questions;

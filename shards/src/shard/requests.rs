@@ -17,16 +17,14 @@ use stentor_engine::{
 
 use super::{
     Shard,
+    answer::Answer,
     conns::{ConnKey, Role},
     polled::{Body, Polled},
     polling::{CLOSE, Parked},
     upgrade::handshake,
 };
 use crate::{
-    net::{
-        answer::Answer,
-        head::{self, RequestHead},
-    },
+    net::head::{self, RequestHead},
     post::Reply,
 };
 

@@ -17,13 +17,14 @@ use stentor_engine::{
 use super::{
     Shard,
     conns::{ConnKey, Role, conn_id},
+    http,
     requests::Wanted,
 };
 use crate::{
     handler::{Handshake, Keep},
     net::{
         head::{self, Head, RequestHead, accept_key},
-        http, ws,
+        ws,
     },
     post::{Carried, Post},
 };

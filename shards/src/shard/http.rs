@@ -1,8 +1,8 @@
 //! Answers: what does HTTP say: long-polling in every form that the shard does not serve itself
-//! (see `shard::requests`), the application's own pages, and WebSocket requests that come late.
+//! (see [`super::requests`]), the application's own pages, and WebSocket requests that come late.
 //!
 //! hyper reads and writes; this module turns requests into [`PollKind`]s and [`Reply`]s into
-//! responses. It must not know about handlers or packets.
+//! responses. It must not know about packets; of user code it calls the pages' service.
 
 use std::{
     borrow::Cow,
@@ -26,10 +26,10 @@ use stentor_engine::{
     id::Sid,
 };
 
-use super::{answer::Answer, replay::Replay};
+use super::{Shard, answer::Answer, keep_handshake};
 use crate::{
+    net::replay::Replay,
     post::{PollKind, Reply},
-    shard::Shard,
 };
 
 /// hyper's buffer: a head must fit (431 else). Its own default is 400 KB.
@@ -271,7 +271,7 @@ fn handshake(
         return closing(status(StatusCode::SERVICE_UNAVAILABLE));
     }
     let head = head_of(request);
-    let kept = crate::shard::keep_handshake(shard.config.keep, head.as_bytes(), address);
+    let kept = keep_handshake(shard.config.keep, head.as_bytes(), address);
     if let Err(message) = shard.allows(kept.as_ref(), head.as_bytes(), Some(address)) {
         return refused(Refusal::Forbidden, Some(&message));
     }
