@@ -264,7 +264,8 @@ impl Server {
     }
 
     /// Decides which sessions may begin (`allowRequest`), before anything is kept of them. An
-    /// error's text is the message of the 403 (400 for WebSocket) that the client gets.
+    /// error's text is the message of the 403 (400 for WebSocket) that the client gets. A panic
+    /// refuses too.
     #[must_use]
     pub fn allow_request(
         mut self,

@@ -5,7 +5,12 @@
 //! one write, and the connection never belongs to a task. Plain long-polling is served by
 //! [`super::requests`]. Everything else goes to hyper.
 
-use std::{net::SocketAddr, rc::Rc, time::SystemTime};
+use std::{
+    net::SocketAddr,
+    panic::{AssertUnwindSafe, catch_unwind},
+    rc::Rc,
+    time::SystemTime,
+};
 
 use mio::net::TcpStream;
 use stentor_engine::{
@@ -21,7 +26,7 @@ use super::{
     requests::Wanted,
 };
 use crate::{
-    handler::{Handshake, Keep},
+    handler::{Handshake, INTERNAL_ERROR, Keep},
     net::{
         head::{self, Head, RequestHead, accept_key},
         ws,
@@ -293,7 +298,7 @@ impl Shard {
         sid.shard() != self.id && usize::from(sid.shard().0) < self.shared.sessions.len()
     }
 
-    /// Asks the application whether a session may begin.
+    /// Asks the application whether a session may begin. If it panics, it may not.
     pub(crate) fn allows(
         &self,
         kept: Option<&Handshake>,
@@ -303,14 +308,18 @@ impl Shard {
         let Some(allow) = &self.config.allow_request else {
             return Ok(());
         };
-        if let Some(kept) = kept {
-            return allow(kept);
-        }
-        let made = address.and_then(|address| handshake(Keep::Whole, head, address));
-        made.map_or_else(
-            || Err(Refusal::BadRequest.message().to_owned()),
-            |made| allow(&made),
-        )
+        let made = match kept {
+            Some(_) => None,
+            None => address.and_then(|address| handshake(Keep::Whole, head, address)),
+        };
+        let Some(request) = kept.or(made.as_ref()) else {
+            return Err(Refusal::BadRequest.message().to_owned());
+        };
+        // Nothing of the shard is borrowed here.
+        catch_unwind(AssertUnwindSafe(|| allow(request))).unwrap_or_else(|_| {
+            tracing::error!(shard = self.id.0, "allow_request panicked");
+            Err(INTERNAL_ERROR.to_owned())
+        })
     }
 
     /// A session has begun: keeps its request and tells the application.

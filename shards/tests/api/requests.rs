@@ -1,6 +1,9 @@
 //! Which requests are let in, and what is kept of them.
 
-use std::rc::Rc;
+use std::{
+    net::{SocketAddr, TcpStream},
+    rc::Rc,
+};
 
 use serde_json::json;
 use stentor::{Keep, Server, prelude::*};
@@ -44,6 +47,47 @@ fn refused_requests_say_so() {
             running.stop().unwrap();
         }
     }
+}
+
+/// Refused over long-polling, whoever reads the request, and over WebSocket, early and late.
+#[test]
+fn a_panic_refuses_and_the_server_goes_on() {
+    for shards in SHARD_COUNTS {
+        for keep in [Keep::Whole, Keep::Nothing] {
+            let running = server(shards)
+                .keep_handshakes(keep)
+                .allow_request(|request| {
+                    assert!(request.query("key").is_some(), "as it should");
+                    Ok(())
+                })
+                .start()
+                .unwrap();
+            let at = running.address();
+            let polling = (
+                403,
+                r#"{"code":4,"message":"Internal server error"}"#.to_owned(),
+            );
+            let websocket = (400, "Internal server error".to_owned());
+            for _ in 0..2 * shards {
+                assert_eq!(client::http(at, POLLING, ""), polling);
+                assert_eq!(client::kept(&mut client::connect(at), POLLING), polling);
+                assert_eq!(client::websocket(at, WEBSOCKET).unwrap_err(), websocket);
+                let late = client::upgrade(hypers(at), WEBSOCKET);
+                assert_eq!(late.unwrap_err(), websocket);
+            }
+            let (status, _) = client::http(at, &format!("{POLLING}&key=x"), "");
+            assert_eq!(status, 200);
+            assert!(client::websocket(at, &format!("{WEBSOCKET}&key=x")).is_ok());
+            running.stop().unwrap();
+        }
+    }
+}
+
+/// A connection that hyper reads.
+fn hypers(at: SocketAddr) -> TcpStream {
+    let mut stream = client::connect(at);
+    assert_eq!(client::kept(&mut stream, "GET /nothing/here").0, 404);
+    stream
 }
 
 fn asks(app: &mut App) {
