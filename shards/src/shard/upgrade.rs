@@ -28,7 +28,7 @@ use super::{
 use crate::{
     handler::{Handshake, INTERNAL_ERROR, Keep},
     net::{
-        head::{self, Head, RequestHead, accept_key},
+        head::{self, Head, RequestHead, UpgradeError, accept_key},
         ws,
     },
     post::{Carried, Post},
@@ -76,26 +76,32 @@ pub(crate) fn refusal(message: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// The response that makes a connection a WebSocket. The first offered subprotocol is accepted, as
-/// the official server's does; without that browsers that offer one would close.
-fn switching(key: &str, head: &RequestHead<'_>) -> Option<String> {
+/// The response that makes a connection a WebSocket, or the answer to a request that is none. The first
+/// offered subprotocol is accepted, as the official server's does; without that browsers that offer
+/// one would close.
+fn switching(request: &RequestHead<'_>) -> Result<String, Vec<u8>> {
+    let key = request.check_upgrade().map_err(UpgradeError::response)?;
     let mut response = format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Accept: {}\r\n",
         accept_key(key)
     );
-    if let Some(offered) = head.header("sec-websocket-protocol") {
-        let first = offered.split(|b| *b == b',').next()?.trim_ascii();
-        let token = |b: &u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b);
-        if first.is_empty() || !first.iter().all(token) {
-            return None;
-        }
+    if let Some(offered) = request.header("sec-websocket-protocol") {
+        let bad = || refusal(Refusal::BadRequest.message());
         response.push_str("Sec-WebSocket-Protocol: ");
-        response.push_str(std::str::from_utf8(first).ok()?);
+        response.push_str(first_token(offered).ok_or_else(bad)?);
         response.push_str("\r\n");
     }
     response.push_str("\r\n");
-    Some(response)
+    Ok(response)
+}
+
+/// The first of a list's tokens.
+fn first_token(list: &[u8]) -> Option<&str> {
+    let first = list.split(|b| *b == b',').next()?.trim_ascii();
+    let token = |b: &u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b);
+    let is_one = !first.is_empty() && first.iter().all(token);
+    is_one.then(|| str::from_utf8(first).ok())?
 }
 
 impl Shard {
@@ -210,65 +216,65 @@ impl Shard {
         if !path.starts_with(&*self.config.path) {
             return Verdict::Http;
         }
-        if !request.wants_websocket() {
-            return self.judge_http(request, query, peer);
-        }
-        let refused = |refusal_code: Refusal| Verdict::Answer(refusal(refusal_code.message()));
         let query = Request::parse(query);
-        let hub = self.hub.borrow();
-        let transport = match query.check(hub.config(), request.header("origin")) {
-            Ok(transport) => transport,
-            Err(error) => return refused(error),
-        };
-        let sid = match query.sid() {
-            Ok(sid) => sid,
-            Err(error) => return refused(error),
-        };
-        if let Some(sid) = sid.filter(|sid| self.is_elsewhere(sid)) {
-            return Verdict::Elsewhere(sid);
+        if !request.wants_websocket() {
+            return self.judge_http(request, &query, peer);
         }
-        let session = match sid.map(|sid| hub.find(&sid)) {
-            Some(None) => return refused(Refusal::SessionUnknown),
-            Some(found) => found,
-            None => None,
+        let judged = self.judge_websocket(request, &query, head, peer);
+        judged.unwrap_or_else(Verdict::Answer)
+    }
+
+    /// A WebSocket request: what is checked of it, in the official order (features 2.2). An error is
+    /// the answer to one that is refused.
+    fn judge_websocket(
+        &self,
+        request: &RequestHead<'_>,
+        query: &Request<'_>,
+        head: &[u8],
+        peer: Peer,
+    ) -> Result<Verdict, Vec<u8>> {
+        let refused = |refused: Refusal| refusal(refused.message());
+        let origin = request.header("origin");
+        let transport = query.check(&self.config.engine, origin).map_err(refused)?;
+        let Some(sid) = query.sid().map_err(refused)? else {
+            let get = request.method == "GET";
+            query.check_new(transport, get, true).map_err(refused)?;
+            let response = switching(request)?;
+            let handshake = self.let_in(head, peer)?;
+            return Ok(Verdict::Open {
+                response,
+                handshake,
+            });
         };
-        drop(hub);
-        if session.is_some() && (transport != Transport::WebSocket || !query.is_version_4()) {
-            return refused(Refusal::BadRequest);
+        if self.is_elsewhere(&sid) {
+            return Ok(Verdict::Elsewhere(sid));
         }
-        if session.is_none()
-            && let Err(error) = query.check_new(transport, request.method == "GET", true)
-        {
-            return refused(error);
-        }
-        let key = match request.check_upgrade() {
-            Ok(key) => key,
-            Err(error) => return Verdict::Answer(error.response()),
+        let Some(session) = self.hub.borrow().find(&sid) else {
+            return Err(refused(Refusal::SessionUnknown));
         };
-        let Some(response) = switching(key, request) else {
-            return refused(Refusal::BadRequest);
-        };
-        if let Some(session) = session {
-            return Verdict::Probe { response, session };
+        if transport != Transport::WebSocket || !query.is_version_4() {
+            return Err(refused(Refusal::BadRequest));
         }
+        let response = switching(request)?;
+        Ok(Verdict::Probe { response, session })
+    }
+
+    /// Asks the application about a new session over WebSocket: what is kept of the request, or the
+    /// answer if it says no.
+    fn let_in(&self, head: &[u8], peer: Peer) -> Result<Option<Handshake>, Vec<u8>> {
         let address = match peer {
             Peer::Conn(key) => self.peer(key),
             Peer::Address(address) => Some(address),
         };
         let handshake = address.and_then(|address| handshake(self.config.keep, head, address));
-        match self.allows(handshake.as_ref(), head, address) {
-            Ok(()) => Verdict::Open {
-                response,
-                handshake,
-            },
-            Err(message) => Verdict::Answer(refusal(&message)),
-        }
+        let allowed = self.allows(handshake.as_ref(), head, address);
+        allowed.map_err(|message| refusal(&message))?;
+        Ok(handshake)
     }
 
     /// A first request whose session lives elsewhere takes its connection there: the requests that
     /// follow on it will mostly be of the same client. One that comes later shows that they are not.
-    fn judge_http(&self, request: &RequestHead<'_>, query: &str, peer: Peer) -> Verdict {
-        let query = Request::parse(query);
+    fn judge_http(&self, request: &RequestHead<'_>, query: &Request<'_>, peer: Peer) -> Verdict {
         let Ok(sid) = query.sid() else {
             return Verdict::Http;
         };
@@ -283,7 +289,7 @@ impl Shard {
                 Verdict::Http
             };
         }
-        let wanted = self.wanted(request, &query, sid);
+        let wanted = self.wanted(request, query, sid);
         wanted.map_or(Verdict::Http, Verdict::Poll)
     }
 
