@@ -397,16 +397,15 @@ async fn body(mut incoming: Incoming, max: usize, wait: Duration) -> Result<Byte
 }
 
 /// A WebSocket request on a connection that hyper reads already, as a proxy that reuses its
-/// connections sends it. The connection goes back to the shard, which judges the request as if it
-/// were the first.
+/// connections sends it. The shard judges it as if it were the first, and gets the connection back.
 fn late_upgrade(
     shard: &Rc<Shard>,
     address: SocketAddr,
     request: &mut Request<Incoming>,
 ) -> Response<ResponseBody> {
     let head = head_of(request);
-    let response = match shard.judge_late(head.as_bytes(), address) {
-        Ok(()) => fastwebsockets::upgrade::upgrade(&mut *request),
+    let verdict = match shard.judge_late(head.as_bytes(), address) {
+        Ok(verdict) => verdict,
         Err(message) => {
             return closing(full(Answer {
                 status: StatusCode::BAD_REQUEST,
@@ -415,7 +414,7 @@ fn late_upgrade(
             }));
         }
     };
-    let Ok((response, upgraded)) = response else {
+    let Ok((response, upgraded)) = fastwebsockets::upgrade::upgrade(&mut *request) else {
         return closing(status(StatusCode::BAD_REQUEST));
     };
     let shard = Rc::clone(shard);
@@ -427,10 +426,10 @@ fn late_upgrade(
         };
         let (prefix, stream) = parts.io.into_inner().into_parts();
         if let Ok(stream) = stream.into_std() {
-            let mut read = head.into_bytes();
+            let (length, mut read) = (head.len(), head.into_bytes());
             read.extend_from_slice(&prefix);
             read.extend_from_slice(&parts.read_buf);
-            shard.adopt(stream, read, true);
+            shard.adopt(stream, verdict, read, length);
         }
     });
     response.map(|_| Either::Left(Full::default()))

@@ -6,6 +6,7 @@
 //! [`super::requests`]. Everything else goes to hyper.
 
 use std::{
+    io,
     net::SocketAddr,
     panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
@@ -35,7 +36,7 @@ use crate::{
 };
 
 /// What becomes of a first request.
-enum Verdict {
+pub(super) enum Verdict {
     /// More of it must come.
     Wait,
     /// Answer this and close.
@@ -65,6 +66,9 @@ enum Peer {
     /// One whose connection hyper has.
     Address(SocketAddr),
 }
+
+/// The close code for what is refused when the WebSocket is open already (RFC 6455 7.4.1: policy).
+const REFUSED: u16 = 1008;
 
 /// The answer to a WebSocket request that is refused before it is one (features 2.2).
 pub(crate) fn refusal(message: &str) -> Vec<u8> {
@@ -144,10 +148,26 @@ impl Shard {
                 request.len,
             ),
         };
+        self.obey(key, verdict, bytes, used, answered)
+    }
+
+    /// Does with a connection what was decided about its request, the first `used` of `bytes`.
+    fn obey(
+        self: &Rc<Self>,
+        key: ConnKey,
+        verdict: Verdict,
+        bytes: &mut [u8],
+        used: usize,
+        answered: bool,
+    ) -> Option<usize> {
         let now = self.now.get();
         match verdict {
             Verdict::Poll(wanted) => return self.serve(key, wanted, bytes, used),
             Verdict::Wait => self.await_head(key, bytes),
+            Verdict::Answer(_) if answered => {
+                let (frame, len) = ws::close_frame(Some(REFUSED), "");
+                self.conns.borrow_mut().finish(key, &frame[..len], now);
+            }
             Verdict::Answer(response) => self.conns.borrow_mut().finish(key, &response, now),
             Verdict::Http => {
                 let stream = self.conns.borrow_mut().take(key);
@@ -342,14 +362,16 @@ impl Shard {
         self.opened(session);
     }
 
-    /// Whether a WebSocket request that hyper has read would be granted; the message for the
-    /// client if not.
-    pub(crate) fn judge_late(&self, head: &[u8], address: SocketAddr) -> Result<(), String> {
+    /// What becomes of a WebSocket request that hyper has read, for [`Self::adopt`]; an error is the
+    /// message for a client that is refused.
+    pub(super) fn judge_late(&self, head: &[u8], address: SocketAddr) -> Result<Verdict, String> {
         let Head::Request(request) = head::parse(head) else {
             return Err(Refusal::BadRequest.message().to_owned());
         };
         match self.judge(&request, head, Peer::Address(address)) {
-            Verdict::Open { .. } | Verdict::Probe { .. } | Verdict::Elsewhere(_) => Ok(()),
+            granted @ (Verdict::Open { .. } | Verdict::Probe { .. } | Verdict::Elsewhere(_)) => {
+                Ok(granted)
+            }
             Verdict::Answer(response) => {
                 let response = String::from_utf8_lossy(&response).into_owned();
                 Err(response
@@ -394,39 +416,44 @@ impl Shard {
     pub(super) fn receive_connection(
         self: &Rc<Self>,
         carried: Carried,
-        read: Vec<u8>,
+        mut read: Vec<u8>,
         answered: bool,
     ) {
         let stream = match carried {
             Carried::Stream(stream) => Ok(stream),
             Carried::Passed(number) => match &mut *self.passage.borrow_mut() {
                 Some(passage) => passage.claim(number),
-                None => Err(std::io::ErrorKind::NotFound.into()),
+                None => Err(io::ErrorKind::NotFound.into()),
             },
         };
-        match stream {
-            Ok(stream) => self.adopt(stream, read, answered),
-            Err(error) => tracing::warn!(%error, "a connection handed over was lost"),
-        }
-    }
-
-    /// A connection comes from another shard, or from hyper; `read` begins with its request.
-    pub(crate) fn adopt(
-        self: &Rc<Self>,
-        stream: std::net::TcpStream,
-        mut read: Vec<u8>,
-        answered: bool,
-    ) {
-        self.enter();
-        let stream = TcpStream::from_std(stream);
-        let added = self
-            .conns
-            .borrow_mut()
-            .add(stream, Role::Head(Vec::new()), self.now.get());
+        let added = stream.and_then(|stream| self.add_read(stream));
         match added {
             Ok(key) => self.requests(key, &mut read, answered),
             Err(error) => tracing::warn!(%error, "a connection handed over was lost"),
         }
+    }
+
+    /// A connection comes from hyper, as a WebSocket; `read` begins with its request, of `head`
+    /// bytes. What was decided about that stands: the application is not asked again.
+    pub(super) fn adopt(
+        self: &Rc<Self>,
+        stream: std::net::TcpStream,
+        verdict: Verdict,
+        mut read: Vec<u8>,
+        head: usize,
+    ) {
+        self.enter();
+        match self.add_read(stream) {
+            Ok(key) => drop(self.obey(key, verdict, &mut read, head, true)),
+            Err(error) => tracing::warn!(%error, "a connection handed over was lost"),
+        }
+    }
+
+    /// Takes in a connection whose first request was read elsewhere.
+    fn add_read(&self, stream: std::net::TcpStream) -> io::Result<ConnKey> {
+        let stream = TcpStream::from_std(stream);
+        let mut conns = self.conns.borrow_mut();
+        conns.add(stream, Role::Head(Vec::new()), self.now.get())
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{
     net::{SocketAddr, TcpStream},
     rc::Rc,
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
 use serde_json::json;
@@ -88,6 +89,49 @@ fn hypers(at: SocketAddr) -> TcpStream {
     let mut stream = client::connect(at);
     assert_eq!(client::kept(&mut stream, "GET /nothing/here").0, 404);
     stream
+}
+
+/// A ticket that is good for one session.
+#[test]
+fn a_late_websocket_is_asked_about_once() {
+    for shards in SHARD_COUNTS {
+        let asked = AtomicUsize::new(0);
+        let running = server(shards)
+            .allow_request(move |_| match asked.fetch_add(1, Ordering::Relaxed) {
+                0 => Ok(()),
+                _ => Err("used".to_owned()),
+            })
+            .app(asks)
+            .start()
+            .unwrap();
+        let ws = client::upgrade(hypers(running.address()), WEBSOCKET).unwrap();
+        let mut client = Client::join_over(ws, "/", "").unwrap();
+        assert_eq!(client.ask(r#"["header"]"#), json!(["here"]));
+        let again = client::upgrade(hypers(running.address()), WEBSOCKET);
+        assert_eq!(again.unwrap_err(), (400, "used".to_owned()));
+        drop(client);
+        running.stop().unwrap();
+    }
+}
+
+/// What is refused when the WebSocket is open already is not told in HTTP.
+#[test]
+fn a_late_websocket_for_no_session() {
+    let running = server(2).start().unwrap();
+    for sid in ["AAAAAAAAAAAAAAAAAAAA", "AQAAAAAAAAAAAAAAAAAA"].repeat(8) {
+        let target = format!("{WEBSOCKET}&sid={sid}");
+        match client::upgrade(hypers(running.address()), &target) {
+            // The shard that read it is the sid's.
+            Err(refused) => assert_eq!(refused, (400, "Session ID unknown".to_owned())),
+            Ok(mut ws) => match ws.read().unwrap() {
+                tungstenite::Message::Close(frame) => {
+                    assert_eq!(u16::from(frame.unwrap().code), 1008);
+                }
+                other => panic!("{other:?}"),
+            },
+        }
+    }
+    running.stop().unwrap();
 }
 
 fn asks(app: &mut App) {
