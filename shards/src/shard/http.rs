@@ -406,13 +406,7 @@ fn late_upgrade(
     let head = head_of(request);
     let verdict = match shard.judge_late(head.as_bytes(), address) {
         Ok(verdict) => verdict,
-        Err(message) => {
-            return closing(full(Answer {
-                status: StatusCode::BAD_REQUEST,
-                kind: "text/html",
-                body: message.into_bytes().into(),
-            }));
-        }
+        Err(answer) => return closing(full(answer)),
     };
     let Ok((response, upgraded)) = fastwebsockets::upgrade::upgrade(&mut *request) else {
         return closing(status(StatusCode::BAD_REQUEST));

@@ -13,6 +13,7 @@ use std::{
     time::SystemTime,
 };
 
+use ::http::StatusCode;
 use mio::net::TcpStream;
 use stentor_engine::{
     eio::handshake::{Refusal, Request, Transport},
@@ -22,6 +23,7 @@ use stentor_engine::{
 
 use super::{
     Shard,
+    answer::Answer,
     conns::{ConnKey, Role, conn_id},
     http,
     requests::Wanted,
@@ -41,6 +43,8 @@ pub(super) enum Verdict {
     Wait,
     /// Answer this and close.
     Answer(Vec<u8>),
+    /// The server stops: nothing begins.
+    Stopping,
     /// A new session; the response, and what is kept of the request.
     Open {
         response: String,
@@ -69,6 +73,13 @@ enum Peer {
 
 /// The close code for what is refused when the WebSocket is open already (RFC 6455 7.4.1: policy).
 const REFUSED: u16 = 1008;
+
+/// The answer to a WebSocket request while the server stops.
+const UNAVAILABLE: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+
+/// The same when the WebSocket is open already (RFC 6455 7.4.1: going away).
+const GOING_AWAY: u16 = 1001;
 
 /// The answer to a WebSocket request that is refused before it is one (features 2.2).
 pub(crate) fn refusal(message: &str) -> Vec<u8> {
@@ -164,11 +175,10 @@ impl Shard {
         match verdict {
             Verdict::Poll(wanted) => return self.serve(key, wanted, bytes, used),
             Verdict::Wait => self.await_head(key, bytes),
-            Verdict::Answer(_) if answered => {
-                let (frame, len) = ws::close_frame(Some(REFUSED), "");
-                self.conns.borrow_mut().finish(key, &frame[..len], now);
-            }
+            Verdict::Answer(_) if answered => self.finish_websocket(key, REFUSED),
             Verdict::Answer(response) => self.conns.borrow_mut().finish(key, &response, now),
+            Verdict::Stopping if answered => self.finish_websocket(key, GOING_AWAY),
+            Verdict::Stopping => self.conns.borrow_mut().finish(key, UNAVAILABLE, now),
             Verdict::Http => {
                 let stream = self.conns.borrow_mut().take(key);
                 if let Some(stream) = stream {
@@ -200,6 +210,13 @@ impl Shard {
             }
         }
         None
+    }
+
+    /// Closes a WebSocket that is no session's.
+    fn finish_websocket(&self, key: ConnKey, code: u16) {
+        let (frame, len) = ws::close_frame(Some(code), "");
+        let now = self.now.get();
+        self.conns.borrow_mut().finish(key, &frame[..len], now);
     }
 
     /// A WebSocket for a session that polls. False, and the connection is finished, if the session
@@ -239,6 +256,9 @@ impl Shard {
         let query = Request::parse(query);
         if !request.wants_websocket() {
             return self.judge_http(request, &query, peer);
+        }
+        if self.stopping.get() {
+            return Verdict::Stopping;
         }
         let judged = self.judge_websocket(request, &query, head, peer);
         judged.unwrap_or_else(Verdict::Answer)
@@ -363,26 +383,28 @@ impl Shard {
     }
 
     /// What becomes of a WebSocket request that hyper has read, for [`Self::adopt`]; an error is the
-    /// message for a client that is refused.
-    pub(super) fn judge_late(&self, head: &[u8], address: SocketAddr) -> Result<Verdict, String> {
+    /// answer to a client that is refused.
+    pub(super) fn judge_late(&self, head: &[u8], address: SocketAddr) -> Result<Verdict, Answer> {
+        let refused = |message: String| Answer {
+            status: StatusCode::BAD_REQUEST,
+            kind: "text/html",
+            body: message.into_bytes().into(),
+        };
+        let bad = || refused(Refusal::BadRequest.message().to_owned());
         let Head::Request(request) = head::parse(head) else {
-            return Err(Refusal::BadRequest.message().to_owned());
+            return Err(bad());
         };
         match self.judge(&request, head, Peer::Address(address)) {
             granted @ (Verdict::Open { .. } | Verdict::Probe { .. } | Verdict::Elsewhere(_)) => {
                 Ok(granted)
             }
             Verdict::Answer(response) => {
-                let response = String::from_utf8_lossy(&response).into_owned();
-                Err(response
-                    .split_once("\r\n\r\n")
-                    .unwrap_or_default()
-                    .1
-                    .to_owned())
+                let response = String::from_utf8_lossy(&response);
+                let (_, message) = response.split_once("\r\n\r\n").unwrap_or_default();
+                Err(refused(message.to_owned()))
             }
-            Verdict::Wait | Verdict::Http | Verdict::Poll(_) => {
-                Err(Refusal::BadRequest.message().to_owned())
-            }
+            Verdict::Stopping => Err(Answer::status(StatusCode::SERVICE_UNAVAILABLE)),
+            Verdict::Wait | Verdict::Http | Verdict::Poll(_) => Err(bad()),
         }
     }
 
@@ -434,15 +456,19 @@ impl Shard {
     }
 
     /// A connection comes from hyper, as a WebSocket; `read` begins with its request, of `head`
-    /// bytes. What was decided about that stands: the application is not asked again.
+    /// bytes. What was decided about that stands, unless the server stops: the application is not
+    /// asked again.
     pub(super) fn adopt(
         self: &Rc<Self>,
         stream: std::net::TcpStream,
-        verdict: Verdict,
+        mut verdict: Verdict,
         mut read: Vec<u8>,
         head: usize,
     ) {
         self.enter();
+        if self.stopping.get() {
+            verdict = Verdict::Stopping;
+        }
         match self.add_read(stream) {
             Ok(key) => drop(self.obey(key, verdict, &mut read, head, true)),
             Err(error) => tracing::warn!(%error, "a connection handed over was lost"),

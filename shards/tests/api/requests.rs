@@ -1,15 +1,22 @@
 //! Which requests are let in, and what is kept of them.
 
 use std::{
+    io::{Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     rc::Rc,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
+    thread,
+    time::Duration,
 };
 
 use serde_json::json;
 use stentor::{Keep, Server, prelude::*};
 
-use crate::{Client, SHARD_COUNTS, client, server};
+use crate::{Client, SHARD_COUNTS, channel, client, server};
 
 const POLLING: &str = "GET /socket.io/?EIO=4&transport=polling";
 const WEBSOCKET: &str = "/socket.io/?EIO=4&transport=websocket";
@@ -132,6 +139,54 @@ fn a_late_websocket_for_no_session() {
         }
     }
     running.stop().unwrap();
+}
+
+/// The heads of these are complete in the turn in which the server is told to stop.
+#[test]
+fn no_session_begins_while_the_server_stops() {
+    let (tell, told) = channel();
+    let (go, wait) = mpsc::channel();
+    let wait = Arc::new(Mutex::new(wait));
+    let running = server(1)
+        .app(move |app| {
+            let (tell, wait) = (tell.clone(), Arc::clone(&wait));
+            app.ns("/").on_sync("block", move || {
+                tell.send(()).unwrap();
+                let () = wait.lock().unwrap().recv().unwrap();
+            });
+        })
+        .start()
+        .unwrap();
+    let at = running.address();
+    let (_, open) = client::kept(&mut client::connect(at), POLLING);
+    let sid = open.split('"').nth(3).unwrap();
+    let targets = [WEBSOCKET.to_owned(), format!("{WEBSOCKET}&sid={sid}")];
+    let mut begun = targets.map(|target| {
+        let mut stream = client::connect(at);
+        write!(stream, "GET {target} HTTP/1.1\r\nHost: x\r\n").unwrap();
+        stream
+    });
+    let mut client = Client::join(at);
+    client.emit(r#"["block"]"#);
+    told.recv().unwrap();
+    for stream in &mut begun {
+        write!(
+            stream,
+            "Upgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        )
+        .unwrap();
+    }
+    let stop = thread::spawn(move || running.stop().unwrap());
+    thread::sleep(Duration::from_millis(300)); // till the shard has it in its mailbox
+    go.send(()).unwrap();
+    for mut stream in begun {
+        let mut response = String::new();
+        stream.read_to_string(&mut response).unwrap();
+        assert!(response.starts_with("HTTP/1.1 503"), "{response}");
+    }
+    drop(client);
+    stop.join().unwrap();
 }
 
 fn asks(app: &mut App) {
