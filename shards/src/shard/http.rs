@@ -227,7 +227,7 @@ async fn engine(
         if let Err(refusal) = query.check_new(transport, request.method() == Method::GET, false) {
             return refused(refusal, None);
         }
-        return handshake(shard, address, &request);
+        return handshake(shard, address, &query, &request);
     };
     let method = request.method();
     let served = *method == Method::GET || *method == Method::POST;
@@ -265,6 +265,7 @@ async fn wait(shard: &Rc<Shard>, sid: Sid, what: PollKind) -> Option<Reply> {
 fn handshake(
     shard: &Rc<Shard>,
     address: SocketAddr,
+    query: &Query<'_>,
     request: &Request<Incoming>,
 ) -> Response<ResponseBody> {
     if shard.stopping.get() {
@@ -274,6 +275,9 @@ fn handshake(
     let kept = keep_handshake(shard.config.keep, head.as_bytes(), address);
     if let Err(message) = shard.allows(kept.as_ref(), head.as_bytes(), Some(address)) {
         return refused(Refusal::Forbidden, Some(&message));
+    }
+    if let Err(refusal) = query.check_version() {
+        return refused(refusal, None);
     }
     let session = shard.with_hub(|hub, now| hub.open(now, None));
     shard.begin_session(session, kept);

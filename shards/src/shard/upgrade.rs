@@ -281,6 +281,7 @@ impl Shard {
             query.check_new(transport, get, true).map_err(refused)?;
             let response = switching(request)?;
             let handshake = self.let_in(head, peer)?;
+            query.check_version().map_err(refused)?;
             return Ok(Verdict::Open {
                 response,
                 handshake,

@@ -189,6 +189,28 @@ fn no_session_begins_while_the_server_stops() {
     stop.join().unwrap();
 }
 
+/// In the official order: the application before the version (features 2.2).
+#[test]
+fn the_application_is_asked_before_the_version() {
+    for shards in SHARD_COUNTS {
+        let running = guarded(shards).start().unwrap();
+        let at = running.address();
+        let targets = [POLLING, WEBSOCKET].map(|target| target.replace("EIO=4", "EIO=3"));
+        let [polling, websocket] = targets;
+        let refused = (403, r#"{"code":4,"message":"no key"}"#.to_owned());
+        assert_eq!(client::http(at, &polling, ""), refused);
+        let refused = client::websocket(at, &websocket).unwrap_err();
+        assert_eq!(refused, (400, "no key".to_owned()));
+        let key = "&key=open%20sesame";
+        let version = "Unsupported protocol version";
+        let refused = (400, format!(r#"{{"code":5,"message":"{version}"}}"#));
+        assert_eq!(client::http(at, &format!("{polling}{key}"), ""), refused);
+        let refused = client::websocket(at, &format!("{websocket}{key}")).unwrap_err();
+        assert_eq!(refused, (400, version.to_owned()));
+        running.stop().unwrap();
+    }
+}
+
 fn asks(app: &mut App) {
     app.ns("/")
         .on_sync("kept", |s: Socket| s.handshake().is_some())
