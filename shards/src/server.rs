@@ -169,10 +169,14 @@ impl Server {
         self
     }
 
-    /// The path that is served (`path`). Default `/socket.io`; requests need the slash after it.
+    /// The path that is served (`path`). Default `/socket.io`; requests need the slash after it. With
+    /// `/` every path is.
     #[must_use]
     pub fn path(mut self, path: &str) -> Self {
-        self.path = format!("/{}/", path.trim_matches('/'));
+        self.path = match path.trim_matches('/') {
+            "" => "/".to_owned(),
+            name => format!("/{name}/"),
+        };
         self
     }
 

@@ -211,6 +211,18 @@ fn the_application_is_asked_before_the_version() {
     }
 }
 
+#[test]
+fn the_path_may_be_the_root() {
+    for path in ["/", ""] {
+        let running = server(1).path(path).start().unwrap();
+        let at = running.address();
+        let (status, body) = client::http(at, "GET /?EIO=4&transport=polling", "");
+        assert!(status == 200 && body.starts_with("0{"), "{status} {body}");
+        assert!(client::websocket(at, "/?EIO=4&transport=websocket").is_ok());
+        running.stop().unwrap();
+    }
+}
+
 fn asks(app: &mut App) {
     app.ns("/")
         .on_sync("kept", |s: Socket| s.handshake().is_some())
