@@ -110,13 +110,13 @@ impl Shard {
                         return None;
                     }
                 }
-                let end = head + len;
-                if let Some(body) = bytes.get(head..end) {
+                let behind = &bytes[head..]; // and not `head + len`, which may be beyond any address
+                if let Some(body) = behind.get(..len) {
                     let reply = self.post_body(session, body);
                     self.respond(key, &reply.into(), false);
-                    return Some(end);
+                    return Some(head + len);
                 }
-                self.await_body(key, session, len, &bytes[head..]);
+                self.await_body(key, session, len, behind);
                 None
             }
         }
@@ -228,7 +228,7 @@ impl Shard {
             self.requests(key, bytes, false);
             return;
         }
-        let max = head::MAX_BYTES + self.config.engine.limits.payload_bytes;
+        let max = head::MAX_BYTES.saturating_add(self.config.engine.limits.payload_bytes);
         if polled.is_busy() && polled.read.len() + bytes.len() > max {
             drop(conns);
             tracing::debug!(shard = self.id.0, "a client asks more than it listens");

@@ -223,6 +223,28 @@ fn the_path_may_be_the_root() {
     }
 }
 
+#[test]
+fn messages_may_be_of_any_size() {
+    let running = server(1).max_payload(usize::MAX).start().unwrap();
+    let at = running.address();
+    let mut stream = client::connect(at);
+    let (_, open) = client::kept(&mut stream, POLLING);
+    let sid = open.split('"').nth(3).unwrap();
+    // Behind a GET that waits.
+    let get = format!("{POLLING}&sid={sid} HTTP/1.1\r\nHost: x\r\n\r\n");
+    write!(stream, "{get}").unwrap();
+    thread::sleep(Duration::from_millis(100));
+    write!(stream, "{get}").unwrap();
+    // A body that the address space does not hold.
+    let mut other = client::connect(at);
+    let post = get.replace("GET", "POST");
+    let length = format!("Content-Length: {}\r\n\r\n", usize::MAX);
+    write!(other, "{}\r\n{length}4", post.trim_end()).unwrap();
+    thread::sleep(Duration::from_millis(100));
+    assert_eq!(client::http(at, POLLING, "").0, 200);
+    running.stop().unwrap();
+}
+
 fn asks(app: &mut App) {
     app.ns("/")
         .on_sync("kept", |s: Socket| s.handshake().is_some())
