@@ -348,7 +348,9 @@ impl Waiting {
     fn add(&mut self, due: Tick, key: ConnKey) {
         match self.0.back_mut() {
             Some((last, keys)) if due <= *last => keys.push(key),
-            _ => self.0.push_back((Tick(due.0 + 1_000), vec![key])),
+            _ => self
+                .0
+                .push_back((Tick(due.0.saturating_add(1_000)), vec![key])),
         }
     }
 

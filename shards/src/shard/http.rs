@@ -35,6 +35,9 @@ use crate::{
 /// hyper's buffer: a head must fit (431 else). Its own default is 400 KB.
 const BUFFER_BYTES: usize = 32 * 1024;
 
+/// hyper adds the time for a head to the clock's, which has an end.
+const HEAD_WAIT_MAX: Duration = Duration::from_hours(24 * 365);
+
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// A response's body: ours is one piece, the application's is its own.
 pub(crate) type ResponseBody = Either<Full<Bytes>, UnsyncBoxBody<Bytes, BoxError>>;
@@ -91,7 +94,8 @@ pub(crate) fn spawn(shard: &Rc<Shard>, stream: std::net::TcpStream, read: Vec<u8
         return;
     };
     let shard = Rc::clone(shard);
-    let head_wait = shard.config.waits.head; // also between requests (reliability 1.5)
+    // Also between requests (reliability 1.5).
+    let head_wait = shard.config.waits.head.min(HEAD_WAIT_MAX);
     tokio::task::spawn_local(async move {
         let _open = Open::count(&shard);
         let io = TokioIo::new(Replay::new(read.into(), stream));

@@ -14,7 +14,7 @@ use std::{
 };
 
 use serde_json::json;
-use stentor::{Keep, Server, prelude::*};
+use stentor::{HttpWaits, Keep, Server, prelude::*};
 
 use crate::{Client, SHARD_COUNTS, channel, client, server};
 
@@ -242,6 +242,24 @@ fn messages_may_be_of_any_size() {
     write!(other, "{}\r\n{length}4", post.trim_end()).unwrap();
     thread::sleep(Duration::from_millis(100));
     assert_eq!(client::http(at, POLLING, "").0, 200);
+    running.stop().unwrap();
+}
+
+#[test]
+fn waits_may_be_of_any_length() {
+    let forever = HttpWaits {
+        idle: Duration::MAX,
+        head: Duration::MAX,
+        piece: Duration::MAX,
+        body: Duration::MAX,
+    };
+    let running = server(1).http_waits(forever).start().unwrap();
+    let at = running.address();
+    let mut stream = client::connect(at);
+    let (_, open) = client::kept(&mut stream, POLLING);
+    let sid = open.split('"').nth(3).unwrap();
+    let post = format!("POST{}&sid={sid}", POLLING.trim_start_matches("GET"));
+    assert_eq!(client::http(at, &post, "40"), (200, "ok".to_owned())); // by hyper
     running.stop().unwrap();
 }
 
