@@ -29,7 +29,9 @@ use super::{
     requests::Wanted,
 };
 use crate::{
+    fd_table::is_full,
     handler::{Handshake, INTERNAL_ERROR, Keep},
+    mailbox::{Full, Sender},
     net::{
         head::{self, Head, RequestHead, UpgradeError, accept_key},
         ws,
@@ -411,20 +413,7 @@ impl Shard {
 
     /// Gives a connection to the shard that its session lives on.
     fn hand_over(&self, to: ShardId, stream: std::net::TcpStream, read: Vec<u8>, answered: bool) {
-        let stream = match self.shared.passages.get() {
-            None => Carried::Stream(stream),
-            Some(passages) => {
-                let number = self.handed_over.get() + 1;
-                self.handed_over.set(number);
-                let number = u64::from(self.id.0) << 56 | number;
-                // Closing ours does no harm: the one on its way is another descriptor.
-                if let Err(error) = passages[usize::from(to.0)].send(number, &stream) {
-                    tracing::warn!(%error, "a connection could not be handed over");
-                    return;
-                }
-                Carried::Passed(number)
-            }
-        };
+        let stream = Carried::Stream(stream);
         self.post(
             to,
             Post::Handoff {
@@ -433,6 +422,45 @@ impl Shard {
                 answered,
             },
         );
+    }
+
+    /// A post as it may enter the mailbox of shard `to`: if the descriptor tables are apart, a
+    /// connection goes ahead of it.
+    ///
+    /// # Errors
+    /// `Full` while the passage has no room. The other shard makes some with each such post that it
+    /// takes, so that this is tried again as a full mailbox is. `Closed` if the connection is lost.
+    pub(super) fn pass(
+        &self,
+        to: usize,
+        mailbox: &Sender<Post>,
+        mut post: Post,
+    ) -> Result<Post, Full<Post>> {
+        if let Some(passages) = self.shared.passages.get()
+            && let Post::Handoff {
+                stream: carried, ..
+            } = &mut post
+            && let Carried::Stream(stream) = carried
+        {
+            let number = self.handed_over.get() + 1;
+            let named = u64::from(self.id.0) << 56 | number;
+            match passages[to].send(named, stream) {
+                Ok(()) => {
+                    self.handed_over.set(number);
+                    // Closing ours does no harm: the one on its way is another descriptor.
+                    *carried = Carried::Passed(named);
+                }
+                // The tables' copies keep the passage of a shard open that has stopped.
+                Err(error) if is_full(&error) && !mailbox.is_closed() => {
+                    return Err(Full::Full(post));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be handed over");
+                    return Err(Full::Closed(post));
+                }
+            }
+        }
+        Ok(post)
     }
 
     /// A connection comes from another shard.
