@@ -1,7 +1,6 @@
-//! Where a shard runs and what its sockets are told: cores, listeners, TCP options.
+//! Answers: which core is shard n's, how many shards are there by default, and how is a socket set up.
 //!
-//! Answers: which core is shard n's, how many shards are there by default, and how is a socket set up. Must not
-//! know what a shard does, nor what is said on a socket.
+//! Must not know what a shard does, nor what is said on a socket.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -14,13 +13,13 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 /// Most shards by default. More is allowed; but each holds a mailbox to every other, and a machine with
 /// more cores than this is rarely given to one server whole.
-pub const MAX_DEFAULT_SHARDS: usize = 64;
+pub(crate) const MAX_DEFAULT_SHARDS: usize = 64;
 
 /// Pins the calling thread to shard `shard`'s core, and returns the core's number. Only cores that the process
 /// was allowed at the first call are used (`taskset`, cpusets), in order; with more shards than those
 /// the count wraps round. `None` if the system refuses, or has no such thing: the thread then runs anywhere.
 #[must_use]
-pub fn pin(shard: usize) -> Option<usize> {
+pub(crate) fn pin(shard: usize) -> Option<usize> {
     /// Asked once: a pinned thread, and any that it starts, sees but its own core.
     static ALLOWED: OnceLock<Vec<CoreId>> = OnceLock::new();
     let allowed = ALLOWED.get_or_init(|| core_affinity::get_core_ids().unwrap_or_default());
@@ -31,7 +30,7 @@ pub fn pin(shard: usize) -> Option<usize> {
 /// One shard for each core that this process may use (allowed cores and cgroup quota), at most
 /// [`MAX_DEFAULT_SHARDS`], at least one.
 #[must_use]
-pub fn default_shards() -> usize {
+pub(crate) fn default_shards() -> usize {
     thread::available_parallelism().map_or(1, |cores| cores.get().min(MAX_DEFAULT_SHARDS))
 }
 
@@ -41,7 +40,7 @@ pub fn default_shards() -> usize {
 /// # Errors
 ///
 /// The system's; `AddrInUse` if somebody listens there, whether sharing or not.
-pub fn check_free(addr: SocketAddr) -> io::Result<()> {
+pub(crate) fn check_free(addr: SocketAddr) -> io::Result<()> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     #[cfg(not(windows))]
     socket.set_reuse_address(true)?; // Old connections in TIME_WAIT are no listener.
@@ -57,7 +56,11 @@ pub fn check_free(addr: SocketAddr) -> io::Result<()> {
 /// # Errors
 ///
 /// The system's, from making, setting, binding or listening.
-pub fn listener(addr: SocketAddr, reuse_port: bool, backlog: i32) -> io::Result<TcpListener> {
+pub(crate) fn listener(
+    addr: SocketAddr,
+    reuse_port: bool,
+    backlog: i32,
+) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     // A restarted server need not wait for its old connections to time out.
     #[cfg(not(windows))]
@@ -87,7 +90,10 @@ pub fn listener(addr: SocketAddr, reuse_port: bool, backlog: i32) -> io::Result<
 /// # Errors
 ///
 /// The system's, as when the peer is gone already.
-pub fn tune<'s>(stream: impl Into<SockRef<'s>>, user_timeout: Option<Duration>) -> io::Result<()> {
+pub(crate) fn tune<'s>(
+    stream: impl Into<SockRef<'s>>,
+    user_timeout: Option<Duration>,
+) -> io::Result<()> {
     let socket = stream.into();
     socket.set_tcp_nodelay(true)?;
     #[cfg(target_os = "linux")]
