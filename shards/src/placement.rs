@@ -10,10 +10,7 @@ use std::time::Duration;
 
 use core_affinity::CoreId;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
-
-/// Most shards by default. More is allowed; but each holds a mailbox to every other, and a machine with
-/// more cores than this is rarely given to one server whole.
-pub(crate) const MAX_DEFAULT_SHARDS: usize = 64;
+use stentor_engine::limits::SHARDS_MAX;
 
 /// Pins the calling thread to shard `shard`'s core, and returns the core's number. Only cores that the process
 /// was allowed at the first call are used (`taskset`, cpusets), in order; with more shards than those
@@ -27,11 +24,11 @@ pub(crate) fn pin(shard: usize) -> Option<usize> {
     core_affinity::set_for_current(core).then_some(core.id)
 }
 
-/// One shard for each core that this process may use (allowed cores and cgroup quota), at most
-/// [`MAX_DEFAULT_SHARDS`], at least one.
+/// One shard for each core that this process may use (allowed cores and cgroup quota), at most as many as a
+/// server may have, at least one.
 #[must_use]
 pub(crate) fn default_shards() -> usize {
-    thread::available_parallelism().map_or(1, |cores| cores.get().min(MAX_DEFAULT_SHARDS))
+    thread::available_parallelism().map_or(1, |cores| cores.get().min(SHARDS_MAX))
 }
 
 /// Whether a listener may be opened at `addr` by who shares it with nobody. Between the answer and the opening
@@ -137,7 +134,7 @@ mod tests {
 
     #[test]
     fn there_is_at_least_one_shard_and_a_cap() {
-        assert!((1..=MAX_DEFAULT_SHARDS).contains(&default_shards()));
+        assert!((1..=SHARDS_MAX).contains(&default_shards()));
     }
 
     #[test]
