@@ -6,3 +6,8 @@
 pub mod head;
 pub(crate) mod replay;
 pub mod ws;
+
+use std::time::Duration;
+
+/// How long a peer may take to close after we did.
+pub(crate) const LINGER_WAIT: Duration = Duration::from_secs(2);
