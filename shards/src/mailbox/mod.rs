@@ -1,7 +1,7 @@
-//! Mail between shards: one bounded channel per shard, many senders, one receiver, and one wake per batch.
-//!
 //! Answers: how does something reach a shard's thread from another thread, in order, bounded, and with no
-//! more wakes than batches. Must not know what is sent (`T`), who receives it, or how a thread is woken
+//! more wakes than batches.
+//!
+//! One bounded channel per shard, many senders, one receiver. Must not know what is sent (`T`), who receives it, or how a thread is woken
 //! (a closure: an eventfd, a tokio `Notify`, …). Imports nothing of ours.
 //!
 //! The channel is crossbeam's. It has no wake for a receiver that waits elsewhere, so `wake` adds one.
