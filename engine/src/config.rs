@@ -14,7 +14,7 @@ pub struct Config {
     pub ping_interval: Duration,
     /// Time a client has to answer a ping (`pingTimeout`). Default 20 s.
     pub ping_timeout: Duration,
-    /// Time an upgrade has from `2probe` to `5` (`upgradeTimeout`). Default 10 s.
+    /// Time an upgrade has, from its WebSocket's opening to `5` (`upgradeTimeout`). Default 10 s.
     pub upgrade_timeout: Duration,
     /// Time a session has to join its first namespace (`connectTimeout`). Default 45 s.
     pub connect_timeout: Duration,

@@ -27,6 +27,9 @@ pub const SLICES_MAX: usize = 64;
 /// server's value (`engine.io` `transports/polling.ts`, `closeTimeout`).
 pub const POLLING_CLOSE_WAIT: Duration = Duration::from_secs(30);
 
+/// How long a closed WebSocket session is given for what is queued to leave. Then: dropped.
+pub const DRAIN_WAIT: Duration = Duration::from_secs(10);
+
 /// Per-session and per-socket bounds that a server may set for itself.
 #[derive(Debug, Clone)]
 pub struct Limits {

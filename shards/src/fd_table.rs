@@ -139,11 +139,18 @@ pub(crate) fn passage() -> io::Result<(PassageTo, Passage)> {
     ))
 }
 
+/// Whether a connection was not sent because too many are on the way: to this shard (278, measured
+/// with the default `net.core.wmem_default`), or in all of the user's sockets.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    let too_many = rustix::io::Errno::TOOMANYREFS.raw_os_error();
+    error.kind() == io::ErrorKind::WouldBlock || error.raw_os_error() == Some(too_many)
+}
+
 impl PassageTo {
     /// Sends a connection under a number that the mail about it repeats.
     ///
     /// # Errors
-    /// The system's; `WouldBlock` if too many are on the way.
+    /// The system's; [`is_full`] if too many are on the way.
     pub(crate) fn send(&self, number: u64, stream: &TcpStream) -> io::Result<()> {
         let fds = [stream.as_fd()];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];

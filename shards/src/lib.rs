@@ -23,13 +23,18 @@ mod engine_server;
 mod entropy;
 mod fd_table;
 mod handler;
-pub mod mailbox;
-pub mod net;
-pub mod placement;
+mod placement;
 mod post;
 mod server;
 mod shard;
 mod shared;
+
+// Not of the interface, and promised to nobody: they are public because the workspace's benches
+// measure them by themselves.
+#[doc(hidden)]
+pub mod mailbox;
+#[doc(hidden)]
+pub mod net;
 
 pub use api::{
     AckError, Answer, Answers, Args, Binary, Broadcast, EmitError, EncodeError, Gathered, IntoArgs,

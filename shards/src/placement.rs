@@ -1,7 +1,6 @@
-//! Where a shard runs and what its sockets are told: cores, listeners, TCP options.
+//! Answers: which core is shard n's, how many shards are there by default, and how is a socket set up.
 //!
-//! Answers: which core is shard n's, how many shards are there by default, and how is a socket set up. Must not
-//! know what a shard does, nor what is said on a socket.
+//! Must not know what a shard does, nor what is said on a socket.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -11,16 +10,13 @@ use std::time::Duration;
 
 use core_affinity::CoreId;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
-
-/// Most shards by default. More is allowed; but each holds a mailbox to every other, and a machine with
-/// more cores than this is rarely given to one server whole.
-pub const MAX_DEFAULT_SHARDS: usize = 64;
+use stentor_engine::limits::SHARDS_MAX;
 
 /// Pins the calling thread to shard `shard`'s core, and returns the core's number. Only cores that the process
 /// was allowed at the first call are used (`taskset`, cpusets), in order; with more shards than those
 /// the count wraps round. `None` if the system refuses, or has no such thing: the thread then runs anywhere.
 #[must_use]
-pub fn pin(shard: usize) -> Option<usize> {
+pub(crate) fn pin(shard: usize) -> Option<usize> {
     /// Asked once: a pinned thread, and any that it starts, sees but its own core.
     static ALLOWED: OnceLock<Vec<CoreId>> = OnceLock::new();
     let allowed = ALLOWED.get_or_init(|| core_affinity::get_core_ids().unwrap_or_default());
@@ -28,11 +24,11 @@ pub fn pin(shard: usize) -> Option<usize> {
     core_affinity::set_for_current(core).then_some(core.id)
 }
 
-/// One shard for each core that this process may use (allowed cores and cgroup quota), at most
-/// [`MAX_DEFAULT_SHARDS`], at least one.
+/// One shard for each core that this process may use (allowed cores and cgroup quota), at most as many as a
+/// server may have, at least one.
 #[must_use]
-pub fn default_shards() -> usize {
-    thread::available_parallelism().map_or(1, |cores| cores.get().min(MAX_DEFAULT_SHARDS))
+pub(crate) fn default_shards() -> usize {
+    thread::available_parallelism().map_or(1, |cores| cores.get().min(SHARDS_MAX))
 }
 
 /// Whether a listener may be opened at `addr` by who shares it with nobody. Between the answer and the opening
@@ -41,7 +37,7 @@ pub fn default_shards() -> usize {
 /// # Errors
 ///
 /// The system's; `AddrInUse` if somebody listens there, whether sharing or not.
-pub fn check_free(addr: SocketAddr) -> io::Result<()> {
+pub(crate) fn check_free(addr: SocketAddr) -> io::Result<()> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     #[cfg(not(windows))]
     socket.set_reuse_address(true)?; // Old connections in TIME_WAIT are no listener.
@@ -57,7 +53,11 @@ pub fn check_free(addr: SocketAddr) -> io::Result<()> {
 /// # Errors
 ///
 /// The system's, from making, setting, binding or listening.
-pub fn listener(addr: SocketAddr, reuse_port: bool, backlog: i32) -> io::Result<TcpListener> {
+pub(crate) fn listener(
+    addr: SocketAddr,
+    reuse_port: bool,
+    backlog: i32,
+) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     // A restarted server need not wait for its old connections to time out.
     #[cfg(not(windows))]
@@ -87,7 +87,10 @@ pub fn listener(addr: SocketAddr, reuse_port: bool, backlog: i32) -> io::Result<
 /// # Errors
 ///
 /// The system's, as when the peer is gone already.
-pub fn tune<'s>(stream: impl Into<SockRef<'s>>, user_timeout: Option<Duration>) -> io::Result<()> {
+pub(crate) fn tune<'s>(
+    stream: impl Into<SockRef<'s>>,
+    user_timeout: Option<Duration>,
+) -> io::Result<()> {
     let socket = stream.into();
     socket.set_tcp_nodelay(true)?;
     #[cfg(target_os = "linux")]
@@ -131,7 +134,7 @@ mod tests {
 
     #[test]
     fn there_is_at_least_one_shard_and_a_cap() {
-        assert!((1..=MAX_DEFAULT_SHARDS).contains(&default_shards()));
+        assert!((1..=SHARDS_MAX).contains(&default_shards()));
     }
 
     #[test]

@@ -28,8 +28,8 @@ use crate::{
     entropy::Entropy,
     fd_table::{FdTables, Parting, passage},
     handler::{App, Handshake, Keep, States},
-    net::http::{MakeHttpService, make_service},
     placement,
+    shard::http::{MakeHttpService, make_service},
     shared::Shared,
 };
 
@@ -169,10 +169,14 @@ impl Server {
         self
     }
 
-    /// The path that is served (`path`). Default `/socket.io`; requests need the slash after it.
+    /// The path that is served (`path`). Default `/socket.io`; requests need the slash after it. With
+    /// `/` every path is.
     #[must_use]
     pub fn path(mut self, path: &str) -> Self {
-        self.path = format!("/{}/", path.trim_matches('/'));
+        self.path = match path.trim_matches('/') {
+            "" => "/".to_owned(),
+            name => format!("/{name}/"),
+        };
         self
     }
 
@@ -264,7 +268,8 @@ impl Server {
     }
 
     /// Decides which sessions may begin (`allowRequest`), before anything is kept of them. An
-    /// error's text is the message of the 403 (400 for WebSocket) that the client gets.
+    /// error's text is the message of the 403 (400 for WebSocket) that the client gets. A panic
+    /// refuses too.
     #[must_use]
     pub fn allow_request(
         mut self,

@@ -9,6 +9,9 @@ use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     process::{Child, Command, Stdio},
+    sync::{Arc, Mutex, mpsc},
+    thread,
+    time::Duration,
 };
 
 struct Server {
@@ -31,18 +34,8 @@ impl Server {
         Self { child, address }
     }
 
-    /// One request on a connection of its own, which the kernel gives to any shard.
     fn request(&self, method: &str, sid: &str, body: &str) -> String {
-        let mut stream = TcpStream::connect(self.address).unwrap();
-        write!(
-            stream,
-            "{method} /socket.io/?EIO=4&transport=polling{sid} HTTP/1.1\r\nHost: x\r\n\
-             Connection: close\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        )
-        .unwrap();
-        let mut response = String::new();
-        stream.read_to_string(&mut response).unwrap();
+        let response = read(send(self.address, method, sid, body));
         assert!(response.starts_with("HTTP/1.1 200"), "{response}");
         response.split_once("\r\n\r\n").unwrap().1.to_owned()
     }
@@ -55,6 +48,25 @@ impl Server {
         assert!(self.request("GET", &sid, "").starts_with("40{"));
         sid
     }
+}
+
+/// One request on a connection of its own, which the kernel gives to any shard.
+fn send(address: SocketAddr, method: &str, sid: &str, body: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(
+        stream,
+        "{method} /socket.io/?EIO=4&transport=polling{sid} HTTP/1.1\r\nHost: x\r\n\
+         Connection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    stream
+}
+
+fn read(mut stream: TcpStream) -> String {
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    response
 }
 
 impl Drop for Server {
@@ -83,6 +95,48 @@ fn broadcasts_reach_every_shard() {
     for sid in &sessions {
         assert_eq!(server.request("GET", sid, ""), r#"42["broadcast","all"]"#);
     }
+}
+
+/// While a shard is busy, more connections are handed to it than a Unix socket holds. The test's own
+/// server, so that a handler can be told when to return.
+#[test]
+fn more_connections_at_once_than_a_passage_holds() {
+    const CONNECTIONS: usize = 900; // the kernel gives about half of them to either shard
+    let (tell, told) = mpsc::sync_channel(1);
+    let (go, wait) = mpsc::channel();
+    let wait = Arc::new(Mutex::new(wait));
+    let running = stentor::Server::new()
+        .listen("127.0.0.1:0")
+        .shards(2)
+        .pin(false)
+        .fd_tables(stentor::FdTables::PerShard)
+        .app(move |app| {
+            let (tell, wait) = (tell.clone(), Arc::clone(&wait));
+            app.ns("/").on_sync("block", move || {
+                tell.send(()).unwrap();
+                let () = wait.lock().unwrap().recv().unwrap();
+            });
+        })
+        .start()
+        .unwrap();
+    let at = running.address();
+    let open = read(send(at, "GET", "", ""));
+    let sid = format!("&sid={}", open.split('"').nth(3).unwrap());
+    read(send(at, "POST", &sid, "40"));
+    let block = send(at, "POST", &sid, r#"42["block"]"#);
+    told.recv().unwrap();
+    let stranger = format!("{}{}", &sid[..7], "A".repeat(18)); // of the same shard
+    let all: Vec<_> = (0..CONNECTIONS)
+        .map(|_| send(at, "GET", &stranger, ""))
+        .collect();
+    thread::sleep(Duration::from_millis(500)); // till the other shard has done what it can
+    go.send(()).unwrap();
+    for stream in all {
+        let response = read(stream);
+        assert!(response.ends_with(r#""Session ID unknown"}"#), "{response}");
+    }
+    assert!(read(block).ends_with("ok"));
+    running.stop().unwrap();
 }
 
 /// The third shard's thread cannot be made: its stack does not fit. The other two wait for it.

@@ -1,8 +1,9 @@
 //! Answers: may this request open or reach a session, and what does the server say (features 2.2).
 //!
 //! The checks are split where the sid's owner must be asked: [`Request::check`] needs nothing,
-//! [`Request::check_new`] needs to know that there is no sid. Whether a session is on the
-//! request's transport it says itself ([`super::session::Poll::Mismatch`]).
+//! [`Request::check_new`] needs to know that there is no sid, and [`Request::check_version`] comes
+//! when the application has agreed. Whether a session is on the request's transport it says itself
+//! ([`super::session::Poll::Mismatch`]).
 //! It must not know about HTTP libraries: method and headers come as facts.
 
 use alloc::{borrow::Cow, string::String, vec::Vec};
@@ -176,11 +177,11 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// Checks of a request without sid. `upgrade` says whether it is a WebSocket upgrade.
+    /// Checks of a request without sid, before the application is asked. `upgrade` says whether it is
+    /// a WebSocket upgrade.
     ///
     /// # Errors
-    /// [`Refusal::BadMethod`], [`Refusal::BadRequest`], [`Refusal::UnsupportedVersion`], in this
-    /// order. The application is asked between the second and the third.
+    /// [`Refusal::BadMethod`] and [`Refusal::BadRequest`], in this order.
     pub fn check_new(&self, transport: Transport, get: bool, upgrade: bool) -> Result<(), Refusal> {
         if !get {
             return Err(Refusal::BadMethod);
@@ -188,10 +189,19 @@ impl<'a> Request<'a> {
         if (transport == Transport::WebSocket) != upgrade {
             return Err(Refusal::BadRequest);
         }
-        if !self.version_4 {
-            return Err(Refusal::UnsupportedVersion);
-        }
         Ok(())
+    }
+
+    /// The last check of a request without sid, after the application has agreed.
+    ///
+    /// # Errors
+    /// [`Refusal::UnsupportedVersion`].
+    pub const fn check_version(&self) -> Result<(), Refusal> {
+        if self.version_4 {
+            Ok(())
+        } else {
+            Err(Refusal::UnsupportedVersion)
+        }
     }
 
     /// Whether the request names Engine.IO 4. Known sessions are all of version 4, and a WebSocket
@@ -246,7 +256,8 @@ mod tests {
             if request.sid()?.is_some() {
                 return Ok(());
             }
-            request.check_new(transport, get, upgrade)
+            request.check_new(transport, get, upgrade)?;
+            request.check_version()
         };
         let ok = b"http://a";
         assert_eq!(

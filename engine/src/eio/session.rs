@@ -16,7 +16,13 @@
 #[cfg(test)]
 mod tests;
 
-use crate::{config::Config, error::PeerError, id::ConnId, limits::POLLING_CLOSE_WAIT, time::Tick};
+use crate::{
+    config::Config,
+    error::PeerError,
+    id::ConnId,
+    limits::{DRAIN_WAIT, POLLING_CLOSE_WAIT},
+    time::Tick,
+};
 
 use super::handshake::Transport;
 
@@ -64,9 +70,6 @@ enum State {
         code: Option<u16>,
     },
 }
-
-/// Bytes of a closed WebSocket session are given this long to leave.
-const DRAIN_WAIT: core::time::Duration = core::time::Duration::from_secs(10);
 
 /// A ping that leaves later than this after it was due says that the whole server was held up.
 const HELD_UP_MS: u64 = 100;

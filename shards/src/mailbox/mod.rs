@@ -1,7 +1,7 @@
-//! Mail between shards: one bounded channel per shard, many senders, one receiver, and one wake per batch.
-//!
 //! Answers: how does something reach a shard's thread from another thread, in order, bounded, and with no
-//! more wakes than batches. Must not know what is sent (`T`), who receives it, or how a thread is woken
+//! more wakes than batches.
+//!
+//! One bounded channel per shard, many senders, one receiver. Must not know what is sent (`T`), who receives it, or how a thread is woken
 //! (a closure: an eventfd, a tokio `Notify`, …). Imports nothing of ours.
 //!
 //! The channel is crossbeam's. It has no wake for a receiver that waits elsewhere, so `wake` adds one.
@@ -23,6 +23,7 @@ use std::sync::Arc;
 
 use crossbeam_channel::TrySendError;
 
+use self::atomic::{AtomicBool, Ordering};
 use self::wake::PendingWake;
 
 /// Makes a mailbox for at most `capacity` items, at least one. `wake` is called on the sending thread, at
@@ -36,6 +37,7 @@ pub fn mailbox<T: Send>(
     let (sender, receiver) = crossbeam_channel::bounded(capacity.max(1));
     let bell = Arc::new(Bell {
         pending: PendingWake::default(),
+        closed: AtomicBool::new(false),
         wake: Box::new(wake),
     });
     let mailbox = Sender {
@@ -76,6 +78,8 @@ pub enum Full<T> {
 #[repr(align(128))]
 struct Bell {
     pending: PendingWake,
+    /// The receiver is gone.
+    closed: AtomicBool,
     wake: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -95,6 +99,18 @@ impl<T> Sender<T> {
             (self.bell.wake)();
         }
         Ok(())
+    }
+
+    /// Whether the receiver is gone, without sending anything.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.bell.closed.load(Ordering::Relaxed) // nothing is read on the strength of it
+    }
+}
+
+impl<T> Drop for Receiver<T> {
+    fn drop(&mut self) {
+        self.bell.closed.store(true, Ordering::Relaxed);
     }
 }
 

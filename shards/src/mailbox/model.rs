@@ -1,5 +1,5 @@
-//! `wake.rs`, the same file, on loom's atomics: every interleaving and every reordering that the memory model
-//! allows. Needs no `cfg(loom)`, which would change (and break) tokio too.
+//! Answers: does `wake.rs` lose no item, in any interleaving and with any reordering that the memory model
+//! allows. It is the same file, on loom's atomics. Needs no `cfg(loom)`, which would change (and break) tokio too.
 //!
 //! The queue is the weakest there could be: one relaxed word per item, which orders nothing. If the items are
 //! seen all the same, it is the flag that makes them seen; crossbeam's queue can only order more.

@@ -44,7 +44,9 @@ fn full_and_closed_give_the_item_back() {
     receiver.begin();
     assert_eq!(receiver.try_recv(), Some(1));
     sender.try_send(3).unwrap();
+    assert!(!sender.is_closed());
     drop(receiver);
+    assert!(sender.is_closed());
     assert_eq!(sender.try_send(4), Err(Full::Closed(4)));
 }
 

@@ -1,4 +1,4 @@
-//! One flag that turns many sends into one wake, and loses none.
+//! Answers: must this send wake the receiver. One flag turns many sends into one wake, and loses none.
 //!
 //! Must not know the queue, nor how a thread is woken.
 //!

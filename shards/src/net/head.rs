@@ -1,7 +1,7 @@
-//! The first request's head on a new TCP connection, looked at before hyper sees it.
+//! Answers: is a request's head all there, is it sound, does it ask for a WebSocket, and what is asked for.
 //!
-//! Answers: is it all there, is it sound, does it ask for a WebSocket, and what is asked for (so that the
-//! connection can be moved to its shard once). Must not know sockets, sessions, or the Engine.IO query.
+//! It is looked at before hyper sees it, so that a connection can be moved to its shard once. Must not know
+//! sockets, sessions, or the Engine.IO query.
 //!
 //! `httparse` reads the head, as in hyper. The checks here are those that hyper 1.12 leaves out and that
 //! a proxy in front may judge differently, which is how requests are smuggled: hyper drops a

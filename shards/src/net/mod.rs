@@ -1,9 +1,13 @@
-//! Answers: how do bytes get from connections to the hub and back.
+//! Answers: what do the bytes on a connection say: request heads, WebSocket frames.
 //!
-//! It must not know about handlers or user code: the shard stands between.
+//! It imports nothing of ours. Which connections there are, and what is done with what they say, is the
+//! shard's.
 
-pub(crate) mod answer;
 pub mod head;
-pub(crate) mod http;
 pub(crate) mod replay;
 pub mod ws;
+
+use std::time::Duration;
+
+/// How long a peer may take to close after we did.
+pub(crate) const LINGER_WAIT: Duration = Duration::from_secs(2);

@@ -6,7 +6,6 @@ use std::{
     io,
     pin::Pin,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use bytes::{Buf, Bytes};
@@ -16,8 +15,7 @@ use tokio::{
     time::Sleep,
 };
 
-/// How long a peer may take to close after we did.
-const LINGER_WAIT: Duration = Duration::from_secs(2);
+use super::LINGER_WAIT;
 
 /// A stream that first yields what was read from it before. When it is shut down, what still comes
 /// is thrown away until the peer closes too: else the kernel would reset the connection of a client

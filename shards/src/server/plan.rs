@@ -19,10 +19,9 @@ use crate::{
     fd_table::{Parting, Passage},
     handler::{App, Locals, States},
     mailbox::{Receiver, mailbox},
-    net::http::MakeHttpService,
     placement,
     post::Post,
-    shard::{self, Application, Parts, Reactor, Shard},
+    shard::{self, Application, Parts, Reactor, Shard, http::MakeHttpService},
     shared::{LocalDirectory, Shared},
 };
 

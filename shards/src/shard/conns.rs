@@ -27,7 +27,10 @@ use stentor_engine::{
 };
 
 use super::polled::{Deadlines, Polled};
-use crate::{config::HttpWaits, net::ws};
+use crate::{
+    config::HttpWaits,
+    net::{LINGER_WAIT, ws},
+};
 
 pub(super) type ConnKey = Key<Conn>;
 
@@ -58,9 +61,6 @@ pub(super) struct Conn {
     pub(super) stream: TcpStream,
     pub(super) role: Role,
 }
-
-/// How long a peer may take to close after we did.
-const LINGER_WAIT_MS: u64 = 2_000;
 
 /// All connections of a shard.
 #[derive(Debug)]
@@ -191,7 +191,7 @@ impl Conns {
             return;
         }
         conn.role = Role::Lingering;
-        self.lingering.add(Tick(now.0 + LINGER_WAIT_MS), key);
+        self.lingering.add(now.after(LINGER_WAIT), key);
     }
 
     /// Reads once.
@@ -348,7 +348,9 @@ impl Waiting {
     fn add(&mut self, due: Tick, key: ConnKey) {
         match self.0.back_mut() {
             Some((last, keys)) if due <= *last => keys.push(key),
-            _ => self.0.push_back((Tick(due.0 + 1_000), vec![key])),
+            _ => self
+                .0
+                .push_back((Tick(due.0.saturating_add(1_000)), vec![key])),
         }
     }
 

@@ -4,9 +4,11 @@
 //! shared; other threads reach it by its mailbox. The hub is borrowed for the length of one call and
 //! never while user code runs or something is awaited.
 
+mod answer;
 mod conns;
 mod dispatch;
 mod frames;
+pub(crate) mod http;
 mod output;
 mod pauses;
 mod polled;
@@ -32,10 +34,9 @@ use stentor_engine::{
 };
 use tokio::sync::Notify;
 
-pub(crate) use self::{
-    reactor::{Reactor, WAKER, run},
-    upgrade::handshake as keep_handshake,
-};
+use self::http::HttpService;
+pub(crate) use self::reactor::{Reactor, WAKER, run};
+use self::upgrade::handshake as keep_handshake;
 use crate::{
     api::{Io, payload::Encoded, socket::Extensions},
     clock::Clock,
@@ -43,11 +44,11 @@ use crate::{
     engine_server::EngineHandlers,
     fd_table::Passage,
     handler::{Handlers, Handshake, Locals, States},
-    mailbox::Full,
-    net::{answer::Writer, http::HttpService},
+    mailbox::{Full, Sender},
     post::{List, Post},
     shared::Shared,
 };
+use answer::Writer;
 use conns::{ConnKey, Conns};
 use output::Port;
 use pauses::Pauses;
@@ -97,7 +98,7 @@ pub(crate) struct Shard {
     pauses: RefCell<Pauses>,
     extensions: RefCell<HashMap<u64, Rc<Extensions>>>,
     handshakes: RefCell<HashMap<u64, Rc<Handshake>>>,
-    /// What mailboxes had no room for, by shard. Not empty: nothing more is read from clients.
+    /// What mailboxes or passages had no room for, by shard. Not empty: nothing more is read from clients.
     overflow: RefCell<Vec<VecDeque<Post>>>,
     congested: Cell<bool>,
     /// A turn is under way: its end will see to what is queued.
@@ -261,7 +262,7 @@ impl Shard {
             waiting.push_back(post);
             return;
         }
-        match mailbox.try_send(post) {
+        match self.try_post(to.0.into(), mailbox, post) {
             // A shard that has stopped needs no more mail.
             Ok(()) | Err(Full::Closed(_)) => {}
             Err(Full::Full(post)) => {
@@ -271,7 +272,11 @@ impl Shard {
         }
     }
 
-    /// Tries again what mailboxes had no room for.
+    fn try_post(&self, to: usize, mailbox: &Sender<Post>, post: Post) -> Result<(), Full<Post>> {
+        mailbox.try_send(self.pass(to, mailbox, post)?)
+    }
+
+    /// Tries again what there was no room for.
     fn post_overflow(&self) {
         if !self.congested.get() {
             return;
@@ -280,9 +285,10 @@ impl Shard {
             return;
         };
         let mut congested = false;
-        for (mailbox, waiting) in posts.iter().zip(&mut *self.overflow.borrow_mut()) {
+        let mut overflow = self.overflow.borrow_mut();
+        for (to, (mailbox, waiting)) in posts.iter().zip(&mut *overflow).enumerate() {
             while let Some(post) = waiting.pop_front() {
-                if let Err(Full::Full(post)) = mailbox.try_send(post) {
+                if let Err(Full::Full(post)) = self.try_post(to, mailbox, post) {
                     waiting.push_front(post);
                     congested = true;
                     break;

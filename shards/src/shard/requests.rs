@@ -17,16 +17,14 @@ use stentor_engine::{
 
 use super::{
     Shard,
+    answer::Answer,
     conns::{ConnKey, Role},
     polled::{Body, Polled},
     polling::Parked,
     upgrade::handshake,
 };
 use crate::{
-    net::{
-        answer::Answer,
-        head::{self, RequestHead},
-    },
+    net::head::{self, RequestHead},
     post::Reply,
 };
 
@@ -109,14 +107,14 @@ impl Shard {
                         return None;
                     }
                 }
-                let end = head + len;
-                let body = bytes.get(head..end);
+                let behind = &bytes[head..]; // and not `head + len`, which may be beyond any address
+                let body = behind.get(..len);
                 if let Some(body) = body.filter(|body| !self.may_overtake(session, body)) {
                     let reply = self.post_body(session, body);
                     self.respond(key, &reply.into(), false);
-                    return Some(end);
+                    return Some(head + len);
                 }
-                self.await_body(key, session, len, &bytes[head..]);
+                self.await_body(key, session, len, behind);
                 if body.is_some() {
                     self.await_get(key);
                 }
@@ -232,7 +230,7 @@ impl Shard {
             self.requests(key, bytes, false);
             return;
         }
-        let max = head::MAX_BYTES + self.config.engine.limits.payload_bytes;
+        let max = head::MAX_BYTES.saturating_add(self.config.engine.limits.payload_bytes);
         if polled.is_busy() && polled.read.len() + bytes.len() > max {
             drop(conns);
             tracing::debug!(shard = self.id.0, "a client asks more than it listens");

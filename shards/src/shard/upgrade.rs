@@ -5,8 +5,15 @@
 //! one write, and the connection never belongs to a task. Plain long-polling is served by
 //! [`super::requests`]. Everything else goes to hyper.
 
-use std::{net::SocketAddr, rc::Rc, time::SystemTime};
+use std::{
+    io,
+    net::SocketAddr,
+    panic::{AssertUnwindSafe, catch_unwind},
+    rc::Rc,
+    time::SystemTime,
+};
 
+use ::http::StatusCode;
 use mio::net::TcpStream;
 use stentor_engine::{
     eio::handshake::{Refusal, Request, Transport},
@@ -16,24 +23,30 @@ use stentor_engine::{
 
 use super::{
     Shard,
+    answer::Answer,
     conns::{ConnKey, Role, conn_id},
+    http,
     requests::Wanted,
 };
 use crate::{
-    handler::{Handshake, Keep},
+    fd_table::is_full,
+    handler::{Handshake, INTERNAL_ERROR, Keep},
+    mailbox::{Full, Sender},
     net::{
-        head::{self, Head, RequestHead, accept_key},
-        http, ws,
+        head::{self, Head, RequestHead, UpgradeError, accept_key},
+        ws,
     },
     post::{Carried, Post},
 };
 
 /// What becomes of a first request.
-enum Verdict {
+pub(super) enum Verdict {
     /// More of it must come.
     Wait,
     /// Answer this and close.
     Answer(Vec<u8>),
+    /// The server stops: nothing begins.
+    Stopping,
     /// A new session; the response, and what is kept of the request.
     Open {
         response: String,
@@ -60,6 +73,16 @@ enum Peer {
     Address(SocketAddr),
 }
 
+/// The close code for what is refused when the WebSocket is open already (RFC 6455 7.4.1: policy).
+const REFUSED: u16 = 1008;
+
+/// The answer to a WebSocket request while the server stops.
+const UNAVAILABLE: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+
+/// The same when the WebSocket is open already (RFC 6455 7.4.1: going away).
+const GOING_AWAY: u16 = 1001;
+
 /// The answer to a WebSocket request that is refused before it is one (features 2.2).
 pub(crate) fn refusal(message: &str) -> Vec<u8> {
     format!(
@@ -70,26 +93,32 @@ pub(crate) fn refusal(message: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// The response that makes a connection a WebSocket. The first offered subprotocol is accepted, as
-/// the official server's does; without that browsers that offer one would close.
-fn switching(key: &str, head: &RequestHead<'_>) -> Option<String> {
+/// The response that makes a connection a WebSocket, or the answer to a request that is none. The first
+/// offered subprotocol is accepted, as the official server's does; without that browsers that offer
+/// one would close.
+fn switching(request: &RequestHead<'_>) -> Result<String, Vec<u8>> {
+    let key = request.check_upgrade().map_err(UpgradeError::response)?;
     let mut response = format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Accept: {}\r\n",
         accept_key(key)
     );
-    if let Some(offered) = head.header("sec-websocket-protocol") {
-        let first = offered.split(|b| *b == b',').next()?.trim_ascii();
-        let token = |b: &u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b);
-        if first.is_empty() || !first.iter().all(token) {
-            return None;
-        }
+    if let Some(offered) = request.header("sec-websocket-protocol") {
+        let bad = || refusal(Refusal::BadRequest.message());
         response.push_str("Sec-WebSocket-Protocol: ");
-        response.push_str(std::str::from_utf8(first).ok()?);
+        response.push_str(first_token(offered).ok_or_else(bad)?);
         response.push_str("\r\n");
     }
     response.push_str("\r\n");
-    Some(response)
+    Ok(response)
+}
+
+/// The first of a list's tokens.
+fn first_token(list: &[u8]) -> Option<&str> {
+    let first = list.split(|b| *b == b',').next()?.trim_ascii();
+    let token = |b: &u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b);
+    let is_one = !first.is_empty() && first.iter().all(token);
+    is_one.then(|| str::from_utf8(first).ok())?
 }
 
 impl Shard {
@@ -132,11 +161,26 @@ impl Shard {
                 request.len,
             ),
         };
+        self.obey(key, verdict, bytes, used, answered)
+    }
+
+    /// Does with a connection what was decided about its request, the first `used` of `bytes`.
+    fn obey(
+        self: &Rc<Self>,
+        key: ConnKey,
+        verdict: Verdict,
+        bytes: &mut [u8],
+        used: usize,
+        answered: bool,
+    ) -> Option<usize> {
         let now = self.now.get();
         match verdict {
             Verdict::Poll(wanted) => return self.serve(key, wanted, bytes, used),
             Verdict::Wait => self.await_head(key, bytes),
+            Verdict::Answer(_) if answered => self.finish_websocket(key, REFUSED),
             Verdict::Answer(response) => self.conns.borrow_mut().finish(key, &response, now),
+            Verdict::Stopping if answered => self.finish_websocket(key, GOING_AWAY),
+            Verdict::Stopping => self.conns.borrow_mut().finish(key, UNAVAILABLE, now),
             Verdict::Http => {
                 let stream = self.conns.borrow_mut().take(key);
                 if let Some(stream) = stream {
@@ -168,6 +212,13 @@ impl Shard {
             }
         }
         None
+    }
+
+    /// Closes a WebSocket that is no session's.
+    fn finish_websocket(&self, key: ConnKey, code: u16) {
+        let (frame, len) = ws::close_frame(Some(code), "");
+        let now = self.now.get();
+        self.conns.borrow_mut().finish(key, &frame[..len], now);
     }
 
     /// A WebSocket for a session that polls. False, and the connection is finished, if the session
@@ -204,65 +255,69 @@ impl Shard {
         if !path.starts_with(&*self.config.path) {
             return Verdict::Http;
         }
-        if !request.wants_websocket() {
-            return self.judge_http(request, query, peer);
-        }
-        let refused = |refusal_code: Refusal| Verdict::Answer(refusal(refusal_code.message()));
         let query = Request::parse(query);
-        let hub = self.hub.borrow();
-        let transport = match query.check(hub.config(), request.header("origin")) {
-            Ok(transport) => transport,
-            Err(error) => return refused(error),
-        };
-        let sid = match query.sid() {
-            Ok(sid) => sid,
-            Err(error) => return refused(error),
-        };
-        if let Some(sid) = sid.filter(|sid| self.is_elsewhere(sid)) {
-            return Verdict::Elsewhere(sid);
+        if !request.wants_websocket() {
+            return self.judge_http(request, &query, peer);
         }
-        let session = match sid.map(|sid| hub.find(&sid)) {
-            Some(None) => return refused(Refusal::SessionUnknown),
-            Some(found) => found,
-            None => None,
-        };
-        drop(hub);
-        if session.is_some() && (transport != Transport::WebSocket || !query.is_version_4()) {
-            return refused(Refusal::BadRequest);
+        if self.stopping.get() {
+            return Verdict::Stopping;
         }
-        if session.is_none()
-            && let Err(error) = query.check_new(transport, request.method == "GET", true)
-        {
-            return refused(error);
-        }
-        let key = match request.check_upgrade() {
-            Ok(key) => key,
-            Err(error) => return Verdict::Answer(error.response()),
+        let judged = self.judge_websocket(request, &query, head, peer);
+        judged.unwrap_or_else(Verdict::Answer)
+    }
+
+    /// A WebSocket request: what is checked of it, in the official order (features 2.2). An error is
+    /// the answer to one that is refused.
+    fn judge_websocket(
+        &self,
+        request: &RequestHead<'_>,
+        query: &Request<'_>,
+        head: &[u8],
+        peer: Peer,
+    ) -> Result<Verdict, Vec<u8>> {
+        let refused = |refused: Refusal| refusal(refused.message());
+        let origin = request.header("origin");
+        let transport = query.check(&self.config.engine, origin).map_err(refused)?;
+        let Some(sid) = query.sid().map_err(refused)? else {
+            let get = request.method == "GET";
+            query.check_new(transport, get, true).map_err(refused)?;
+            let response = switching(request)?;
+            let handshake = self.let_in(head, peer)?;
+            query.check_version().map_err(refused)?;
+            return Ok(Verdict::Open {
+                response,
+                handshake,
+            });
         };
-        let Some(response) = switching(key, request) else {
-            return refused(Refusal::BadRequest);
-        };
-        if let Some(session) = session {
-            return Verdict::Probe { response, session };
+        if self.is_elsewhere(&sid) {
+            return Ok(Verdict::Elsewhere(sid));
         }
+        let Some(session) = self.hub.borrow().find(&sid) else {
+            return Err(refused(Refusal::SessionUnknown));
+        };
+        if transport != Transport::WebSocket || !query.is_version_4() {
+            return Err(refused(Refusal::BadRequest));
+        }
+        let response = switching(request)?;
+        Ok(Verdict::Probe { response, session })
+    }
+
+    /// Asks the application about a new session over WebSocket: what is kept of the request, or the
+    /// answer if it says no.
+    fn let_in(&self, head: &[u8], peer: Peer) -> Result<Option<Handshake>, Vec<u8>> {
         let address = match peer {
             Peer::Conn(key) => self.peer(key),
             Peer::Address(address) => Some(address),
         };
         let handshake = address.and_then(|address| handshake(self.config.keep, head, address));
-        match self.allows(handshake.as_ref(), head, address) {
-            Ok(()) => Verdict::Open {
-                response,
-                handshake,
-            },
-            Err(message) => Verdict::Answer(refusal(&message)),
-        }
+        let allowed = self.allows(handshake.as_ref(), head, address);
+        allowed.map_err(|message| refusal(&message))?;
+        Ok(handshake)
     }
 
     /// A first request whose session lives elsewhere takes its connection there: the requests that
     /// follow on it will mostly be of the same client. One that comes later shows that they are not.
-    fn judge_http(&self, request: &RequestHead<'_>, query: &str, peer: Peer) -> Verdict {
-        let query = Request::parse(query);
+    fn judge_http(&self, request: &RequestHead<'_>, query: &Request<'_>, peer: Peer) -> Verdict {
         let Ok(sid) = query.sid() else {
             return Verdict::Http;
         };
@@ -277,7 +332,7 @@ impl Shard {
                 Verdict::Http
             };
         }
-        let wanted = self.wanted(request, &query, sid);
+        let wanted = self.wanted(request, query, sid);
         wanted.map_or(Verdict::Http, Verdict::Poll)
     }
 
@@ -292,7 +347,7 @@ impl Shard {
         sid.shard() != self.id && usize::from(sid.shard().0) < self.shared.sessions.len()
     }
 
-    /// Asks the application whether a session may begin.
+    /// Asks the application whether a session may begin. If it panics, it may not.
     pub(crate) fn allows(
         &self,
         kept: Option<&Handshake>,
@@ -302,14 +357,18 @@ impl Shard {
         let Some(allow) = &self.config.allow_request else {
             return Ok(());
         };
-        if let Some(kept) = kept {
-            return allow(kept);
-        }
-        let made = address.and_then(|address| handshake(Keep::Whole, head, address));
-        made.map_or_else(
-            || Err(Refusal::BadRequest.message().to_owned()),
-            |made| allow(&made),
-        )
+        let made = match kept {
+            Some(_) => None,
+            None => address.and_then(|address| handshake(Keep::Whole, head, address)),
+        };
+        let Some(request) = kept.or(made.as_ref()) else {
+            return Err(Refusal::BadRequest.message().to_owned());
+        };
+        // Nothing of the shard is borrowed here.
+        catch_unwind(AssertUnwindSafe(|| allow(request))).unwrap_or_else(|_| {
+            tracing::error!(shard = self.id.0, "allow_request panicked");
+            Err(INTERNAL_ERROR.to_owned())
+        })
     }
 
     /// A session has begun: keeps its request and tells the application.
@@ -326,44 +385,35 @@ impl Shard {
         self.opened(session);
     }
 
-    /// Whether a WebSocket request that hyper has read would be granted; the message for the
-    /// client if not.
-    pub(crate) fn judge_late(&self, head: &[u8], address: SocketAddr) -> Result<(), String> {
+    /// What becomes of a WebSocket request that hyper has read, for [`Self::adopt`]; an error is the
+    /// answer to a client that is refused.
+    pub(super) fn judge_late(&self, head: &[u8], address: SocketAddr) -> Result<Verdict, Answer> {
+        let refused = |message: String| Answer {
+            status: StatusCode::BAD_REQUEST,
+            kind: "text/html",
+            body: message.into_bytes().into(),
+        };
+        let bad = || refused(Refusal::BadRequest.message().to_owned());
         let Head::Request(request) = head::parse(head) else {
-            return Err(Refusal::BadRequest.message().to_owned());
+            return Err(bad());
         };
         match self.judge(&request, head, Peer::Address(address)) {
-            Verdict::Open { .. } | Verdict::Probe { .. } | Verdict::Elsewhere(_) => Ok(()),
+            granted @ (Verdict::Open { .. } | Verdict::Probe { .. } | Verdict::Elsewhere(_)) => {
+                Ok(granted)
+            }
             Verdict::Answer(response) => {
-                let response = String::from_utf8_lossy(&response).into_owned();
-                Err(response
-                    .split_once("\r\n\r\n")
-                    .unwrap_or_default()
-                    .1
-                    .to_owned())
+                let response = String::from_utf8_lossy(&response);
+                let (_, message) = response.split_once("\r\n\r\n").unwrap_or_default();
+                Err(refused(message.to_owned()))
             }
-            Verdict::Wait | Verdict::Http | Verdict::Poll(_) => {
-                Err(Refusal::BadRequest.message().to_owned())
-            }
+            Verdict::Stopping => Err(Answer::status(StatusCode::SERVICE_UNAVAILABLE)),
+            Verdict::Wait | Verdict::Http | Verdict::Poll(_) => Err(bad()),
         }
     }
 
     /// Gives a connection to the shard that its session lives on.
     fn hand_over(&self, to: ShardId, stream: std::net::TcpStream, read: Vec<u8>, answered: bool) {
-        let stream = match self.shared.passages.get() {
-            None => Carried::Stream(stream),
-            Some(passages) => {
-                let number = self.handed_over.get() + 1;
-                self.handed_over.set(number);
-                let number = u64::from(self.id.0) << 56 | number;
-                // Closing ours does no harm: the one on its way is another descriptor.
-                if let Err(error) = passages[usize::from(to.0)].send(number, &stream) {
-                    tracing::warn!(%error, "a connection could not be handed over");
-                    return;
-                }
-                Carried::Passed(number)
-            }
-        };
+        let stream = Carried::Stream(stream);
         self.post(
             to,
             Post::Handoff {
@@ -374,43 +424,91 @@ impl Shard {
         );
     }
 
+    /// A post as it may enter the mailbox of shard `to`: if the descriptor tables are apart, a
+    /// connection goes ahead of it.
+    ///
+    /// # Errors
+    /// `Full` while the passage has no room. The other shard makes some with each such post that it
+    /// takes, so that this is tried again as a full mailbox is. `Closed` if the connection is lost.
+    pub(super) fn pass(
+        &self,
+        to: usize,
+        mailbox: &Sender<Post>,
+        mut post: Post,
+    ) -> Result<Post, Full<Post>> {
+        if let Some(passages) = self.shared.passages.get()
+            && let Post::Handoff {
+                stream: carried, ..
+            } = &mut post
+            && let Carried::Stream(stream) = carried
+        {
+            let number = self.handed_over.get() + 1;
+            let named = u64::from(self.id.0) << 56 | number;
+            match passages[to].send(named, stream) {
+                Ok(()) => {
+                    self.handed_over.set(number);
+                    // Closing ours does no harm: the one on its way is another descriptor.
+                    *carried = Carried::Passed(named);
+                }
+                // The tables' copies keep the passage of a shard open that has stopped.
+                Err(error) if is_full(&error) && !mailbox.is_closed() => {
+                    return Err(Full::Full(post));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be handed over");
+                    return Err(Full::Closed(post));
+                }
+            }
+        }
+        Ok(post)
+    }
+
     /// A connection comes from another shard.
     pub(super) fn receive_connection(
         self: &Rc<Self>,
         carried: Carried,
-        read: Vec<u8>,
+        mut read: Vec<u8>,
         answered: bool,
     ) {
         let stream = match carried {
             Carried::Stream(stream) => Ok(stream),
             Carried::Passed(number) => match &mut *self.passage.borrow_mut() {
                 Some(passage) => passage.claim(number),
-                None => Err(std::io::ErrorKind::NotFound.into()),
+                None => Err(io::ErrorKind::NotFound.into()),
             },
         };
-        match stream {
-            Ok(stream) => self.adopt(stream, read, answered),
-            Err(error) => tracing::warn!(%error, "a connection handed over was lost"),
-        }
-    }
-
-    /// A connection comes from another shard, or from hyper; `read` begins with its request.
-    pub(crate) fn adopt(
-        self: &Rc<Self>,
-        stream: std::net::TcpStream,
-        mut read: Vec<u8>,
-        answered: bool,
-    ) {
-        self.enter();
-        let stream = TcpStream::from_std(stream);
-        let added = self
-            .conns
-            .borrow_mut()
-            .add(stream, Role::Head(Vec::new()), self.now.get());
+        let added = stream.and_then(|stream| self.add_read(stream));
         match added {
             Ok(key) => self.requests(key, &mut read, answered),
             Err(error) => tracing::warn!(%error, "a connection handed over was lost"),
         }
+    }
+
+    /// A connection comes from hyper, as a WebSocket; `read` begins with its request, of `head`
+    /// bytes. What was decided about that stands, unless the server stops: the application is not
+    /// asked again.
+    pub(super) fn adopt(
+        self: &Rc<Self>,
+        stream: std::net::TcpStream,
+        mut verdict: Verdict,
+        mut read: Vec<u8>,
+        head: usize,
+    ) {
+        self.enter();
+        if self.stopping.get() {
+            verdict = Verdict::Stopping;
+        }
+        match self.add_read(stream) {
+            Ok(key) => drop(self.obey(key, verdict, &mut read, head, true)),
+            Err(error) => tracing::warn!(%error, "a connection handed over was lost"),
+        }
+    }
+
+    /// Takes in a connection whose first request was read elsewhere.
+    fn add_read(&self, stream: std::net::TcpStream) -> io::Result<ConnKey> {
+        let stream = TcpStream::from_std(stream);
+        let mut conns = self.conns.borrow_mut();
+        conns.add(stream, Role::Head(Vec::new()), self.now.get())
     }
 }
 

@@ -15,7 +15,7 @@ use tungstenite::{
 /// How long anything is waited for before the test has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-fn connect(address: SocketAddr) -> TcpStream {
+pub(crate) fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream
@@ -39,6 +39,28 @@ pub(crate) fn http(address: SocketAddr, request: &str, body: &str) -> (u16, Stri
     split(&response)
 }
 
+/// Sends a request over a connection that stays; the response's status and body.
+pub(crate) fn kept(stream: &mut TcpStream, request: &str) -> (u16, String) {
+    write!(stream, "{request} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    let head = head(stream);
+    let (status, _) = split(&head);
+    let head = head.to_ascii_lowercase();
+    let (_, length) = head.split_once("content-length: ").unwrap();
+    let mut body = vec![0; length.lines().next().unwrap().parse().unwrap()];
+    stream.read_exact(&mut body).unwrap();
+    (status, String::from_utf8(body).unwrap())
+}
+
+/// A response's head, and nothing behind it.
+fn head(stream: &mut TcpStream) -> String {
+    let (mut head, mut byte) = (Vec::new(), [0]);
+    while !head.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut byte).unwrap();
+        head.push(byte[0]);
+    }
+    String::from_utf8(head).unwrap()
+}
+
 fn split(response: &str) -> (u16, String) {
     let (head, body) = response.split_once("\r\n\r\n").unwrap();
     (head[9..12].parse().unwrap(), body.to_owned())
@@ -49,7 +71,14 @@ pub(crate) fn websocket(
     address: SocketAddr,
     target: &str,
 ) -> Result<WebSocket<TcpStream>, (u16, String)> {
-    let mut stream = connect(address);
+    upgrade(connect(address), target)
+}
+
+/// The same over a connection that there is.
+pub(crate) fn upgrade(
+    mut stream: TcpStream,
+    target: &str,
+) -> Result<WebSocket<TcpStream>, (u16, String)> {
     write!(
         stream,
         "GET {target} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -57,27 +86,12 @@ pub(crate) fn websocket(
          Sec-WebSocket-Version: 13\r\n\r\n"
     )
     .unwrap();
-    let mut read = Vec::new();
-    let end = loop {
-        if let Some(at) = read.windows(4).position(|four| four == b"\r\n\r\n") {
-            break at + 4;
-        }
-        let mut piece = [0; 1024];
-        let n = stream.read(&mut piece).unwrap();
-        assert_ne!(n, 0, "closed before a response");
-        read.extend_from_slice(&piece[..n]);
-    };
-    if !read.starts_with(b"HTTP/1.1 101") {
-        stream.read_to_end(&mut read).unwrap();
-        return Err(split(&String::from_utf8(read).unwrap()));
+    let mut response = head(&mut stream);
+    if !response.starts_with("HTTP/1.1 101") {
+        stream.read_to_string(&mut response).unwrap();
+        return Err(split(&response));
     }
-    let rest = read.split_off(end);
-    Ok(WebSocket::from_partially_read(
-        stream,
-        rest,
-        Role::Client,
-        None,
-    ))
+    Ok(WebSocket::from_raw_socket(stream, Role::Client, None))
 }
 
 /// One Socket.IO client over WebSocket, in one namespace.
@@ -98,8 +112,17 @@ impl Client {
     /// In a namespace, with credentials; or the error's JSON.
     pub(crate) fn join_as(address: SocketAddr, namespace: &str, auth: &str) -> Result<Self, Json> {
         let target = "/socket.io/?EIO=4&transport=websocket&tag=a%20b";
+        Self::join_over(websocket(address, target).unwrap(), namespace, auth)
+    }
+
+    /// The same over a WebSocket that there is.
+    pub(crate) fn join_over(
+        ws: WebSocket<TcpStream>,
+        namespace: &str,
+        auth: &str,
+    ) -> Result<Self, Json> {
         let mut client = Self {
-            ws: websocket(address, target).unwrap(),
+            ws,
             id: String::new(),
             prefix: match namespace {
                 "/" => String::new(),

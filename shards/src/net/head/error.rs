@@ -1,4 +1,4 @@
-//! Which rule a request's head broke, and the answer on the wire.
+//! Answers: which rule did a request's head break, and what is the client told.
 
 use std::fmt::Display;
 

@@ -1,4 +1,4 @@
-//! Requests that ask nothing of their connection. Must not know what they ask of the server.
+//! Answers: does a request ask nothing of its connection. Must not know what it asks of the server.
 
 use super::RequestHead;
 

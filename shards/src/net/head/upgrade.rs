@@ -1,4 +1,5 @@
-//! The opening handshake of RFC 6455, section 4.2. Must not know who asks for which session.
+//! Answers: is this the opening handshake of RFC 6455, section 4.2, and what accepts it. Must not know who
+//! asks for which session.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

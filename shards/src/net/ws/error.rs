@@ -1,4 +1,4 @@
-//! Which rule a peer broke, and the close code that tells it so.
+//! Answers: which rule did a peer break, and which close code tells it so.
 
 /// Why the peer is closed: one variant per rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -1,6 +1,6 @@
-//! What a WebSocket client sent: bytes in, whole messages out, and nothing kept between messages.
+//! Answers: which messages has a WebSocket client completed, and which rule of RFC 6455 has it broken.
 //!
-//! Answers: which messages are complete, and which rule of RFC 6455 the peer broke. Sans-IO: it must
+//! Bytes in, whole messages out, and nothing kept between messages. Sans-IO: it must
 //! not know sockets, sessions, the Engine.IO protocol, or time. It never writes; a pong or a close is
 //! the caller's decision, for which `write` has the encoders.
 //!

@@ -1,4 +1,4 @@
-//! One frame's header, and every rule that can be checked from it, before any payload has arrived.
+//! Answers: what does a frame's header say, and which rules does it break, before any payload has arrived.
 //!
 //! Must not know where the bytes are kept. Own code because `fastwebsockets` has its header parser
 //! inside its reader, and misses half of these checks.

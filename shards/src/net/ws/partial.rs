@@ -1,4 +1,4 @@
-//! What is kept of a message that has not all arrived, and how it goes on.
+//! Answers: what is kept of a message that has not all arrived, and how does it go on.
 //!
 //! Must not know how whole frames are read in place; that is `Reader::feed`. Memory grows with the data
 //! that arrived, never with the length that a header claims, and goes when the message is complete.

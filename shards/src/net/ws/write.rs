@@ -1,4 +1,5 @@
-//! The few frames that the network layer itself sends, and the header of any other.
+//! Answers: what do the few frames look like that the network layer itself sends, and the header of any
+//! other.
 //!
 //! A server's frames are unmasked and never fragmented. Must not know who sends them or when.
 

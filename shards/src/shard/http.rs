@@ -1,8 +1,8 @@
 //! Answers: what does HTTP say: long-polling in every form that the shard does not serve itself
-//! (see `shard::requests`), the application's own pages, and WebSocket requests that come late.
+//! (see [`super::requests`]), the application's own pages, and WebSocket requests that come late.
 //!
 //! hyper reads and writes; this module turns requests into [`PollKind`]s and [`Reply`]s into
-//! responses. It must not know about handlers or packets.
+//! responses. It must not know about packets; of user code it calls the pages' service.
 
 use std::{
     borrow::Cow,
@@ -26,14 +26,17 @@ use stentor_engine::{
     id::Sid,
 };
 
-use super::{answer::Answer, replay::Replay};
+use super::{Shard, answer::Answer, keep_handshake};
 use crate::{
+    net::replay::Replay,
     post::{PollKind, Reply},
-    shard::Shard,
 };
 
 /// hyper's buffer: a head must fit (431 else). Its own default is 400 KB.
 const BUFFER_BYTES: usize = 32 * 1024;
+
+/// hyper adds the time for a head to the clock's, which has an end.
+const HEAD_WAIT_MAX: Duration = Duration::from_hours(24 * 365);
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// A response's body: ours is one piece, the application's is its own.
@@ -91,7 +94,8 @@ pub(crate) fn spawn(shard: &Rc<Shard>, stream: std::net::TcpStream, read: Vec<u8
         return;
     };
     let shard = Rc::clone(shard);
-    let head_wait = shard.config.waits.head; // also between requests (reliability 1.5)
+    // Also between requests (reliability 1.5).
+    let head_wait = shard.config.waits.head.min(HEAD_WAIT_MAX);
     tokio::task::spawn_local(async move {
         let _open = Open::count(&shard);
         let io = TokioIo::new(Replay::new(read.into(), stream));
@@ -227,7 +231,7 @@ async fn engine(
         if let Err(refusal) = query.check_new(transport, request.method() == Method::GET, false) {
             return refused(refusal, None);
         }
-        return handshake(shard, address, &request);
+        return handshake(shard, address, &query, &request);
     };
     let method = request.method();
     let served = *method == Method::GET || *method == Method::POST;
@@ -265,15 +269,19 @@ async fn wait(shard: &Rc<Shard>, sid: Sid, what: PollKind) -> Option<Reply> {
 fn handshake(
     shard: &Rc<Shard>,
     address: SocketAddr,
+    query: &Query<'_>,
     request: &Request<Incoming>,
 ) -> Response<ResponseBody> {
     if shard.stopping.get() {
         return closing(status(StatusCode::SERVICE_UNAVAILABLE));
     }
     let head = head_of(request);
-    let kept = crate::shard::keep_handshake(shard.config.keep, head.as_bytes(), address);
+    let kept = keep_handshake(shard.config.keep, head.as_bytes(), address);
     if let Err(message) = shard.allows(kept.as_ref(), head.as_bytes(), Some(address)) {
         return refused(Refusal::Forbidden, Some(&message));
+    }
+    if let Err(refusal) = query.check_version() {
+        return refused(refusal, None);
     }
     let session = shard.with_hub(|hub, now| hub.open(now, None));
     shard.begin_session(session, kept);
@@ -397,25 +405,18 @@ async fn body(mut incoming: Incoming, max: usize, wait: Duration) -> Result<Byte
 }
 
 /// A WebSocket request on a connection that hyper reads already, as a proxy that reuses its
-/// connections sends it. The connection goes back to the shard, which judges the request as if it
-/// were the first.
+/// connections sends it. The shard judges it as if it were the first, and gets the connection back.
 fn late_upgrade(
     shard: &Rc<Shard>,
     address: SocketAddr,
     request: &mut Request<Incoming>,
 ) -> Response<ResponseBody> {
     let head = head_of(request);
-    let response = match shard.judge_late(head.as_bytes(), address) {
-        Ok(()) => fastwebsockets::upgrade::upgrade(&mut *request),
-        Err(message) => {
-            return closing(full(Answer {
-                status: StatusCode::BAD_REQUEST,
-                kind: "text/html",
-                body: message.into_bytes().into(),
-            }));
-        }
+    let verdict = match shard.judge_late(head.as_bytes(), address) {
+        Ok(verdict) => verdict,
+        Err(answer) => return closing(full(answer)),
     };
-    let Ok((response, upgraded)) = response else {
+    let Ok((response, upgraded)) = fastwebsockets::upgrade::upgrade(&mut *request) else {
         return closing(status(StatusCode::BAD_REQUEST));
     };
     let shard = Rc::clone(shard);
@@ -427,10 +428,10 @@ fn late_upgrade(
         };
         let (prefix, stream) = parts.io.into_inner().into_parts();
         if let Ok(stream) = stream.into_std() {
-            let mut read = head.into_bytes();
+            let (length, mut read) = (head.len(), head.into_bytes());
             read.extend_from_slice(&prefix);
             read.extend_from_slice(&parts.read_buf);
-            shard.adopt(stream, read, true);
+            shard.adopt(stream, verdict, read, length);
         }
     });
     response.map(|_| Either::Left(Full::default()))
