@@ -196,6 +196,8 @@ pub enum Action {
 pub enum Mail {
     /// A broadcast: one such per shard that has members, whatever the number of recipients.
     Publish(Arc<Publication>),
+    /// A broadcast by somebody who is no hub, for whom this hub publishes it on all shards.
+    Relay(Arc<Publication>),
     /// Something to be done with sockets.
     Act(Arc<(Selection, Action)>),
     /// News for the shard that asked.

@@ -162,7 +162,7 @@ impl Hub {
         emit: &Emit<'_>,
         question: Option<Question>,
     ) -> u32 {
-        let others = self.hash.shards(&to, &*self.directory) & !(1 << self.shard.0);
+        let others = self.others(&to);
         let namespace = &self.namespaces[usize::from(to.namespace.0)].name;
         let packet = Outgoing {
             namespace,
@@ -188,6 +188,17 @@ impl Hub {
         self.mail_to(others, &Mail::Publish(Arc::clone(&publication)));
         self.publish_here(now, &publication);
         others.count_ones()
+    }
+
+    fn relay(&mut self, now: Tick, publication: &Arc<Publication>) {
+        let others = self.others(&publication.to);
+        self.mail_to(others, &Mail::Publish(Arc::clone(publication)));
+        self.publish_here(now, publication);
+    }
+
+    /// The other shards that may have somebody who is meant.
+    fn others(&self, to: &Selection) -> ShardSet {
+        self.hash.shards(to, &*self.directory) & !(1 << self.shard.0)
     }
 
     fn mail_to(&mut self, shards: ShardSet, mail: &Mail) {
@@ -309,10 +320,29 @@ impl Hub {
 
     /// Does something with everybody whom a selection means, on all shards.
     pub fn act(&mut self, now: Tick, to: Selection, action: Action) {
-        let others = self.hash.shards(&to, &*self.directory) & !(1 << self.shard.0);
+        let others = self.others(&to);
+        if let Action::Join(rooms) = &action
+            && others != 0
+        {
+            // What is published to the rooms from now on goes there too, behind this mail.
+            for room in rooms {
+                let hash = self.hash.room(to.namespace, room);
+                self.directory.expect(hash, others);
+            }
+        }
         let order = Arc::new((to, action));
         self.mail_to(others, &Mail::Act(Arc::clone(&order)));
         self.act_here(now, &order.0, &order.1);
+    }
+
+    /// What another hub wants done.
+    fn act_for(&mut self, now: Tick, to: &Selection, action: &Action) {
+        self.act_here(now, to, action);
+        if let Action::Join(rooms) = action {
+            for room in rooms {
+                self.directory.settle(self.hash.room(to.namespace, room));
+            }
+        }
     }
 
     fn act_here(&mut self, now: Tick, to: &Selection, action: &Action) {
@@ -338,12 +368,13 @@ impl Hub {
     pub fn receive_mail(&mut self, now: Tick, mail: Mail) {
         match mail {
             Mail::Publish(publication) => self.publish_here(now, &publication),
-            Mail::Act(order) => self.act_here(now, &order.0, &order.1),
+            Mail::Relay(publication) => self.relay(now, &publication),
+            Mail::Act(order) => self.act_for(now, &order.0, &order.1),
             Mail::Ack { token, news } => self.events.push_back(Event::Ack { token, news }),
         }
     }
 
-    /// Encodes an event for [`Mail::Publish`] outside any hub: how other threads broadcast.
+    /// Encodes an event for [`Mail::Relay`] outside any hub: how other threads broadcast.
     #[must_use]
     pub fn encode_event(namespace: &str, emit: &Emit<'_>) -> Frame {
         let packet = Outgoing {

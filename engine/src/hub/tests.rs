@@ -1,14 +1,17 @@
 //! One hub, driven by hand: what went wrong once.
 
-use alloc::{boxed::Box, string::String, vec, vec::Vec};
-use core::time::Duration;
+use alloc::{boxed::Box, collections::BTreeMap, rc::Rc, string::String, sync::Arc, vec, vec::Vec};
+use core::{cell::RefCell, time::Duration};
 
-use super::{Alone, Client, Event, Hub, Io, Mode, Namespace, SessionKey, Setup, Signal};
+use super::{
+    Action, Alone, Client, Directory, Emit, Event, Hub, Io, Mail, Mode, Namespace, Publication,
+    Selection, SessionKey, Setup, ShardSet, Signal, SocketKey,
+};
 use crate::{
     config::Config,
     error::CloseReason,
     frame::Frames,
-    id::{ConnId, ShardId},
+    id::{ConnId, NamespaceId, ShardId},
     out::Written,
     time::Tick,
 };
@@ -36,6 +39,10 @@ impl Io<Client> for Wire {
 }
 
 fn hub(config: Config) -> Hub {
+    one_of(1, 0, config, Box::new(Alone))
+}
+
+fn one_of(shards: usize, shard: u8, config: Config, directory: Box<dyn Directory>) -> Hub {
     let namespace = |(name, gated): (&str, bool)| Namespace {
         name: Box::from(name),
         gated,
@@ -43,11 +50,11 @@ fn hub(config: Config) -> Hub {
     let mut random = 0;
     Hub::new(Setup {
         config,
-        shard: ShardId(0),
-        shards: 1,
+        shard: ShardId(shard),
+        shards,
         mode: Mode::SocketIo([("/", false), ("/gate", true)].map(namespace).into()),
         seed: 1,
-        directory: Box::new(Alone),
+        directory,
         entropy: Box::new(move |out: &mut [u8]| {
             random += 1;
             out.fill(random);
@@ -69,6 +76,77 @@ fn session(hub: &mut Hub, messages: &[&str]) -> SessionKey {
     }
     flush(hub, 0);
     key
+}
+
+/// A socket in `/`, over a WebSocket.
+fn socket(hub: &mut Hub) -> SocketKey {
+    session(hub, &["40"]);
+    match hub.next_event() {
+        Some(Event::Connected { socket, .. }) => socket,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Each room's members and expected members by shard, in memory of all hubs.
+#[derive(Clone, Default)]
+struct Shared(Rc<RefCell<BTreeMap<(u64, u8), u32>>>);
+
+impl Directory for (Shared, u8) {
+    fn add(&mut self, hash: u64) {
+        *self.0.0.borrow_mut().entry((hash, self.1)).or_default() += 1;
+    }
+    fn remove(&mut self, hash: u64) {
+        *self.0.0.borrow_mut().get_mut(&(hash, self.1)).unwrap() -= 1;
+    }
+    fn expect(&mut self, hash: u64, shards: ShardSet) {
+        for shard in (0..64).filter(|shard| shards & 1 << shard != 0) {
+            (self.0.clone(), shard).add(hash);
+        }
+    }
+    fn settle(&mut self, hash: u64) {
+        self.remove(hash);
+    }
+    fn shards(&self, hash: u64) -> ShardSet {
+        let has = |shard: &u8| {
+            self.0
+                .0
+                .borrow()
+                .get(&(hash, *shard))
+                .is_some_and(|n| *n > 0)
+        };
+        (0..64).filter(has).fold(0, |set, shard| set | 1 << shard)
+    }
+}
+
+fn hubs<const N: usize>() -> [Hub; N] {
+    let table = Shared::default();
+    core::array::from_fn(|shard| {
+        let directory = Box::new((table.clone(), shard as u8));
+        one_of(N, shard as u8, Config::default(), directory)
+    })
+}
+
+/// Takes the mail of one hub to the others; how many there were.
+fn carry(hubs: &mut [Hub], from: usize) -> usize {
+    let mail: Vec<_> = hubs[from].take_mail().collect();
+    let count = mail.len();
+    for (to, mail) in mail {
+        hubs[usize::from(to.0)].receive_mail(Tick(1), mail);
+    }
+    count
+}
+
+fn everybody() -> Selection {
+    Selection::all(NamespaceId::ROOT)
+}
+
+fn event<'a>(name: &'a str, args: &'a str) -> Emit<'a> {
+    Emit {
+        name,
+        args,
+        attachments: &[],
+        volatile: false,
+    }
 }
 
 /// A polling session whose GET is parked.
@@ -165,4 +243,50 @@ fn letting_a_socket_in_does_not_forget_that_binary_parts_are_due() {
         }
     }
     assert_eq!(reasons, [CloseReason::ForcedClose]);
+}
+
+#[test]
+fn what_is_published_to_a_room_reaches_those_who_were_told_to_join_it() {
+    let mut hubs: [Hub; 3] = hubs();
+    let sockets: Vec<_> = hubs.iter_mut().map(socket).collect();
+    hubs[1].join(sockets[1], "a");
+    carry(&mut hubs, 1);
+    let to = |room| everybody().to(room);
+    hubs[0].act(Tick(1), to("a"), Action::Join(vec!["b".into()]));
+    hubs[0].publish(Tick(1), to("b"), &event("x", ""));
+    hubs[0].act(Tick(1), to("b"), Action::Join(vec!["c".into()]));
+    hubs[0].publish(Tick(1), to("c"), &event("y", ""));
+    assert_eq!(carry(&mut hubs, 0), 4, "all to the one shard with members");
+    assert_eq!(flush(&mut hubs[1], 1).frames, [r#"42["x"]"#, r#"42["y"]"#]);
+    // Nobody is expected any more.
+    hubs[1].leave(sockets[1], "b");
+    hubs[0].publish(Tick(1), to("b"), &event("x", ""));
+    hubs[0].act(Tick(1), to("nobody"), Action::Join(vec!["b".into()]));
+    hubs[0].publish(Tick(1), to("b"), &event("x", ""));
+    assert_eq!(carry(&mut hubs, 0), 0);
+}
+
+#[test]
+fn a_hub_publishes_for_those_who_are_none_and_keeps_their_order() {
+    let mut hubs: [Hub; 2] = hubs();
+    for hub in &mut hubs {
+        socket(hub);
+    }
+    hubs[0].act(Tick(1), everybody(), Action::Join(vec!["a".into()]));
+    let publication = Arc::new(Publication {
+        to: everybody().to("a"),
+        frame: Hub::encode_event("/", &event("x", "1")),
+        volatile: false,
+        question: None,
+    });
+    hubs[0].receive_mail(Tick(1), Mail::Relay(publication));
+    hubs[0].act(
+        Tick(1),
+        everybody().to("a"),
+        Action::Disconnect { close: false },
+    );
+    assert_eq!(carry(&mut hubs, 0), 3);
+    for hub in &mut hubs {
+        assert_eq!(flush(hub, 1).frames, [r#"42["x",1]"#, "41"]);
+    }
 }

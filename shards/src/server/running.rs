@@ -2,8 +2,13 @@
 
 use std::{io, net::SocketAddr, sync::atomic::Ordering, thread, time::Duration};
 
+use tokio::sync::mpsc::error::TryRecvError;
+
 use super::{ServerError, Signals};
-use crate::{api::Io, post::Post};
+use crate::{
+    api::{EmitError, Io},
+    post::Post,
+};
 
 /// A server that runs, until [`Running::stop`]: dropping this does not stop it.
 #[derive(Debug)]
@@ -28,7 +33,7 @@ impl Running {
 
     /// Stops what has started of a server that cannot start.
     pub(super) fn abandon(self, error: ServerError) -> ServerError {
-        let _ = self.stop(); // the first error says more
+        let _ = self.end(); // the first error says more
         error
     }
 
@@ -75,11 +80,35 @@ impl Running {
     }
 
     /// Closes every session with `server shutting down`, which clients reconnect on, and waits for
-    /// the shards to end: at most some seconds.
+    /// the shards to end: at most some seconds. What this thread has emitted before is sent.
     ///
     /// # Errors
     /// [`ServerError::ShardDied`].
     pub fn stop(self) -> Result<(), ServerError> {
+        self.await_done();
+        self.end()
+    }
+
+    /// Waits until the shards have done what this thread has asked of them.
+    fn await_done(&self) {
+        // A shard that has died may keep its share of it for ever.
+        let alive = || !self.threads.iter().any(thread::JoinHandle::is_finished);
+        let mut asked = self.io.barrier();
+        while alive() {
+            match &mut asked {
+                Ok(done) => match done.try_recv() {
+                    Err(TryRecvError::Disconnected) => return,
+                    Ok(_) => continue,
+                    Err(TryRecvError::Empty) => {}
+                },
+                Err(EmitError::MailboxFull) => asked = self.io.barrier(),
+                Err(_) => return,
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn end(self) -> Result<(), ServerError> {
         for post in self.io.shared.posts.get().into_iter().flatten() {
             // A full mailbox is being drained.
             let mut stop = Some(Post::Stop);
