@@ -12,7 +12,7 @@ use crate::{
     chunks::CHUNK,
     frame::Frame,
     id::{ShardId, SocketId},
-    out::EntryId,
+    out::{EntryId, SHARED_BYTES_MIN},
     room::Member,
     sio::encode::{Body, Outgoing},
     time::Tick,
@@ -37,6 +37,12 @@ impl<'a> Emit<'a> {
             name: self.name,
             args: self.args,
         }
+    }
+
+    /// Bytes that its packet has at least.
+    fn bytes(&self) -> usize {
+        let attachments = self.attachments.iter().map(Bytes::len);
+        self.name.len() + self.args.len() + attachments.sum::<usize>()
     }
 }
 
@@ -171,7 +177,8 @@ impl Hub {
             attachments: emit.attachments,
         };
         let volatile = emit.volatile;
-        if others == 0 {
+        // A large one is shared in any case: those who are slow to take it, or poll, hold it once.
+        if others == 0 && emit.bytes() < SHARED_BYTES_MIN {
             let packet = self.sessions.palette.encode(|out| packet.write(out));
             self.deliver_to(now, &to, packet, volatile, question);
             return 0;

@@ -1,6 +1,8 @@
 //! One hub, driven by hand: what went wrong once.
 
-use alloc::{boxed::Box, collections::BTreeMap, rc::Rc, string::String, sync::Arc, vec, vec::Vec};
+use alloc::{
+    boxed::Box, collections::BTreeMap, format, rc::Rc, string::String, sync::Arc, vec, vec::Vec,
+};
 use core::{cell::RefCell, time::Duration};
 
 use super::{
@@ -12,7 +14,7 @@ use crate::{
     error::CloseReason,
     frame::Frames,
     id::{ConnId, NamespaceId, ShardId},
-    out::Written,
+    out::{SHARED_BYTES_MIN, Written},
     time::Tick,
 };
 
@@ -289,4 +291,22 @@ fn a_hub_publishes_for_those_who_are_none_and_keeps_their_order() {
     for hub in &mut hubs {
         assert_eq!(flush(hub, 1).frames, [r#"42["x",1]"#, "41"]);
     }
+}
+
+#[test]
+fn a_large_broadcast_is_shared_with_one_shard_too() {
+    let mut hub = hub(Config::default());
+    let polling = hub.open(Tick(0), None);
+    hub.receive_text(Tick(0), polling, "40").unwrap();
+    socket(&mut hub);
+    let mut published = |args: &str| {
+        hub.publish(Tick(1), everybody(), &event("x", args));
+        let shared = hub.sessions.palette.shared();
+        assert_eq!(flush(&mut hub, 1).frames, [format!(r#"42["x",{args}]"#)]);
+        shared
+    };
+    assert_eq!(published(&"1".repeat(SHARED_BYTES_MIN)), 1);
+    assert_eq!(published("1"), 0);
+    let body = hub.sessions().take_poll(polling);
+    assert!(body.ends_with(b"1]\x1e42[\"x\",1]"), "{body:?}");
 }
