@@ -66,7 +66,7 @@ pub struct Socket {
     session: u32,
     /// Where it stands in its namespace's list.
     place: u32,
-    /// The last selection that visited it, so that each is visited once.
+    /// The last selection that visited it, so that each is visited once; 0 if none has.
     visited: u32,
     #[expect(
         clippy::box_collection,

@@ -268,7 +268,7 @@ impl Hub {
                 selected.extend_from_slice(self.rooms.members(to.namespace, room));
             }
             (rooms, except) => {
-                self.visit = self.visit.wrapping_add(1);
+                self.begin_visit();
                 for room in except {
                     self.visit_room(to, room, None);
                 }
@@ -288,6 +288,15 @@ impl Hub {
             selected.retain(|member| member.socket != not);
         }
         selected
+    }
+
+    /// No socket bears the mark of the visit that begins.
+    fn begin_visit(&mut self) {
+        self.visit = self.visit.checked_add(1).unwrap_or_else(|| {
+            // The marks of 2^32 visits ago are those of the next.
+            self.sockets.values_mut().for_each(|s| s.visited = 0);
+            1
+        });
     }
 
     /// Keeps the list for the next selection, but not the memory of a large one.

@@ -310,3 +310,21 @@ fn a_large_broadcast_is_shared_with_one_shard_too() {
     let body = hub.sessions().take_poll(polling);
     assert!(body.ends_with(b"1]\x1e42[\"x\",1]"), "{body:?}");
 }
+
+#[test]
+fn selections_that_begin_to_count_again_forget_nobody() {
+    let mut hub = hub(Config::default());
+    let (old, new) = (socket(&mut hub), socket(&mut hub));
+    hub.join(old, "old");
+    hub.join(new, "new");
+    let found = |hub: &mut Hub, room| hub.sockets(&everybody().to(room).to("")).len();
+    assert_eq!((found(&mut hub, "old"), hub.visit), (1, 1));
+    hub.visit = u32::MAX;
+    assert_eq!(
+        (found(&mut hub, "old"), hub.visit),
+        (1, 1),
+        "also with the old mark"
+    );
+    hub.visit = u32::MAX;
+    assert_eq!(found(&mut hub, "new"), 1, "also with a new socket's mark");
+}
