@@ -233,7 +233,7 @@ fn letting_a_socket_in_does_not_forget_that_binary_parts_are_due() {
             knocking = Some(socket);
         }
     }
-    assert!(hub.accept(Tick(1), knocking.unwrap()));
+    assert!(hub.accept(knocking.unwrap()));
     let late = Tick(0).after(hub.config().limits.attachments_wait).0 + 8;
     hub.receive_text(Tick(late - 10), hub.sessions.key_at(0), "3")
         .unwrap();

@@ -284,7 +284,7 @@ impl Shard {
     }
 
     fn admit(self: &Rc<Self>, key: SocketKey, namespace: NamespaceId, auth: Option<&str>) {
-        if self.with_hub(|hub, now| hub.accept(now, key)) {
+        if self.with_hub(|hub, _| hub.accept(key)) {
             self.connected(key, namespace, auth);
         }
     }
