@@ -39,6 +39,11 @@ impl Hub {
             self.connect_error(session, name, r#"{"message":"Too many namespaces"}"#);
             return Ok(());
         }
+        // The lowest free slot is used, so none is beyond the bound.
+        if self.sockets.len() >= self.sockets_max {
+            self.connect_error(session, name, r#"{"message":"Too many sockets"}"#);
+            return Ok(());
+        }
         let mut random = [0; 11];
         (self.entropy)(&mut random);
         let socket = self.sockets.insert(Socket {

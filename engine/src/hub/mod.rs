@@ -134,6 +134,7 @@ impl fmt::Debug for Setup {
 pub struct Hub {
     sessions: Sessions<Client>,
     sockets: Slab<Socket>,
+    sockets_max: usize,
     namespaces: Vec<NamespaceState>,
     by_name: HashMap<Box<str>, NamespaceId, foldhash::fast::FixedState>,
     rooms: Rooms,
@@ -217,6 +218,7 @@ impl Hub {
         Self {
             sessions: Sessions::new(config, shard),
             sockets: Slab::default(),
+            sockets_max: crate::limits::SOCKETS_MAX,
             namespaces,
             by_name,
             rooms: Rooms::new(u64::from_le_bytes(rooms_seed)),

@@ -328,3 +328,19 @@ fn selections_that_begin_to_count_again_forget_nobody() {
     hub.visit = u32::MAX;
     assert_eq!(found(&mut hub, "new"), 1, "also with a new socket's mark");
 }
+
+#[test]
+fn a_socket_that_could_not_have_an_id_is_refused() {
+    let mut hub = hub(Config::default());
+    hub.sockets_max = 2;
+    session(&mut hub, &["40", "40/gate,"]);
+    let key = hub.open(Tick(0), Some((WS, b"")));
+    flush(&mut hub, 0);
+    hub.receive_text(Tick(0), key, "40").unwrap();
+    let refused = r#"44{"message":"Too many sockets"}"#;
+    assert_eq!(flush(&mut hub, 0).frames, [refused]);
+    let first = hub.sockets.key_at(0);
+    hub.disconnect(Tick(0), first, false);
+    hub.receive_text(Tick(0), key, "40").unwrap();
+    assert_eq!(hub.population(NamespaceId::ROOT), 1);
+}
