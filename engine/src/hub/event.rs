@@ -89,6 +89,16 @@ pub enum Event {
         /// Whether it had been connected; a refused one had not.
         connected: bool,
     },
+    /// Sockets of this shard that were to join a room with others ([`Action::Join`]) did not: they
+    /// are in as many rooms as they may be, or its name is too long.
+    NotJoined {
+        /// Their namespace.
+        namespace: NamespaceId,
+        /// The room.
+        room: Box<str>,
+        /// How many they are.
+        sockets: usize,
+    },
     /// A session ended. Every socket's [`Event::Disconnected`] comes before it.
     Closed {
         /// The key it had.

@@ -11,9 +11,9 @@ use super::{
 use crate::{
     chunks::CHUNK,
     frame::Frame,
-    id::{ShardId, SocketId},
+    id::{NamespaceId, ShardId, SocketId},
     out::{EntryId, SHARED_BYTES_MIN},
-    room::Member,
+    room::{Change, Member},
     sio::encode::{Body, Outgoing},
     time::Tick,
 };
@@ -363,21 +363,42 @@ impl Hub {
 
     fn act_here(&mut self, now: Tick, to: &Selection, action: &Action) {
         let selected = self.select(to);
-        for member in &selected {
-            let key = self.sockets.key_at(member.socket);
-            match action {
-                Action::Join(rooms) => rooms.iter().for_each(|room| {
-                    self.join(key, room);
-                }),
-                Action::Leave(rooms) => rooms.iter().for_each(|room| {
-                    self.leave(key, room);
-                }),
-                Action::Disconnect { close } => {
-                    self.disconnect(now, key, *close);
+        match action {
+            Action::Join(rooms) => {
+                for room in rooms {
+                    self.join_all(to.namespace, &selected, room);
+                }
+            }
+            Action::Leave(rooms) => {
+                for member in &selected {
+                    let key = self.sockets.key_at(member.socket);
+                    for room in rooms {
+                        self.leave(key, room);
+                    }
+                }
+            }
+            Action::Disconnect { close } => {
+                for member in &selected {
+                    self.disconnect(now, self.sockets.key_at(member.socket), *close);
                 }
             }
         }
         self.keep(selected);
+    }
+
+    fn join_all(&mut self, namespace: NamespaceId, selected: &[Member], room: &str) {
+        let mut refused = 0;
+        for member in selected {
+            let change = self.join(self.sockets.key_at(member.socket), room);
+            refused += usize::from(change == Change::Full);
+        }
+        if refused > 0 {
+            self.events.push_back(Event::NotJoined {
+                namespace,
+                room: room.into(),
+                sockets: refused,
+            });
+        }
     }
 
     /// Mail from another hub arrives.

@@ -14,6 +14,7 @@ use crate::{
     error::CloseReason,
     frame::Frames,
     id::{ConnId, NamespaceId, ShardId},
+    limits::NAME_BYTES_MAX,
     out::{SHARED_BYTES_MIN, Written},
     time::Tick,
 };
@@ -343,4 +344,30 @@ fn a_socket_that_could_not_have_an_id_is_refused() {
     hub.disconnect(Tick(0), first, false);
     hub.receive_text(Tick(0), key, "40").unwrap();
     assert_eq!(hub.population(NamespaceId::ROOT), 1);
+}
+
+#[test]
+fn who_of_a_selection_does_not_join_is_told() {
+    let mut config = Config::default();
+    config.limits.rooms_per_socket = 1;
+    let mut hub = hub(config);
+    let (in_another, _) = (socket(&mut hub), socket(&mut hub));
+    hub.join(in_another, "other");
+    let long = "r".repeat(NAME_BYTES_MAX + 1);
+    let rooms = ["a", &*long].map(Box::from).into();
+    hub.act(Tick(1), everybody(), Action::Join(rooms));
+    for (name, count) in [("a", 1), (&*long, 2)] {
+        match hub.next_event() {
+            Some(Event::NotJoined { room, sockets, .. }) => {
+                assert_eq!((&*room, sockets), (name, count));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    hub.act(Tick(1), everybody(), Action::Join(vec!["a".into()]));
+    assert!(hub.next_event().is_some());
+    assert!(
+        hub.next_event().is_none(),
+        "who is in already is not refused"
+    );
 }

@@ -240,6 +240,15 @@ impl Shard {
                         self.disconnected(socket, namespace, reason, farewell);
                     }
                 }
+                Event::NotJoined {
+                    namespace,
+                    room,
+                    sockets,
+                } => {
+                    let hub = self.hub.borrow();
+                    let namespace = hub.namespace_name(namespace);
+                    tracing::debug!(namespace, room, sockets, "a selection did not all join");
+                }
                 Event::Closed { session, reason } => self.closed(session, reason),
                 Event::Ack { token, news } => self.questions.tell(token, news),
             }
