@@ -326,10 +326,9 @@ impl Socket {
     /// Keeps a value with the socket, in place of the one of the same type.
     pub fn set<T: 'static>(&self, value: T) {
         if let Some(extensions) = self.extensions(true) {
-            extensions
-                .0
-                .borrow_mut()
-                .insert(TypeId::of::<T>(), Rc::new(value));
+            let value: Rc<dyn Any> = Rc::new(value);
+            let old = extensions.0.borrow_mut().insert(TypeId::of::<T>(), value);
+            drop(old); // no longer borrowed: its `Drop` may read and keep values
         }
     }
 
