@@ -24,6 +24,7 @@ use super::{
     payload::{Encoded, IntoArgs, Raw},
 };
 use crate::{
+    discard::discard,
     handler::Handshake,
     shard::{
         Shard,
@@ -38,6 +39,13 @@ pub(crate) struct Extensions(RefCell<HashMap<TypeId, Rc<dyn Any>>>);
 impl fmt::Debug for Extensions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Extensions({})", self.0.borrow().len())
+    }
+}
+
+/// Whoever lets go of the table last is not user code.
+impl Drop for Extensions {
+    fn drop(&mut self) {
+        self.0.take().into_values().for_each(discard);
     }
 }
 
