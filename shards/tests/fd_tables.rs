@@ -11,6 +11,8 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
+use stentor::{AckError, EmitError, FdTables};
+
 struct Server {
     child: Child,
     address: SocketAddr,
@@ -83,6 +85,24 @@ fn broadcasts_reach_every_shard() {
     for sid in &sessions {
         assert_eq!(server.request("GET", sid, ""), r#"42["broadcast","all"]"#);
     }
+}
+
+/// Answers would have to wake the thread by a descriptor that the shards do not have.
+#[test]
+fn threads_that_are_no_shard_cannot_ask() {
+    let server = stentor::Server::new().listen("127.0.0.1:0").shards(2);
+    let server = server.fd_tables(FdTables::PerShard).app(|app| {
+        app.ns("/");
+    });
+    let running = server.start().unwrap();
+    let io = running.io();
+    io.emit("heard", ()).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let ids = runtime.unwrap().block_on(io.all().ids());
+    assert!(matches!(ids, Err(EmitError::OnlyHandlers)), "{ids:?}");
+    let asked = io.all().call::<()>("q", ()).error();
+    assert!(matches!(asked, Some(AckError::OnlyHandlers)), "{asked:?}");
+    running.stop().unwrap();
 }
 
 /// The third shard's thread cannot be made: its stack does not fit. The other two wait for it.

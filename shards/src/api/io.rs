@@ -203,8 +203,7 @@ impl Io {
             return Ok(Source::Asked(receiver));
         }
         if self.shared.passages.get().is_some() {
-            tracing::error!("with FdTables::PerShard only shards can ask clients");
-            return Err(AckError::NotSent);
+            return Err(AckError::OnlyHandlers);
         }
         let ask = Ask {
             to,
