@@ -83,7 +83,7 @@ impl Running {
     /// the shards to end: at most some seconds. What this thread has emitted before is sent.
     ///
     /// # Errors
-    /// [`ServerError::ShardDied`].
+    /// [`ServerError::ShardFailed`] and [`ServerError::ShardDied`], if one had ended before.
     pub fn stop(self) -> Result<(), ServerError> {
         self.await_done();
         self.end()
@@ -120,13 +120,38 @@ impl Running {
             }
         }
         let mut result = Ok(());
-        for (index, thread) in self.threads.into_iter().enumerate() {
+        for (shard, thread) in self.threads.into_iter().enumerate() {
             match thread.join() {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => result = Err(ServerError::Start(error)),
-                Err(_) => result = Err(ServerError::ShardDied(index)),
+                Ok(Err(error)) => result = Err(ServerError::ShardFailed { shard, error }),
+                Err(_) => result = Err(ServerError::ShardDied(shard)),
             }
         }
         result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Server;
+
+    #[test]
+    fn how_a_shard_ended_is_told_by_the_stop() {
+        let running = |end: fn() -> io::Result<()>| Running {
+            address: ([127, 0, 0, 1], 0).into(),
+            io: Server::new().shards(2).io(),
+            threads: [|| Ok(()), end].map(thread::spawn).into(),
+        };
+        running(|| Ok(())).stop().unwrap();
+        let failed = running(|| Err(io::Error::other("epoll"))).stop();
+        let error = failed.unwrap_err();
+        assert!(
+            matches!(error, ServerError::ShardFailed { shard: 1, .. }),
+            "{error}"
+        );
+        assert_eq!(error.to_string(), "shard 1 has failed: epoll");
+        let died = running(|| panic!("as it should")).stop().unwrap_err();
+        assert!(matches!(died, ServerError::ShardDied(1)), "{died}");
     }
 }
