@@ -192,13 +192,11 @@ impl Hub {
             volatile,
             question,
         });
-        self.mail_to(others, &Mail::Publish(Arc::clone(&publication)));
-        self.publish_here(now, &publication);
+        self.spread(now, others, &publication);
         others.count_ones()
     }
 
-    fn relay(&mut self, now: Tick, publication: &Arc<Publication>) {
-        let others = self.others(&publication.to);
+    fn spread(&mut self, now: Tick, others: ShardSet, publication: &Arc<Publication>) {
         self.mail_to(others, &Mail::Publish(Arc::clone(publication)));
         self.publish_here(now, publication);
     }
@@ -405,7 +403,10 @@ impl Hub {
     pub fn receive_mail(&mut self, now: Tick, mail: Mail) {
         match mail {
             Mail::Publish(publication) => self.publish_here(now, &publication),
-            Mail::Relay(publication) => self.relay(now, &publication),
+            Mail::Relay(publication) => {
+                let others = self.others(&publication.to);
+                self.spread(now, others, &publication);
+            }
             Mail::Act(order) => self.act_for(now, &order.0, &order.1),
             Mail::Ack { token, news } => self.events.push_back(Event::Ack { token, news }),
         }
