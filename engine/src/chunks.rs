@@ -93,6 +93,11 @@ impl<T> Chunks<T> {
         Some((nth, core::mem::take(&mut chunk.rows)))
     }
 
+    /// Every row that exists, in use or not.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.0.iter_mut().flat_map(|chunk| &mut chunk.rows)
+    }
+
     /// Every row that exists, in use or not, with its index.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, &T)> {
         let chunks = self.0.iter().enumerate();

@@ -100,6 +100,20 @@ mod tests {
     }
 
     #[test]
+    fn heads_are_as_short_as_they_may_be() {
+        let head = |kind, len| {
+            let mut out = Vec::new();
+            write_head(&mut out, kind, len);
+            out
+        };
+        assert_eq!(head(Kind::Text, 125), [0x81, 125]);
+        assert_eq!(head(Kind::Binary, 126), [0x82, 126, 0, 126]);
+        assert_eq!(head(Kind::Text, 65_535), [0x81, 126, 255, 255]);
+        let long = [0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0];
+        assert_eq!(head(Kind::Text, 65_536), long);
+    }
+
+    #[test]
     fn a_cut_frame_ends_the_iteration() {
         assert_eq!(Frames(&[0x81, 5, b'a']).count(), 0);
         assert_eq!(Frames(&[0x81]).count(), 0);

@@ -9,6 +9,8 @@ use core::fmt;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
+use crate::limits::SOCKETS_MAX;
+
 /// Characters in a session id or socket id.
 pub const ID_CHARS: usize = 20;
 const ID_BYTES: usize = 15;
@@ -86,9 +88,11 @@ impl fmt::Debug for Sid {
 pub struct SocketId([u8; ID_BYTES]);
 
 impl SocketId {
-    /// A new id for the socket in `slot` of `shard`.
+    /// A new id for the socket in `slot` of `shard`, which is less than
+    /// [`crate::limits::SOCKETS_MAX`].
     #[must_use]
     pub fn new(shard: ShardId, slot: u32, random: [u8; 11]) -> Self {
+        debug_assert!((slot as usize) < SOCKETS_MAX, "the id has 24 bits for it");
         let slot = slot.to_be_bytes();
         let mut bytes = [
             shard.0, slot[1], slot[2], slot[3], 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
@@ -103,7 +107,7 @@ impl SocketId {
         ShardId(self.0[0])
     }
 
-    /// The low 24 bits of the slot the socket has on its shard.
+    /// The slot the socket has on its shard.
     #[must_use]
     pub const fn slot(&self) -> u32 {
         u32::from_be_bytes([0, self.0[1], self.0[2], self.0[3]])

@@ -8,6 +8,10 @@ use core::time::Duration;
 /// Shards in one process: a room's shards are one 64-bit set in the directory.
 pub const SHARDS_MAX: usize = 64;
 
+/// Sockets on one shard, connecting ones included: a socket's id has 24 bits for its slot, and one
+/// beyond could not be reached by its id. Above it: connect error.
+pub const SOCKETS_MAX: usize = 1 << 24;
+
 /// Bytes of a room's or namespace's name. A longer one is refused: names are kept once per shard
 /// and echoed to peers, so they are not a place to store data.
 pub const NAME_BYTES_MAX: usize = 1024;

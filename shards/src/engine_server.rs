@@ -145,8 +145,9 @@ impl EngineApp {
 
 /// A panic of user code ends that call alone.
 fn guarded(call: impl FnOnce()) {
-    if std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)).is_err() {
+    if let Err(panic) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)) {
         tracing::error!("an Engine.IO handler panicked");
+        crate::discard::discard(panic);
     }
 }
 

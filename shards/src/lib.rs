@@ -19,6 +19,7 @@
 mod api;
 mod clock;
 mod config;
+mod discard;
 mod engine_server;
 mod entropy;
 mod fd_table;

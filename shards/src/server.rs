@@ -48,6 +48,14 @@ pub enum ServerError {
     /// A thread, a runtime or an epoll could not be made.
     #[error("cannot start a shard: {0}")]
     Start(io::Error),
+    /// A shard that ran could not go on: its epoll failed.
+    #[error("shard {shard} has failed: {error}")]
+    ShardFailed {
+        /// Which.
+        shard: usize,
+        /// The system's word.
+        error: io::Error,
+    },
     /// More shards than there can be, or none.
     #[error("{0} shards: there must be 1 to {SHARDS_MAX}")]
     Shards(usize),

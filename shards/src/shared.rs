@@ -4,11 +4,11 @@
 
 use std::sync::{
     Arc, OnceLock,
-    atomic::{AtomicU64, AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
 };
 
 use stentor_engine::{
-    hub::{Directory, RoomHash, ShardSet},
+    hub::{Directory, ShardSet},
     id::{NamespaceId, ShardId},
 };
 
@@ -17,6 +17,10 @@ use crate::{fd_table::PassageTo, mailbox::Sender, post::Post};
 /// Buckets of the directory: 512 KiB a server. Two rooms in one bucket cost a mail too many now and
 /// then, never one too few.
 const BUCKETS: usize = 1 << 16;
+
+/// Counters of joins that are under way to other shards, 4 KiB a server. While one is not zero, its
+/// rooms are taken to have members everywhere: for the time of a turn, a mail too many.
+const JOINING: usize = 1 << 10;
 
 /// A namespace's name as it is kept: as in the official server, one without `/` gets one.
 pub(crate) fn full_name(name: &str) -> Box<str> {
@@ -38,12 +42,15 @@ pub(crate) struct Shared {
     /// The names of the namespaces in the order of their ids, told by the first shard that is up.
     pub(crate) namespaces: OnceLock<Vec<Box<str>>>,
     buckets: Box<[AtomicU64]>,
+    joining: Box<[AtomicU32]>,
     pub(crate) seed: u64,
-    pub(crate) hash: RoomHash,
     /// Shards that are up; the server listens when all are.
     pub(crate) ready: AtomicUsize,
     /// Engine.IO sessions over all shards, counted at turns' ends.
     pub(crate) sessions: Box<[AtomicUsize]>,
+    /// The first shard has mail that others have no room for: it takes none for them from threads
+    /// that are no shard.
+    pub(crate) congested: AtomicBool,
 }
 
 impl Shared {
@@ -55,10 +62,11 @@ impl Shared {
             passages: OnceLock::new(),
             namespaces: OnceLock::new(),
             buckets: (0..BUCKETS).map(|_| AtomicU64::new(0)).collect(),
+            joining: (0..JOINING).map(|_| AtomicU32::new(0)).collect(),
             seed,
-            hash: RoomHash::new(seed),
             ready: AtomicUsize::new(0),
             sessions: (0..shards).map(|_| AtomicUsize::new(0)).collect(),
+            congested: AtomicBool::new(false),
         })
     }
 
@@ -71,15 +79,17 @@ impl Shared {
     fn bucket(&self, hash: u64) -> &AtomicU64 {
         &self.buckets[hash as usize % BUCKETS]
     }
-}
 
-/// The directory as threads that are no shard read it.
-impl Directory for &Shared {
-    fn add(&mut self, _: u64) {}
-
-    fn remove(&mut self, _: u64) {}
+    fn joining(&self, hash: u64) -> &AtomicU32 {
+        &self.joining[hash as usize % JOINING]
+    }
 
     fn shards(&self, hash: u64) -> ShardSet {
+        // In this order: a counter that is back at zero has been brought there, by Release, after the
+        // bits were set.
+        if self.joining(hash).load(Ordering::Acquire) > 0 {
+            return ShardSet::MAX >> (64 - self.sessions.len());
+        }
         // Pairs with the AcqRel of `LocalDirectory`: who has seen a join's effect sees its bit.
         self.bucket(hash).load(Ordering::Acquire)
     }
@@ -125,8 +135,19 @@ impl Directory for LocalDirectory {
         }
     }
 
+    // A counter and no bits: only its own shard can clear a bit, and would, when a room of the same
+    // bucket empties before the mail comes.
+    fn expect(&mut self, hash: u64, shards: ShardSet) {
+        let joining = self.shared.joining(hash);
+        joining.fetch_add(shards.count_ones(), Ordering::AcqRel);
+    }
+
+    fn settle(&mut self, hash: u64) {
+        self.shared.joining(hash).fetch_sub(1, Ordering::AcqRel);
+    }
+
     fn shards(&self, hash: u64) -> ShardSet {
-        (&*self.shared).shards(hash)
+        self.shared.shards(hash)
     }
 }
 
@@ -143,11 +164,28 @@ mod tests {
         zero.add(room);
         zero.add(other);
         one.add(room);
-        assert_eq!((&*shared).shards(room), 0b11);
+        assert_eq!(shared.shards(room), 0b11);
         zero.remove(room);
         one.remove(room);
         assert_eq!(one.shards(other), 0b01);
         zero.remove(other);
-        assert_eq!((&*shared).shards(room), 0);
+        assert_eq!(shared.shards(room), 0);
+    }
+
+    #[test]
+    fn who_is_told_to_join_counts_until_all_have() {
+        let shared = Shared::new(3, 1);
+        let [mut zero, mut one, mut two] =
+            [0, 1, 2].map(|n| LocalDirectory::new(Arc::clone(&shared), ShardId(n)));
+        one.add(5);
+        zero.expect(5, 0b110);
+        one.remove(5);
+        assert_eq!(shared.shards(5), 0b111, "no shard that there is not");
+        assert_eq!(shared.shards(6), 0);
+        two.settle(5);
+        assert_eq!(shared.shards(5), 0b111);
+        one.add(5);
+        one.settle(5);
+        assert_eq!(shared.shards(5), 0b010);
     }
 }

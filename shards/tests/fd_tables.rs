@@ -14,6 +14,8 @@ use std::{
     time::Duration,
 };
 
+use stentor::{AckError, EmitError, FdTables};
+
 struct Server {
     child: Child,
     address: SocketAddr,
@@ -109,7 +111,7 @@ fn more_connections_at_once_than_a_passage_holds() {
         .listen("127.0.0.1:0")
         .shards(2)
         .pin(false)
-        .fd_tables(stentor::FdTables::PerShard)
+        .fd_tables(FdTables::PerShard)
         .app(move |app| {
             let (tell, wait) = (tell.clone(), Arc::clone(&wait));
             app.ns("/").on_sync("block", move || {
@@ -136,6 +138,24 @@ fn more_connections_at_once_than_a_passage_holds() {
         assert!(response.ends_with(r#""Session ID unknown"}"#), "{response}");
     }
     assert!(read(block).ends_with("ok"));
+    running.stop().unwrap();
+}
+
+/// Answers would have to wake the thread by a descriptor that the shards do not have.
+#[test]
+fn threads_that_are_no_shard_cannot_ask() {
+    let server = stentor::Server::new().listen("127.0.0.1:0").shards(2);
+    let server = server.fd_tables(FdTables::PerShard).app(|app| {
+        app.ns("/");
+    });
+    let running = server.start().unwrap();
+    let io = running.io();
+    io.emit("heard", ()).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let ids = runtime.unwrap().block_on(io.all().ids());
+    assert!(matches!(ids, Err(EmitError::OnlyHandlers)), "{ids:?}");
+    let asked = io.all().call::<()>("q", ()).error();
+    assert!(matches!(asked, Some(AckError::OnlyHandlers)), "{asked:?}");
     running.stop().unwrap();
 }
 

@@ -20,7 +20,6 @@ impl Hub {
     /// CONNECT arrives.
     pub(super) fn recv_connect(
         &mut self,
-        now: Tick,
         session: SessionKey,
         name: &str,
         auth: Option<&str>,
@@ -38,6 +37,11 @@ impl Hub {
         }
         if client.sockets().len() >= max {
             self.connect_error(session, name, r#"{"message":"Too many namespaces"}"#);
+            return Ok(());
+        }
+        // The lowest free slot is used, so none is beyond the bound.
+        if self.sockets.len() >= self.sockets_max {
+            self.connect_error(session, name, r#"{"message":"Too many sockets"}"#);
             return Ok(());
         }
         let mut random = [0; 11];
@@ -65,7 +69,7 @@ impl Hub {
                 auth,
             });
         } else {
-            self.admit(now, socket);
+            self.admit(socket);
             self.events.push_back(Event::Connected {
                 socket,
                 namespace,
@@ -78,7 +82,7 @@ impl Hub {
     /// Lets a connecting socket in. False if its peer has gone in the meantime.
     ///
     /// The shell tells user code itself: no [`Event::Connected`] follows.
-    pub fn accept(&mut self, now: Tick, key: SocketKey) -> bool {
+    pub fn accept(&mut self, key: SocketKey) -> bool {
         let Some(socket) = self.sockets.get(key) else {
             return false;
         };
@@ -89,11 +93,11 @@ impl Hub {
         if let Some(client) = self.sessions.app(session) {
             client.remove(key.index());
         }
-        self.admit(now, key);
+        self.admit(key);
         true
     }
 
-    fn admit(&mut self, _now: Tick, key: SocketKey) {
+    fn admit(&mut self, key: SocketKey) {
         let socket = self.sockets.get_mut(key).expect("the caller holds it");
         let (namespace, session) = (socket.namespace, socket.session);
         let state = &mut self.namespaces[usize::from(namespace.0)];

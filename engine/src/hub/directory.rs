@@ -2,8 +2,9 @@
 //!
 //! A broadcast to a small room must not wake shards that have nobody in it. The directory maps the
 //! hash of a room to a set of shards. It may name a shard too many (two rooms share a hash), never
-//! one too few: a shard is in the set before a join is acknowledged. Whether it is shared memory
-//! or a table in a simulator is the shell's business.
+//! one too few: a shard is in the set before a join is acknowledged, and while a mail is under way
+//! that lets sockets there join. Whether it is shared memory or a table in a simulator is the
+//! shell's business.
 
 use core::hash::BuildHasher;
 
@@ -21,7 +22,14 @@ pub trait Directory {
     fn add(&mut self, hash: u64);
     /// This shard has none any more; called once per [`Directory::add`].
     fn remove(&mut self, hash: u64);
-    /// The shards that have added a room of this hash and not removed it.
+    /// Sockets of these shards are told to join: they count as having a member, until each of them
+    /// has called [`Directory::settle`].
+    fn expect(&mut self, hash: u64, shards: ShardSet);
+    /// Who on this shard was told to join has joined, or has not; called once per
+    /// [`Directory::expect`] that names this shard.
+    fn settle(&mut self, hash: u64);
+    /// The shards of this server that have added a room of this hash and not removed it, or are
+    /// expected to. It may name some too many.
     fn shards(&self, hash: u64) -> ShardSet;
 }
 
@@ -32,6 +40,8 @@ pub struct Alone;
 impl Directory for Alone {
     fn add(&mut self, _: u64) {}
     fn remove(&mut self, _: u64) {}
+    fn expect(&mut self, _: u64, _: ShardSet) {}
+    fn settle(&mut self, _: u64) {}
     fn shards(&self, _: u64) -> ShardSet {
         0
     }

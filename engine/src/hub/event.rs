@@ -89,6 +89,16 @@ pub enum Event {
         /// Whether it had been connected; a refused one had not.
         connected: bool,
     },
+    /// Sockets of this shard that were to join a room with others ([`Action::Join`]) did not: they
+    /// are in as many rooms as they may be, or its name is too long.
+    NotJoined {
+        /// Their namespace.
+        namespace: NamespaceId,
+        /// The room.
+        room: Box<str>,
+        /// How many they are.
+        sockets: usize,
+    },
     /// A session ended. Every socket's [`Event::Disconnected`] comes before it.
     Closed {
         /// The key it had.
@@ -196,6 +206,8 @@ pub enum Action {
 pub enum Mail {
     /// A broadcast: one such per shard that has members, whatever the number of recipients.
     Publish(Arc<Publication>),
+    /// A broadcast by somebody who is no hub, for whom this hub publishes it on all shards.
+    Relay(Arc<Publication>),
     /// Something to be done with sockets.
     Act(Arc<(Selection, Action)>),
     /// News for the shard that asked.

@@ -66,7 +66,7 @@ pub struct Socket {
     session: u32,
     /// Where it stands in its namespace's list.
     place: u32,
-    /// The last selection that visited it, so that each is visited once.
+    /// The last selection that visited it, so that each is visited once; 0 if none has.
     visited: u32,
     #[expect(
         clippy::box_collection,
@@ -134,6 +134,7 @@ impl fmt::Debug for Setup {
 pub struct Hub {
     sessions: Sessions<Client>,
     sockets: Slab<Socket>,
+    sockets_max: usize,
     namespaces: Vec<NamespaceState>,
     by_name: HashMap<Box<str>, NamespaceId, foldhash::fast::FixedState>,
     rooms: Rooms,
@@ -217,6 +218,7 @@ impl Hub {
         Self {
             sessions: Sessions::new(config, shard),
             sockets: Slab::default(),
+            sockets_max: crate::limits::SOCKETS_MAX,
             namespaces,
             by_name,
             rooms: Rooms::new(u64::from_le_bytes(rooms_seed)),
@@ -321,10 +323,7 @@ impl Hub {
         }
         let mut again = Vec::new();
         self.sessions.flush(io, &mut again);
-        for (key, _) in again {
-            self.sessions.close(now, key, Ending::Abrupt(None));
-        }
-        self.sessions.end_turn();
+        debug_assert!(again.is_empty(), "closing sessions do not fail");
     }
 
     /// The next moment at which [`Hub::advance`] has something to do.

@@ -11,9 +11,9 @@ use super::{
 use crate::{
     chunks::CHUNK,
     frame::Frame,
-    id::{ShardId, SocketId},
-    out::EntryId,
-    room::Member,
+    id::{NamespaceId, ShardId, SocketId},
+    out::{EntryId, SHARED_BYTES_MIN},
+    room::{Change, Member},
     sio::encode::{Body, Outgoing},
     time::Tick,
 };
@@ -37,6 +37,12 @@ impl<'a> Emit<'a> {
             name: self.name,
             args: self.args,
         }
+    }
+
+    /// Bytes that its packet has at least.
+    fn bytes(&self) -> usize {
+        let attachments = self.attachments.iter().map(Bytes::len);
+        self.name.len() + self.args.len() + attachments.sum::<usize>()
     }
 }
 
@@ -162,7 +168,7 @@ impl Hub {
         emit: &Emit<'_>,
         question: Option<Question>,
     ) -> u32 {
-        let others = self.hash.shards(&to, &*self.directory) & !(1 << self.shard.0);
+        let others = self.others(&to);
         let namespace = &self.namespaces[usize::from(to.namespace.0)].name;
         let packet = Outgoing {
             namespace,
@@ -171,7 +177,8 @@ impl Hub {
             attachments: emit.attachments,
         };
         let volatile = emit.volatile;
-        if others == 0 {
+        // A large one is shared in any case: those who are slow to take it, or poll, hold it once.
+        if others == 0 && emit.bytes() < SHARED_BYTES_MIN {
             let packet = self.sessions.palette.encode(|out| packet.write(out));
             self.deliver_to(now, &to, packet, volatile, question);
             return 0;
@@ -185,9 +192,18 @@ impl Hub {
             volatile,
             question,
         });
-        self.mail_to(others, &Mail::Publish(Arc::clone(&publication)));
-        self.publish_here(now, &publication);
+        self.spread(now, others, &publication);
         others.count_ones()
+    }
+
+    fn spread(&mut self, now: Tick, others: ShardSet, publication: &Arc<Publication>) {
+        self.mail_to(others, &Mail::Publish(Arc::clone(publication)));
+        self.publish_here(now, publication);
+    }
+
+    /// The other shards that may have somebody who is meant.
+    fn others(&self, to: &Selection) -> ShardSet {
+        self.hash.shards(to, &*self.directory) & !(1 << self.shard.0)
     }
 
     fn mail_to(&mut self, shards: ShardSet, mail: &Mail) {
@@ -250,7 +266,7 @@ impl Hub {
                 selected.extend_from_slice(self.rooms.members(to.namespace, room));
             }
             (rooms, except) => {
-                self.visit = self.visit.wrapping_add(1);
+                self.begin_visit();
                 for room in except {
                     self.visit_room(to, room, None);
                 }
@@ -270,6 +286,15 @@ impl Hub {
             selected.retain(|member| member.socket != not);
         }
         selected
+    }
+
+    /// No socket bears the mark of the visit that begins.
+    fn begin_visit(&mut self) {
+        self.visit = self.visit.checked_add(1).unwrap_or_else(|| {
+            // The marks of 2^32 visits ago are those of the next.
+            self.sockets.values_mut().for_each(|s| s.visited = 0);
+            1
+        });
     }
 
     /// Keeps the list for the next selection, but not the memory of a large one.
@@ -309,41 +334,85 @@ impl Hub {
 
     /// Does something with everybody whom a selection means, on all shards.
     pub fn act(&mut self, now: Tick, to: Selection, action: Action) {
-        let others = self.hash.shards(&to, &*self.directory) & !(1 << self.shard.0);
+        let others = self.others(&to);
+        if let Action::Join(rooms) = &action
+            && others != 0
+        {
+            // What is published to the rooms from now on goes there too, behind this mail.
+            for room in rooms {
+                let hash = self.hash.room(to.namespace, room);
+                self.directory.expect(hash, others);
+            }
+        }
         let order = Arc::new((to, action));
         self.mail_to(others, &Mail::Act(Arc::clone(&order)));
         self.act_here(now, &order.0, &order.1);
     }
 
+    /// What another hub wants done.
+    fn act_for(&mut self, now: Tick, to: &Selection, action: &Action) {
+        self.act_here(now, to, action);
+        if let Action::Join(rooms) = action {
+            for room in rooms {
+                self.directory.settle(self.hash.room(to.namespace, room));
+            }
+        }
+    }
+
     fn act_here(&mut self, now: Tick, to: &Selection, action: &Action) {
         let selected = self.select(to);
-        for member in &selected {
-            let key = self.sockets.key_at(member.socket);
-            match action {
-                Action::Join(rooms) => rooms.iter().for_each(|room| {
-                    self.join(key, room);
-                }),
-                Action::Leave(rooms) => rooms.iter().for_each(|room| {
-                    self.leave(key, room);
-                }),
-                Action::Disconnect { close } => {
-                    self.disconnect(now, key, *close);
+        match action {
+            Action::Join(rooms) => {
+                for room in rooms {
+                    self.join_all(to.namespace, &selected, room);
+                }
+            }
+            Action::Leave(rooms) => {
+                for member in &selected {
+                    let key = self.sockets.key_at(member.socket);
+                    for room in rooms {
+                        self.leave(key, room);
+                    }
+                }
+            }
+            Action::Disconnect { close } => {
+                for member in &selected {
+                    self.disconnect(now, self.sockets.key_at(member.socket), *close);
                 }
             }
         }
         self.keep(selected);
     }
 
+    fn join_all(&mut self, namespace: NamespaceId, selected: &[Member], room: &str) {
+        let mut refused = 0;
+        for member in selected {
+            let change = self.join(self.sockets.key_at(member.socket), room);
+            refused += usize::from(change == Change::Full);
+        }
+        if refused > 0 {
+            self.events.push_back(Event::NotJoined {
+                namespace,
+                room: room.into(),
+                sockets: refused,
+            });
+        }
+    }
+
     /// Mail from another hub arrives.
     pub fn receive_mail(&mut self, now: Tick, mail: Mail) {
         match mail {
             Mail::Publish(publication) => self.publish_here(now, &publication),
-            Mail::Act(order) => self.act_here(now, &order.0, &order.1),
+            Mail::Relay(publication) => {
+                let others = self.others(&publication.to);
+                self.spread(now, others, &publication);
+            }
+            Mail::Act(order) => self.act_for(now, &order.0, &order.1),
             Mail::Ack { token, news } => self.events.push_back(Event::Ack { token, news }),
         }
     }
 
-    /// Encodes an event for [`Mail::Publish`] outside any hub: how other threads broadcast.
+    /// Encodes an event for [`Mail::Relay`] outside any hub: how other threads broadcast.
     #[must_use]
     pub fn encode_event(namespace: &str, emit: &Emit<'_>) -> Frame {
         let packet = Outgoing {

@@ -127,7 +127,7 @@ impl Hub {
         let packet = decode(text, self.config().limits.attachments)?;
         if packet.kind == Kind::Connect {
             let auth = Some(&text[packet.payload.clone()]).filter(|auth| !auth.is_empty());
-            self.recv_connect(now, session, packet.namespace(text), auth)?;
+            self.recv_connect(session, packet.namespace(text), auth)?;
             return Ok(Text::Nothing);
         }
         let (namespace, socket) = self.addressee(session, &packet, text)?;
@@ -150,7 +150,7 @@ impl Hub {
 
     fn await_attachments(&mut self, now: Tick, session: SessionKey, text: &str, packet: Packet) {
         let until = now.after(self.config().limits.attachments_wait);
-        let partial = Partial::new(text, packet, until);
+        let partial = Partial::new(text, packet);
         if let Some(client) = self.sessions.app(session) {
             client.extra.get_or_insert_default().partial = Some(partial);
         }

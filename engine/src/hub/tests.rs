@@ -1,15 +1,21 @@
 //! One hub, driven by hand: what went wrong once.
 
-use alloc::{boxed::Box, string::String, vec, vec::Vec};
-use core::time::Duration;
+use alloc::{
+    boxed::Box, collections::BTreeMap, format, rc::Rc, string::String, sync::Arc, vec, vec::Vec,
+};
+use core::{cell::RefCell, time::Duration};
 
-use super::{Alone, Client, Event, Hub, Io, Mode, Namespace, SessionKey, Setup, Signal};
+use super::{
+    Action, Alone, Client, Directory, Emit, Event, Hub, Io, Mail, Mode, Namespace, Publication,
+    Selection, SessionKey, Setup, ShardSet, Signal, SocketKey,
+};
 use crate::{
     config::Config,
     error::{CloseReason, PeerError},
     frame::{Frames, Kind},
-    id::{ConnId, ShardId},
-    out::Written,
+    id::{ConnId, NamespaceId, ShardId},
+    limits::NAME_BYTES_MAX,
+    out::{SHARED_BYTES_MIN, Written},
     time::Tick,
 };
 
@@ -36,6 +42,10 @@ impl Io<Client> for Wire {
 }
 
 fn hub(config: Config) -> Hub {
+    one_of(1, 0, config, Box::new(Alone))
+}
+
+fn one_of(shards: usize, shard: u8, config: Config, directory: Box<dyn Directory>) -> Hub {
     let namespace = |(name, gated): (&str, bool)| Namespace {
         name: Box::from(name),
         gated,
@@ -43,11 +53,11 @@ fn hub(config: Config) -> Hub {
     let mut random = 0;
     Hub::new(Setup {
         config,
-        shard: ShardId(0),
-        shards: 1,
+        shard: ShardId(shard),
+        shards,
         mode: Mode::SocketIo([("/", false), ("/gate", true)].map(namespace).into()),
         seed: 1,
-        directory: Box::new(Alone),
+        directory,
         entropy: Box::new(move |out: &mut [u8]| {
             random += 1;
             out.fill(random);
@@ -69,6 +79,77 @@ fn session(hub: &mut Hub, messages: &[&str]) -> SessionKey {
     }
     flush(hub, 0);
     key
+}
+
+/// A socket in `/`, over a WebSocket.
+fn socket(hub: &mut Hub) -> SocketKey {
+    session(hub, &["40"]);
+    match hub.next_event() {
+        Some(Event::Connected { socket, .. }) => socket,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Each room's members and expected members by shard, in memory of all hubs.
+#[derive(Clone, Default)]
+struct Shared(Rc<RefCell<BTreeMap<(u64, u8), u32>>>);
+
+impl Directory for (Shared, u8) {
+    fn add(&mut self, hash: u64) {
+        *self.0.0.borrow_mut().entry((hash, self.1)).or_default() += 1;
+    }
+    fn remove(&mut self, hash: u64) {
+        *self.0.0.borrow_mut().get_mut(&(hash, self.1)).unwrap() -= 1;
+    }
+    fn expect(&mut self, hash: u64, shards: ShardSet) {
+        for shard in (0..64).filter(|shard| shards & 1 << shard != 0) {
+            (self.0.clone(), shard).add(hash);
+        }
+    }
+    fn settle(&mut self, hash: u64) {
+        self.remove(hash);
+    }
+    fn shards(&self, hash: u64) -> ShardSet {
+        let has = |shard: &u8| {
+            self.0
+                .0
+                .borrow()
+                .get(&(hash, *shard))
+                .is_some_and(|n| *n > 0)
+        };
+        (0..64).filter(has).fold(0, |set, shard| set | 1 << shard)
+    }
+}
+
+fn hubs<const N: usize>() -> [Hub; N] {
+    let table = Shared::default();
+    core::array::from_fn(|shard| {
+        let directory = Box::new((table.clone(), shard as u8));
+        one_of(N, shard as u8, Config::default(), directory)
+    })
+}
+
+/// Takes the mail of one hub to the others; how many there were.
+fn carry(hubs: &mut [Hub], from: usize) -> usize {
+    let mail: Vec<_> = hubs[from].take_mail().collect();
+    let count = mail.len();
+    for (to, mail) in mail {
+        hubs[usize::from(to.0)].receive_mail(Tick(1), mail);
+    }
+    count
+}
+
+fn everybody() -> Selection {
+    Selection::all(NamespaceId::ROOT)
+}
+
+fn event<'a>(name: &'a str, args: &'a str) -> Emit<'a> {
+    Emit {
+        name,
+        args,
+        attachments: &[],
+        volatile: false,
+    }
 }
 
 /// A polling session whose GET is parked.
@@ -153,7 +234,7 @@ fn letting_a_socket_in_does_not_forget_that_binary_parts_are_due() {
             knocking = Some(socket);
         }
     }
-    assert!(hub.accept(Tick(1), knocking.unwrap()));
+    assert!(hub.accept(knocking.unwrap()));
     let late = Tick(0).after(hub.config().limits.attachments_wait).0 + 8;
     hub.receive_text(Tick(late - 10), hub.sessions.key_at(0), "3")
         .unwrap();
@@ -237,4 +318,128 @@ fn a_cut_packet_is_followed_by_no_close_frame() {
         super::Ending::Abrupt(Some(1013)),
     );
     assert_eq!(hub.next_signal(), Some(Signal::Cut(WS)));
+}
+
+#[test]
+fn what_is_published_to_a_room_reaches_those_who_were_told_to_join_it() {
+    let mut hubs: [Hub; 3] = hubs();
+    let sockets: Vec<_> = hubs.iter_mut().map(socket).collect();
+    hubs[1].join(sockets[1], "a");
+    carry(&mut hubs, 1);
+    let to = |room| everybody().to(room);
+    hubs[0].act(Tick(1), to("a"), Action::Join(vec!["b".into()]));
+    hubs[0].publish(Tick(1), to("b"), &event("x", ""));
+    hubs[0].act(Tick(1), to("b"), Action::Join(vec!["c".into()]));
+    hubs[0].publish(Tick(1), to("c"), &event("y", ""));
+    assert_eq!(carry(&mut hubs, 0), 4, "all to the one shard with members");
+    assert_eq!(flush(&mut hubs[1], 1).frames, [r#"42["x"]"#, r#"42["y"]"#]);
+    // Nobody is expected any more.
+    hubs[1].leave(sockets[1], "b");
+    hubs[0].publish(Tick(1), to("b"), &event("x", ""));
+    hubs[0].act(Tick(1), to("nobody"), Action::Join(vec!["b".into()]));
+    hubs[0].publish(Tick(1), to("b"), &event("x", ""));
+    assert_eq!(carry(&mut hubs, 0), 0);
+}
+
+#[test]
+fn a_hub_publishes_for_those_who_are_none_and_keeps_their_order() {
+    let mut hubs: [Hub; 2] = hubs();
+    for hub in &mut hubs {
+        socket(hub);
+    }
+    hubs[0].act(Tick(1), everybody(), Action::Join(vec!["a".into()]));
+    let publication = Arc::new(Publication {
+        to: everybody().to("a"),
+        frame: Hub::encode_event("/", &event("x", "1")),
+        volatile: false,
+        question: None,
+    });
+    hubs[0].receive_mail(Tick(1), Mail::Relay(publication));
+    hubs[0].act(
+        Tick(1),
+        everybody().to("a"),
+        Action::Disconnect { close: false },
+    );
+    assert_eq!(carry(&mut hubs, 0), 3);
+    for hub in &mut hubs {
+        assert_eq!(flush(hub, 1).frames, [r#"42["x",1]"#, "41"]);
+    }
+}
+
+#[test]
+fn a_large_broadcast_is_shared_with_one_shard_too() {
+    let mut hub = hub(Config::default());
+    let polling = hub.open(Tick(0), None);
+    hub.receive_text(Tick(0), polling, "40").unwrap();
+    socket(&mut hub);
+    let mut published = |args: &str| {
+        hub.publish(Tick(1), everybody(), &event("x", args));
+        let shared = hub.sessions.palette.shared();
+        assert_eq!(flush(&mut hub, 1).frames, [format!(r#"42["x",{args}]"#)]);
+        shared
+    };
+    assert_eq!(published(&"1".repeat(SHARED_BYTES_MIN)), 1);
+    assert_eq!(published("1"), 0);
+    let body = hub.sessions().take_poll(polling);
+    assert!(body.ends_with(b"1]\x1e42[\"x\",1]"), "{body:?}");
+}
+
+#[test]
+fn selections_that_begin_to_count_again_forget_nobody() {
+    let mut hub = hub(Config::default());
+    let (old, new) = (socket(&mut hub), socket(&mut hub));
+    hub.join(old, "old");
+    hub.join(new, "new");
+    let found = |hub: &mut Hub, room| hub.sockets(&everybody().to(room).to("")).len();
+    assert_eq!((found(&mut hub, "old"), hub.visit), (1, 1));
+    hub.visit = u32::MAX;
+    assert_eq!(
+        (found(&mut hub, "old"), hub.visit),
+        (1, 1),
+        "also with the old mark"
+    );
+    hub.visit = u32::MAX;
+    assert_eq!(found(&mut hub, "new"), 1, "also with a new socket's mark");
+}
+
+#[test]
+fn a_socket_that_could_not_have_an_id_is_refused() {
+    let mut hub = hub(Config::default());
+    hub.sockets_max = 2;
+    session(&mut hub, &["40", "40/gate,"]);
+    let key = hub.open(Tick(0), Some((WS, b"")));
+    flush(&mut hub, 0);
+    hub.receive_text(Tick(0), key, "40").unwrap();
+    let refused = r#"44{"message":"Too many sockets"}"#;
+    assert_eq!(flush(&mut hub, 0).frames, [refused]);
+    let first = hub.sockets.key_at(0);
+    hub.disconnect(Tick(0), first, false);
+    hub.receive_text(Tick(0), key, "40").unwrap();
+    assert_eq!(hub.population(NamespaceId::ROOT), 1);
+}
+
+#[test]
+fn who_of_a_selection_does_not_join_is_told() {
+    let mut config = Config::default();
+    config.limits.rooms_per_socket = 1;
+    let mut hub = hub(config);
+    let (in_another, _) = (socket(&mut hub), socket(&mut hub));
+    hub.join(in_another, "other");
+    let long = "r".repeat(NAME_BYTES_MAX + 1);
+    let rooms = ["a", &*long].map(Box::from).into();
+    hub.act(Tick(1), everybody(), Action::Join(rooms));
+    for (name, count) in [("a", 1), (&*long, 2)] {
+        match hub.next_event() {
+            Some(Event::NotJoined { room, sockets, .. }) => {
+                assert_eq!((&*room, sockets), (name, count));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    hub.act(Tick(1), everybody(), Action::Join(vec!["a".into()]));
+    assert!(hub.next_event().is_some());
+    assert!(
+        hub.next_event().is_none(),
+        "who is in already is not refused"
+    );
 }

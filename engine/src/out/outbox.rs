@@ -15,6 +15,10 @@ use crate::{
 /// Small packets of a backlog are gathered in chunks of this size: less overhead per packet.
 const CHUNK_BYTES: usize = 16 * 1024;
 
+/// A shared packet of so many bytes stays shared in a backlog: a thousand slow readers of it hold it
+/// once. A smaller one costs less as a copy.
+pub const SHARED_BYTES_MIN: usize = CHUNK_BYTES / 8;
+
 /// Where flushed bytes go: one non-blocking vectored write.
 pub trait Sink {
     /// Writes the slices in order, as far as it can without waiting.
@@ -225,8 +229,7 @@ impl Rest {
         self.backlog_bytes += bytes.len();
         self.largest = self.largest.max(bytes.len());
         match palette.entry(entry) {
-            // A large shared frame stays shared: a thousand slow readers of it hold it once.
-            Entry::Shared(frame) if bytes.len() >= CHUNK_BYTES / 8 => {
+            Entry::Shared(frame) if bytes.len() >= SHARED_BYTES_MIN => {
                 self.backlog.push_back(Chunk::Shared(frame.clone()));
             }
             _ => match self.backlog.back_mut() {
@@ -345,6 +348,23 @@ mod tests {
         outbox.stash(&palette);
         assert!(outbox.is_over(1000));
         assert!(!outbox.is_over(6000));
+    }
+
+    #[test]
+    fn slow_readers_hold_a_large_packet_once() {
+        let mut palette = Palette::default();
+        let frame = Frame(Bytes::from(vec![b'4'; SHARED_BYTES_MIN]));
+        let entry = palette.share(frame.clone());
+        let mut readers = [(); 3].map(|()| Outbox::default());
+        for reader in &mut readers {
+            reader.push(entry);
+            reader.stash(&palette);
+        }
+        palette.clear();
+        for reader in &readers {
+            let rest = reader.rest.as_ref().unwrap();
+            assert_eq!(rest.backlog[0].bytes().as_ptr(), frame.0.as_ptr());
+        }
     }
 
     #[test]

@@ -93,6 +93,12 @@ impl Palette {
         ping
     }
 
+    /// How many packets of this turn are shared.
+    #[cfg(test)]
+    pub(crate) const fn shared(&self) -> u32 {
+        self.shared
+    }
+
     pub(super) fn entry(&self, id: u32) -> &Entry {
         &self.entries[id as usize]
     }

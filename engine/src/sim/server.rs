@@ -130,6 +130,9 @@ impl World {
                 self.oracle
                     .disconnected(self.now, at, reason, &rooms, connected);
             }
+            Event::NotJoined { sockets, .. } => {
+                self.oracle.expect(sockets > 0, "nobody was refused");
+            }
             Event::Closed { session, reason } => {
                 let at = self.oracle.session(hub, session);
                 self.oracle.closed(self.now, at, reason);

@@ -55,7 +55,7 @@ pub(super) enum Task {
     LateAck(usize, u64),
 }
 
-/// Rooms by hash: how often each shard has added it.
+/// Rooms by hash: how often each shard has added it, or is expected to.
 type Table = BTreeMap<u64, [u32; 4]>;
 
 struct View {
@@ -75,6 +75,16 @@ impl Directory for View {
         if *row == [0; 4] {
             table.remove(&hash);
         }
+    }
+
+    fn expect(&mut self, hash: u64, shards: ShardSet) {
+        let mut table = self.table.borrow_mut();
+        let row = table.entry(hash).or_default().iter_mut().enumerate();
+        row.for_each(|(at, n)| *n += u32::from(shards & 1 << at != 0));
+    }
+
+    fn settle(&mut self, hash: u64) {
+        self.remove(hash);
     }
 
     fn shards(&self, hash: u64) -> ShardSet {

@@ -8,7 +8,6 @@ use alloc::{boxed::Box, vec::Vec};
 use bytes::Bytes;
 
 use super::packet::Packet;
-use crate::time::Tick;
 
 /// A packet that waits for its attachments.
 #[derive(Debug)]
@@ -16,8 +15,6 @@ pub struct Partial {
     text: Box<str>,
     packet: Packet,
     attachments: Vec<Bytes>,
-    /// When waiting ends.
-    pub until: Tick,
 }
 
 /// A packet and all its attachments.
@@ -38,7 +35,7 @@ const ROOM: usize = 4;
 impl Partial {
     /// Begins to wait for `packet.attachments` attachments; there must be at least one.
     #[must_use]
-    pub fn new(text: &str, packet: Packet, until: Tick) -> Self {
+    pub fn new(text: &str, packet: Packet) -> Self {
         assert!(
             packet.attachments > 0,
             "a packet without attachments is whole"
@@ -47,7 +44,6 @@ impl Partial {
             text: text.into(),
             attachments: Vec::with_capacity(packet.attachments.min(ROOM)),
             packet,
-            until,
         }
     }
 
@@ -76,7 +72,7 @@ mod tests {
     #[test]
     fn is_whole_after_its_last_attachment() {
         let text = r#"52-["a",{"_placeholder":true,"num":1}]"#;
-        let mut partial = Partial::new(text, decode(text, 10).unwrap(), Tick(9));
+        let mut partial = Partial::new(text, decode(text, 10).unwrap());
         assert!(!partial.push(b"one"), "one of two");
         assert!(partial.push(b"two"), "two of two");
         let whole = partial.into_whole();

@@ -85,6 +85,11 @@ impl Broadcast {
     /// Puts everybody chosen into a room: the official server's
     /// `socketsJoin`.
     ///
+    /// Who is in as many rooms as [`crate::Limits::rooms_per_socket`] allows stays out, and so does
+    /// everybody if the name is longer than [`stentor_engine::limits::NAME_BYTES_MAX`] bytes. Each
+    /// shard logs at debug how many of its clients those are; [`Broadcast::ids`] of the room says who
+    /// is in it.
+    ///
     /// # Errors
     /// [`EmitError::MailboxFull`] and [`EmitError::NotRunning`], from a thread that is no shard.
     pub fn join(self, room: impl fmt::Display) -> Result<(), EmitError> {

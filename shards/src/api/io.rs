@@ -1,13 +1,18 @@
 //! Answers: how does any thread reach clients.
 //!
 //! On a shard's own thread an [`Io`] speaks to the hub at once, so that its order with
-//! [`crate::Socket::emit`] is kept; elsewhere it encodes the packet and posts it to the shards that
-//! have members, without waiting.
+//! [`crate::Socket::emit`] is kept; elsewhere it posts what it wants to the first shard, without
+//! waiting. That does it on all shards, so that the order of one thread is kept as well: who joined
+//! a room gets what is emitted to it afterwards, and who left does not.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use stentor_engine::{
-    hub::{Action, Emit, Hub, Mail, Publication, Selection, ShardSet},
+    hub::{Action, Emit, Hub, Mail, Publication, Selection},
     id::{NamespaceId, SocketId},
     sio::packet::is_reserved,
 };
@@ -35,8 +40,7 @@ pub enum EmitError {
     /// The name is one that only the protocol uses: `connect`, `disconnect`, ….
     #[error("{0:?} is a reserved event name")]
     Reserved(String),
-    /// A shard has as much mail as it may; some shards may have got theirs. Only from a thread
-    /// that is no shard.
+    /// A shard has as much mail as it may. Only from a thread that is no shard.
     #[error("a shard's mailbox is full")]
     MailboxFull,
     /// The server has not started or has stopped.
@@ -113,9 +117,7 @@ impl Io {
     #[must_use]
     pub fn sessions(&self) -> usize {
         let counts = self.shared.sessions.iter();
-        counts
-            .map(|count| count.load(std::sync::atomic::Ordering::Relaxed))
-            .sum()
+        counts.map(|count| count.load(Ordering::Relaxed)).sum()
     }
 
     pub(crate) fn publish(
@@ -141,7 +143,6 @@ impl Io {
             shard.with_hub(|hub, now| hub.publish(now, to, &emit));
             return Ok(());
         }
-        let shards = self.shared.hash.shards(&to, &&*self.shared);
         let frame = Hub::encode_event(namespace, &emit);
         let publication = Arc::new(Publication {
             to,
@@ -149,31 +150,13 @@ impl Io {
             volatile,
             question: None,
         });
-        self.post(shards, || {
-            Post::Mail(Mail::Publish(Arc::clone(&publication)))
-        })
+        self.post_first(Post::Mail(Mail::Relay(publication)))
     }
 
     /// The name of the namespace that is meant; `None` if there is no such, and nobody in it.
     fn name_of(&self, to: &Selection) -> Result<Option<&str>, EmitError> {
         let names = self.shared.namespaces.get().ok_or(EmitError::NotRunning)?;
         Ok(names.get(usize::from(to.namespace.0)).map(|name| &**name))
-    }
-
-    fn post(&self, shards: ShardSet, make: impl Fn() -> Post) -> Result<(), EmitError> {
-        let posts = self.shared.posts.get().ok_or(EmitError::NotRunning)?;
-        let mut result = Ok(());
-        for (shard, post) in posts.iter().enumerate() {
-            // A server with one shard keeps no directory.
-            if posts.len() == 1 || shards & 1 << shard != 0 {
-                match post.try_send(make()) {
-                    Ok(()) => {}
-                    Err(Full::Full(_)) => result = Err(EmitError::MailboxFull),
-                    Err(Full::Closed(_)) => result = Err(EmitError::NotRunning),
-                }
-            }
-        }
-        result
     }
 
     pub(crate) fn ask<T>(
@@ -220,8 +203,7 @@ impl Io {
             return Ok(Source::Asked(receiver));
         }
         if self.shared.passages.get().is_some() {
-            tracing::error!("with FdTables::PerShard only shards can ask clients");
-            return Err(AckError::NotSent);
+            return Err(AckError::OnlyHandlers);
         }
         let ask = Ask {
             to,
@@ -240,6 +222,9 @@ impl Io {
     /// Posts to the shard that does what other threads want done on all of them, in their order.
     fn post_first(&self, post: Post) -> Result<(), EmitError> {
         let posts = self.shared.posts.get().ok_or(EmitError::NotRunning)?;
+        if self.shared.congested.load(Ordering::Relaxed) {
+            return Err(EmitError::MailboxFull);
+        }
         posts[0].try_send(post).map_err(|error| match error {
             Full::Full(_) => EmitError::MailboxFull,
             Full::Closed(_) => EmitError::NotRunning,
@@ -278,6 +263,18 @@ impl Io {
         } else {
             self.post_first(Post::List(Box::new(list)))?;
         }
+        Ok(receiver)
+    }
+
+    /// A channel that ends when all that this thread asked for before has been done on all shards.
+    pub(crate) fn barrier(&self) -> Result<mpsc::UnboundedReceiver<Vec<SocketId>>, EmitError> {
+        let (found, receiver) = mpsc::unbounded_channel();
+        let list = List {
+            to: Selection::all(NamespaceId::ROOT).to(""), // whoever: asking is what matters
+            found,
+            everywhere: true,
+        };
+        self.post_first(Post::List(Box::new(list)))?;
         Ok(receiver)
     }
 }

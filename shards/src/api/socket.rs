@@ -24,6 +24,7 @@ use super::{
     payload::{Encoded, IntoArgs, Raw},
 };
 use crate::{
+    discard::discard,
     handler::Handshake,
     shard::{
         Shard,
@@ -38,6 +39,13 @@ pub(crate) struct Extensions(RefCell<HashMap<TypeId, Rc<dyn Any>>>);
 impl fmt::Debug for Extensions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Extensions({})", self.0.borrow().len())
+    }
+}
+
+/// Whoever lets go of the table last is not user code.
+impl Drop for Extensions {
+    fn drop(&mut self) {
+        self.0.take().into_values().for_each(discard);
     }
 }
 
@@ -326,10 +334,9 @@ impl Socket {
     /// Keeps a value with the socket, in place of the one of the same type.
     pub fn set<T: 'static>(&self, value: T) {
         if let Some(extensions) = self.extensions(true) {
-            extensions
-                .0
-                .borrow_mut()
-                .insert(TypeId::of::<T>(), Rc::new(value));
+            let value: Rc<dyn Any> = Rc::new(value);
+            let old = extensions.0.borrow_mut().insert(TypeId::of::<T>(), value);
+            drop(old); // no longer borrowed: its `Drop` may read and keep values
         }
     }
 

@@ -2,8 +2,13 @@
 
 use std::{io, net::SocketAddr, sync::atomic::Ordering, thread, time::Duration};
 
+use tokio::sync::mpsc::error::TryRecvError;
+
 use super::{ServerError, Signals};
-use crate::{api::Io, post::Post};
+use crate::{
+    api::{EmitError, Io},
+    post::Post,
+};
 
 /// A server that runs, until [`Running::stop`]: dropping this does not stop it.
 #[derive(Debug)]
@@ -28,7 +33,7 @@ impl Running {
 
     /// Stops what has started of a server that cannot start.
     pub(super) fn abandon(self, error: ServerError) -> ServerError {
-        let _ = self.stop(); // the first error says more
+        let _ = self.end(); // the first error says more
         error
     }
 
@@ -75,11 +80,35 @@ impl Running {
     }
 
     /// Closes every session with `server shutting down`, which clients reconnect on, and waits for
-    /// the shards to end: at most some seconds.
+    /// the shards to end: at most some seconds. What this thread has emitted before is sent.
     ///
     /// # Errors
-    /// [`ServerError::ShardDied`].
+    /// [`ServerError::ShardFailed`] and [`ServerError::ShardDied`], if one had ended before.
     pub fn stop(self) -> Result<(), ServerError> {
+        self.await_done();
+        self.end()
+    }
+
+    /// Waits until the shards have done what this thread has asked of them.
+    fn await_done(&self) {
+        // A shard that has died may keep its share of it for ever.
+        let alive = || !self.threads.iter().any(thread::JoinHandle::is_finished);
+        let mut asked = self.io.barrier();
+        while alive() {
+            match &mut asked {
+                Ok(done) => match done.try_recv() {
+                    Err(TryRecvError::Disconnected) => return,
+                    Ok(_) => continue,
+                    Err(TryRecvError::Empty) => {}
+                },
+                Err(EmitError::MailboxFull) => asked = self.io.barrier(),
+                Err(_) => return,
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn end(self) -> Result<(), ServerError> {
         for post in self.io.shared.posts.get().into_iter().flatten() {
             // A full mailbox is being drained.
             let mut stop = Some(Post::Stop);
@@ -91,13 +120,38 @@ impl Running {
             }
         }
         let mut result = Ok(());
-        for (index, thread) in self.threads.into_iter().enumerate() {
+        for (shard, thread) in self.threads.into_iter().enumerate() {
             match thread.join() {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => result = Err(ServerError::Start(error)),
-                Err(_) => result = Err(ServerError::ShardDied(index)),
+                Ok(Err(error)) => result = Err(ServerError::ShardFailed { shard, error }),
+                Err(_) => result = Err(ServerError::ShardDied(shard)),
             }
         }
         result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Server;
+
+    #[test]
+    fn how_a_shard_ended_is_told_by_the_stop() {
+        let running = |end: fn() -> io::Result<()>| Running {
+            address: ([127, 0, 0, 1], 0).into(),
+            io: Server::new().shards(2).io(),
+            threads: [|| Ok(()), end].map(thread::spawn).into(),
+        };
+        running(|| Ok(())).stop().unwrap();
+        let failed = running(|| Err(io::Error::other("epoll"))).stop();
+        let error = failed.unwrap_err();
+        assert!(
+            matches!(error, ServerError::ShardFailed { shard: 1, .. }),
+            "{error}"
+        );
+        assert_eq!(error.to_string(), "shard 1 has failed: epoll");
+        let died = running(|| panic!("as it should")).stop().unwrap_err();
+        assert!(matches!(died, ServerError::ShardDied(1)), "{died}");
     }
 }

@@ -20,6 +20,7 @@ use stentor_engine::{
 use super::{Application, Shard, take};
 use crate::{
     api::socket::{Farewell, Socket},
+    discard::discard,
     engine_server::Message,
     handler::{
         Call, Cause, Context, Handlers, INTERNAL_ERROR, LocalFuture, Outcome, Refused, Reject,
@@ -28,18 +29,30 @@ use crate::{
     post::Ask,
 };
 
-/// A future that ends with `None` when it panics.
-struct Guarded<R>(LocalFuture<R>);
+/// A future that ends with `None` when it panics, and may panic when it is dropped.
+struct Guarded<R>(Option<LocalFuture<R>>);
 
 impl<R> Future for Guarded<R> {
     type Output = Option<R>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Option<R>> {
+        let Some(future) = &mut self.0 else {
+            return Poll::Ready(None);
+        };
         // Nothing of the shard is borrowed here, and the future is not polled again.
-        match catch_unwind(AssertUnwindSafe(|| self.0.as_mut().poll(cx))) {
+        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
             Ok(poll) => poll.map(Some),
-            Err(_) => Poll::Ready(None),
+            Err(panic) => {
+                discard(panic);
+                Poll::Ready(None)
+            }
         }
+    }
+}
+
+impl<R> Drop for Guarded<R> {
+    fn drop(&mut self) {
+        discard(self.0.take());
     }
 }
 
@@ -56,12 +69,15 @@ enum Driven<R> {
 fn begin<R>(call: &Rc<dyn Call<R>>, context: &Context<'_>) -> Driven<R> {
     let outcome = catch_unwind(AssertUnwindSafe(|| call.call(context)));
     let future = match outcome {
-        Err(_) => return Driven::Done(None),
+        Err(panic) => {
+            discard(panic);
+            return Driven::Done(None);
+        }
         Ok(Outcome::Rejected(reject)) => return Driven::Done(Some(Err(reject))),
         Ok(Outcome::Done(result)) => return Driven::Done(Some(Ok(result))),
         Ok(Outcome::Begun(future)) => future,
     };
-    let mut future = Guarded(future);
+    let mut future = Guarded(Some(future));
     match Pin::new(&mut future).poll(&mut task::Context::from_waker(Waker::noop())) {
         Poll::Ready(result) => Driven::Done(result.map(Ok)),
         Poll::Pending => Driven::Waits(future),
@@ -240,6 +256,15 @@ impl Shard {
                         self.disconnected(socket, namespace, reason, farewell);
                     }
                 }
+                Event::NotJoined {
+                    namespace,
+                    room,
+                    sockets,
+                } => {
+                    let hub = self.hub.borrow();
+                    let namespace = hub.namespace_name(namespace);
+                    tracing::debug!(namespace, room, sockets, "a selection did not all join");
+                }
                 Event::Closed { session, reason } => self.closed(session, reason),
                 Event::Ack { token, news } => self.questions.tell(token, news),
             }
@@ -284,7 +309,7 @@ impl Shard {
     }
 
     fn admit(self: &Rc<Self>, key: SocketKey, namespace: NamespaceId, auth: Option<&str>) {
-        if self.with_hub(|hub, now| hub.accept(now, key)) {
+        if self.with_hub(|hub, _| hub.accept(key)) {
             self.connected(key, namespace, auth);
         }
     }

@@ -23,7 +23,7 @@ use std::{
     collections::{HashMap, VecDeque},
     fmt,
     rc::Rc,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     task::Waker,
 };
 
@@ -267,7 +267,7 @@ impl Shard {
             Ok(()) | Err(Full::Closed(_)) => {}
             Err(Full::Full(post)) => {
                 waiting.push_back(post);
-                self.congested.set(true);
+                self.set_congested(true);
             }
         }
     }
@@ -295,7 +295,14 @@ impl Shard {
                 }
             }
         }
+        self.set_congested(congested);
+    }
+
+    fn set_congested(&self, congested: bool) {
         self.congested.set(congested);
+        if self.id.0 == 0 {
+            self.shared.congested.store(congested, Ordering::Relaxed);
+        }
     }
 
     /// Tells the ids of the sockets that a selection means.

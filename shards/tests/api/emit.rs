@@ -1,6 +1,6 @@
 //! `Io` from other threads, from axum, and its order beside `Socket`.
 
-use std::thread;
+use std::{thread, time::Duration};
 
 use axum::{Router, extract, routing};
 use serde_json::json;
@@ -67,28 +67,19 @@ fn io_moves_and_removes_clients_from_another_thread() {
             .to(&clients[1].id)
             .join("few")
             .unwrap();
-        // Posts of one thread to one shard keep their order: the rooms are joined when this comes.
-        // To a room of another shard they do not, so the joined are asked for.
-        let few = crate::block_on(async {
-            loop {
-                let answers = io
-                    .to("few")
-                    .timeout(std::time::Duration::ZERO)
-                    .call::<()>("q", ());
-                let all = answers.all().await;
-                if all.timed_out.len() == 2 {
-                    return all.timed_out;
-                }
-            }
-        });
+        // What one thread asks for keeps its order: the rooms are joined when this comes.
+        let question = io.to("few").timeout(Duration::ZERO);
+        let few = crate::block_on(question.call::<()>("q", ()).all()).timed_out;
         let mut few: Vec<_> = few.iter().map(ToString::to_string).collect();
         let mut expected = vec![clients[0].id.clone(), clients[1].id.clone()];
         few.sort();
         expected.sort();
         assert_eq!(few, expected);
         io.to("few").disconnect(true).unwrap();
-        for client in clients.drain(..2) {
-            ended_after_questions(client);
+        for mut client in clients.drain(..2) {
+            assert_eq!(client.question().1, json!(["q"]));
+            assert_eq!(client.text().as_deref(), Some("41"));
+            assert_eq!(client.text(), None);
         }
         io.emit("still here", ()).unwrap();
         for client in &mut clients {
@@ -99,14 +90,66 @@ fn io_moves_and_removes_clients_from_another_thread() {
     }
 }
 
-/// Reads the questions that were put meanwhile, then the DISCONNECT and the end.
-fn ended_after_questions(mut client: Client) {
-    loop {
-        match client.text().as_deref() {
-            Some(text) if text.ends_with(r#"["q"]"#) => {}
-            Some("41") => {}
-            Some(other) => panic!("{other}"),
-            None => return,
+/// Everybody joins `round`, is emitted to there, asked and moved on.
+fn go_round(io: &Io, round: usize) -> Result<(), EmitError> {
+    let at = |step: &str| io.to(format!("{step}{round}"));
+    io.all().join(format!("a{round}"))?;
+    at("a").emit("joined", &round)?;
+    at("a").join(format!("b{round}"))?;
+    at("a").leave(format!("a{round}"))?;
+    at("a").emit("never", &round)?;
+    drop(at("b").call::<()>("asked", ()));
+    at("b").emit("moved", &round)
+}
+
+fn assert_went_round(clients: &mut [Client], round: usize) {
+    for client in clients {
+        assert_eq!(client.event(), json!(["joined", round]));
+        assert_eq!(client.question().1, json!(["asked"]));
+        assert_eq!(client.event(), json!(["moved", round]));
+    }
+}
+
+#[test]
+fn who_was_told_to_join_is_emitted_to() {
+    for shards in SHARD_COUNTS {
+        let running = server(shards)
+            .app(|app| {
+                app.ns("/")
+                    .on_sync("go", |io: Io, Data(round): Data<usize>| {
+                        go_round(&io, round).map(|()| NoAck)
+                    });
+            })
+            .start()
+            .unwrap();
+        let mut clients = crowd(&running);
+        for round in 0..20 {
+            let round = 2 * round;
+            go_round(running.io(), round).unwrap();
+            assert_went_round(&mut clients, round);
+            clients[0].emit(&format!(r#"["go",{}]"#, round + 1));
+            assert_went_round(&mut clients, round + 1);
+        }
+        drop(clients);
+        running.stop().unwrap();
+    }
+}
+
+#[test]
+fn what_was_emitted_before_the_stop_is_sent() {
+    for shards in SHARD_COUNTS {
+        let server = server(shards).app(rooms);
+        let running = server
+            .stop_timeout(Duration::from_millis(300))
+            .start()
+            .unwrap();
+        let mut clients = crowd(&running);
+        running.io().all().join("last").unwrap();
+        running.io().to("last").emit("bye", ()).unwrap();
+        running.stop().unwrap();
+        for client in &mut clients {
+            assert_eq!(client.event(), json!(["bye"]));
+            assert_eq!(client.text(), None);
         }
     }
 }
@@ -191,4 +234,56 @@ fn axum_emits_on_the_same_port() {
         drop(clients);
         running.stop().unwrap();
     }
+}
+
+/// What a thread emits is not kept on the first shard without bound for a shard that is behind.
+#[test]
+fn a_shard_that_is_behind_is_told_to_threads() {
+    let (go, may_go) = std::sync::mpsc::sync_channel::<()>(0);
+    let may_go = std::sync::Arc::new(std::sync::Mutex::new(may_go));
+    let running = server(2)
+        .app(move |app| {
+            let may_go = may_go.clone();
+            app.ns("/").on_sync("block", move || {
+                may_go.lock().unwrap().recv().unwrap();
+            });
+        })
+        .start()
+        .unwrap();
+    let shard = |client: &Client| client.id.parse::<SocketId>().unwrap().shard().0;
+    let mut clients = crowd(&running);
+    clients.sort_by_key(shard);
+    let mut behind = clients.pop().unwrap();
+    assert_eq!((shard(&clients[0]), shard(&behind)), (0, 1));
+    behind.emit(r#"["block"]"#);
+    let io = running.io();
+    let mut sent = 0;
+    let full = |result| match result {
+        Ok(()) => false,
+        Err(EmitError::MailboxFull) => true,
+        Err(error) => panic!("{error}"),
+    };
+    let mut refused = 0;
+    while refused < 3 {
+        if full(io.to(&behind.id).emit("x", ())) {
+            refused += 1;
+            thread::sleep(Duration::from_millis(50));
+        } else {
+            (sent, refused) = (sent + 1, 0);
+            assert!(sent < 1 << 17, "no bound");
+        }
+    }
+    go.send(()).unwrap();
+    for _ in 0..sent {
+        assert_eq!(behind.event(), json!(["x"]));
+    }
+    while full(io.emit("end", ())) {
+        thread::yield_now();
+    }
+    clients.push(behind);
+    for client in &mut clients {
+        assert_eq!(client.event(), json!(["end"]));
+    }
+    drop(clients);
+    running.stop().unwrap();
 }

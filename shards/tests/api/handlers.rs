@@ -355,3 +355,26 @@ fn what_is_kept_with_a_socket_is_its_own() {
     drop((a, b));
     running.stop().unwrap();
 }
+
+#[test]
+fn a_value_that_is_replaced_may_use_the_socket_while_it_is_dropped() {
+    struct Busy(Socket, usize);
+    impl Drop for Busy {
+        fn drop(&mut self) {
+            if let Some(next) = self.0.get::<Self>() {
+                self.0.set(format!("{} after {}", next.1, self.1));
+            }
+        }
+    }
+    let running = start(|app| {
+        app.ns("/").on_sync("twice", |s: Socket| {
+            s.set(Busy(s.clone(), 1));
+            s.set(Busy(s.clone(), 2));
+            String::clone(&s.get::<String>().unwrap())
+        });
+    });
+    let mut client = Client::join(running.address());
+    assert_eq!(client.ask(r#"["twice"]"#), json!(["2 after 1"]));
+    drop(client);
+    running.stop().unwrap();
+}

@@ -1,5 +1,7 @@
 //! A socket that leaves is gone, whatever its disconnect handlers do.
 
+use std::task::{Context, Poll};
+
 use serde_json::json;
 use stentor::prelude::*;
 
@@ -126,5 +128,70 @@ fn an_auth_handler_that_never_ends_keeps_nothing() {
     assert_eq!(client.ask(r#"["ping"]"#), json!(["pong"]));
     client.vanish();
     await_empty(running.io());
+    running.stop().unwrap();
+}
+
+/// Panics when it is dropped, by anything but a panic.
+struct Bad;
+
+impl Drop for Bad {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking(), "as it should");
+    }
+}
+
+impl Future for Bad {
+    type Output = &'static str;
+
+    fn poll(self: std::pin::Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready("ready")
+    }
+}
+
+#[test]
+fn values_that_panic_when_they_are_dropped_harm_nobody() {
+    let (tell, told) = channel();
+    let running = crate::start(move |app| {
+        let tell = tell.clone();
+        app.ns("/")
+            .on_sync("set", |s: Socket| {
+                s.set(Bad);
+                s.set((Bad, Bad));
+            })
+            .on_sync("replace", |s: Socket| s.set(Bad))
+            .on("future", || Bad)
+            .on_sync("panic", || -> NoAck { std::panic::panic_any(Bad) })
+            .on_disconnect(async move |s: Socket| tell.send(s.get::<Bad>().is_some()).unwrap());
+        // Nobody is told that a socket has left it.
+        app.ns("/silent").on_sync("set", |s: Socket| s.set(Bad));
+        app.ns("/gate").auth(async |s: Socket| {
+            s.set(Bad);
+            Err::<(), _>(Refused::new("as it should"))
+        });
+        app.ns("/later").on("future", async || {
+            tokio::task::yield_now().await;
+            Bad.await
+        });
+    });
+    let join = |namespace| Client::join_as(running.address(), namespace, "");
+    let mut others = Client::join(running.address());
+    let error = json!([{ "error": { "message": "Internal server error" } }]);
+    for _ in 0..3 {
+        let mut client = join("/").unwrap();
+        assert_eq!(client.ask(r#"["set"]"#), json!([]));
+        assert_eq!(client.ask(r#"["replace"]"#), error);
+        assert_eq!(client.ask(r#"["future"]"#), error);
+        assert_eq!(client.ask(r#"["panic"]"#), error);
+        client.vanish();
+        assert!(told.recv().unwrap());
+        let mut client = join("/silent").unwrap();
+        assert_eq!(client.ask(r#"["set"]"#), json!([]));
+        client.leave();
+        let refused = join("/gate").err().unwrap();
+        assert_eq!(refused, json!({ "message": "as it should" }));
+        assert_eq!(join("/later").unwrap().ask(r#"["future"]"#), error);
+        assert_eq!(others.ask(r#"["future"]"#), error);
+    }
+    assert_eq!(others.ask(r#"["set"]"#), json!([]));
     running.stop().unwrap();
 }

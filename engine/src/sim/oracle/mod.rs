@@ -239,7 +239,23 @@ impl Oracle {
         (0..self.sockets.len()).filter(is_meant).collect()
     }
 
-    /// The other hubs that a mail must go to: who has a member, exceptions not considered.
+    /// Whether a mail is under way to a hub that lets sockets join one of these rooms.
+    fn expects(&self, hub: usize, to: &Target) -> bool {
+        let joins = |letter: &Letter| match letter {
+            Letter::Act(who, Action::Join(rooms)) => {
+                let mut named = rooms
+                    .iter()
+                    .flat_map(|room| to.rooms.iter().map(move |to| (room, to)));
+                who.namespace == to.namespace && named.any(|(room, to)| **room == **to)
+            }
+            _ => false,
+        };
+        let mut letters = self.letters.iter().filter(|((_, to), _)| *to == hub);
+        letters.any(|(_, letters)| letters.iter().any(joins))
+    }
+
+    /// The other hubs that a mail must go to: who has a member or is about to have one, exceptions
+    /// not considered.
     fn addressed(&self, from: usize, to: &Target) -> Vec<usize> {
         let is_addressed = |hub: &usize| {
             let everyone = Target {
@@ -256,7 +272,7 @@ impl Oracle {
                 SocketId::parse(room).is_some_and(|id| usize::from(id.shard().0) == *hub)
             };
             let member = !self.meant(*hub, &wide(to)).is_empty();
-            member || (inhabited && to.rooms.iter().any(owns))
+            member || self.expects(*hub, to) || (inhabited && to.rooms.iter().any(owns))
         };
         let others = (0..self.hubs).filter(|hub| *hub != from);
         others.filter(is_addressed).collect()

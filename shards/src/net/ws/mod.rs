@@ -26,7 +26,7 @@ use std::ops::ControlFlow;
 use fastwebsockets::{CloseCode, OpCode, unmask};
 
 pub use self::error::FrameError;
-pub use self::write::{close_frame, head, pong_frame};
+pub use self::write::{close_frame, pong_frame};
 
 use self::parser::At;
 use self::partial::{Partial, Resumed};

@@ -1,5 +1,4 @@
-//! Answers: what do the few frames look like that the network layer itself sends, and the header of any
-//! other.
+//! Answers: what do the few frames look like that the network layer itself sends.
 //!
 //! A server's frames are unmasked and never fragmented. Must not know who sends them or when.
 
@@ -8,26 +7,6 @@ use fastwebsockets::OpCode;
 const FIN: u8 = 0x80;
 /// RFC 6455 5.5: what a control frame may carry.
 const MAX_CONTROL_PAYLOAD: usize = 125;
-
-/// Writes the header of an unfragmented frame with `len` bytes of payload; returns its size: 2, 4 or 10.
-///
-/// Own code because `fastwebsockets::Frame::fmt_head` needs the payload in hand, not only its length.
-#[inline]
-pub fn head(opcode: OpCode, len: usize, out: &mut [u8; 10]) -> usize {
-    out[0] = FIN | opcode as u8;
-    if len <= MAX_CONTROL_PAYLOAD {
-        out[1] = len as u8; // at most 125
-        2
-    } else if let Ok(len) = u16::try_from(len) {
-        out[1] = 126;
-        out[2..4].copy_from_slice(&len.to_be_bytes());
-        4
-    } else {
-        out[1] = 127;
-        out[2..].copy_from_slice(&(len as u64).to_be_bytes());
-        10
-    }
-}
 
 /// A close frame, and how many of the bytes it takes. Without a code the reason is not sent, since it
 /// has no place. A long reason is cut before the character that would pass 125 bytes of payload.

@@ -2,9 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use fastwebsockets::OpCode;
-
-use super::super::{FrameError, Incoming, ReadLimits, Reader, close_frame, head, pong_frame};
+use super::super::{FrameError, Incoming, ReadLimits, Reader, close_frame, pong_frame};
 use super::{Got, LIMITS, MASK, frame, read, read_whole, refused};
 
 /// A header with any length field, and no payload.
@@ -289,22 +287,6 @@ fn memory_follows_the_data_not_the_claim() {
 
 #[test]
 fn encoders() {
-    let mut out = [0; 10];
-    assert_eq!(
-        (head(OpCode::Text, 125, &mut out), &out[..2]),
-        (2, &[0x81, 125][..])
-    );
-    assert_eq!(
-        (head(OpCode::Binary, 126, &mut out), &out[..4]),
-        (4, &[0x82, 126, 0, 126][..])
-    );
-    assert_eq!(
-        (head(OpCode::Text, 65_535, &mut out), &out[..4]),
-        (4, &[0x81, 126, 255, 255][..])
-    );
-    assert_eq!(head(OpCode::Text, 65_536, &mut out), 10);
-    assert_eq!(out, [0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0]);
-
     let (bytes, len) = close_frame(None, "unsaid");
     assert_eq!(bytes[..len], [0x88, 0]);
     let (bytes, len) = close_frame(Some(1000), "bye");
