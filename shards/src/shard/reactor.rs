@@ -96,12 +96,13 @@ pub(crate) async fn run(shard: Rc<Shard>, reactor: Reactor) -> io::Result<()> {
     let mut stop_at = Tick::NEVER;
     loop {
         turns.turn()?;
+        if stop_at == Tick::NEVER && turns.shard.stopping.get() {
+            turns.turn()?; // requests that came before the order but were read after it get an answer
+            turns.shard.close_idle();
+            stop_at = turns.shard.now.get().after(turns.shard.config.stop_timeout);
+        }
         let shard = &turns.shard;
         if shard.stopping.get() {
-            if stop_at == Tick::NEVER {
-                stop_at = shard.now.get().after(shard.config.stop_timeout);
-                shard.close_idle();
-            }
             let busy = shard.conns.borrow().len() + shard.http_open.get() > 0;
             if !busy || shard.now.get() >= stop_at {
                 return Ok(());

@@ -166,8 +166,15 @@ fn no_session_begins_while_the_server_stops() {
         write!(stream, "GET {target} HTTP/1.1\r\nHost: x\r\n").unwrap();
         stream
     });
-    let mut client = Client::join(at);
-    client.emit(r#"["block"]"#);
+    // The server is told to stop when its shard has done all that was asked before: in the turn in
+    // which the second event blocks it.
+    let mut clients = [Client::join(at), Client::join(at)];
+    clients[0].emit(r#"["block"]"#);
+    told.recv().unwrap();
+    clients[1].emit(r#"["block"]"#);
+    let stop = thread::spawn(move || running.stop().unwrap());
+    thread::sleep(Duration::from_millis(300)); // till the shard has the question in its mailbox
+    go.send(()).unwrap();
     told.recv().unwrap();
     for stream in &mut begun {
         write!(
@@ -177,15 +184,14 @@ fn no_session_begins_while_the_server_stops() {
         )
         .unwrap();
     }
-    let stop = thread::spawn(move || running.stop().unwrap());
-    thread::sleep(Duration::from_millis(300)); // till the shard has it in its mailbox
+    thread::sleep(Duration::from_millis(300)); // till the shard has the order in its mailbox
     go.send(()).unwrap();
     for mut stream in begun {
         let mut response = String::new();
         stream.read_to_string(&mut response).unwrap();
         assert!(response.starts_with("HTTP/1.1 503"), "{response}");
     }
-    drop(client);
+    drop(clients);
     stop.join().unwrap();
 }
 
