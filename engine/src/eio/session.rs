@@ -326,18 +326,6 @@ impl Session {
         }
     }
 
-    /// Whether `2probe` was answered, so that polls must not be held.
-    #[must_use]
-    pub const fn is_pausing(&self) -> bool {
-        matches!(
-            self.state,
-            State::Upgrading {
-                probe: Probe::AwaitUpgrade,
-                ..
-            }
-        )
-    }
-
     /// A packet other than a pong arrives: a client busy sending is not dead, so it prolongs the
     /// wait for a pong, once (`engine.io` 6.6.11).
     #[inline]

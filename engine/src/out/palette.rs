@@ -77,7 +77,7 @@ impl Palette {
         })
     }
 
-    /// Adds a frame that other shards, or sessions that are slow to take it, share.
+    /// Adds a frame that others share: other shards, or the backlogs of many sessions.
     pub fn share(&mut self, frame: Frame) -> EntryId {
         self.shared += 1;
         self.add(Entry::Shared(frame))

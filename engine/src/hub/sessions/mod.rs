@@ -209,7 +209,7 @@ impl<A> Sessions<A> {
         Some(self.slab.key_at(*slot))
     }
 
-    /// The session's transport and whether it is open; `None` if it is gone.
+    /// The session's transport; `None` if it is gone.
     #[must_use]
     pub fn transport(&self, key: Key<Entry<A>>) -> Option<Transport> {
         self.slab.get(key).map(|entry| entry.session.transport())
