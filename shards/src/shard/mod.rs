@@ -6,6 +6,7 @@
 
 mod conns;
 mod dispatch;
+mod ebb;
 mod frames;
 mod polled;
 mod polling;
@@ -140,7 +141,7 @@ pub(crate) struct Parts {
 /// What a table holds under a key, and gives memory back of a table that is nearly empty.
 fn take<V>(table: &RefCell<HashMap<u64, V>>, key: u64) -> Option<V> {
     /// A smaller table is left as it is.
-    const SMALL: usize = 4096;
+    const SMALL: usize = 64;
     let mut table = table.borrow_mut();
     let value = table.remove(&key)?;
     if table.capacity() > SMALL && table.len() < table.capacity() / 8 {
