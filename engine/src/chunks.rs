@@ -12,8 +12,9 @@ const SHIFT: usize = 10;
 /// Rows in a chunk.
 pub(crate) const CHUNK: usize = 1 << SHIFT;
 
-/// A list of fewer rows is left as it is.
-const TRIM_FROM: usize = 4 * CHUNK;
+/// A list of fewer rows is left as it is. Where it is larger it counts for more than its own size: an
+/// allocator gives pages back whole, and a list that was left in one holds freed chunks there.
+const TRIM_FROM: usize = CHUNK / 16;
 
 /// The capacity that a list of `len` rows should be cut to, if three quarters of it are unused:
 /// half of it is given back, so that each row pays for at most one move.

@@ -44,6 +44,7 @@ pub(crate) struct ShardConfig {
     pub(crate) tcp_user_timeout: Option<Duration>,
     pub(crate) stop_timeout: Duration,
     pub(crate) waits: HttpWaits,
+    pub(crate) release_memory: Option<fn()>,
 }
 
 impl fmt::Debug for ShardConfig {

@@ -261,6 +261,15 @@ impl Hub {
         }
     }
 
+    /// Gives back what lists keep from turn to turn; for the time after most sessions have gone.
+    pub fn trim(&mut self) {
+        self.sessions.trim();
+        self.events.shrink_to_fit();
+        self.mail.shrink_to_fit();
+        self.selected.shrink_to_fit();
+        self.dues.shrink_to_fit();
+    }
+
     // ---- what the shell takes ----
 
     /// The next thing to tell user code.

@@ -143,6 +143,12 @@ impl Palette {
         (self.size, self.shared) = (0, 0);
     }
 
+    /// Gives back the room that is kept for the next turn.
+    pub(crate) fn trim(&mut self) {
+        self.arena.shrink_to_fit();
+        self.entries.shrink_to_fit();
+    }
+
     /// Whether nothing was encoded in this turn.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -327,6 +327,19 @@ impl Conns {
         expired
     }
 
+    /// Takes connections that have gone, or wait for something else by now, from the lists of those
+    /// that wait.
+    pub(super) fn forget_gone(&mut self) {
+        let role = |key: &ConnKey| self.table.get(*key).map(|conn| &conn.role);
+        let head = |key: &ConnKey| matches!(role(key), Some(Role::Head(_)));
+        let lingering = |key: &ConnKey| matches!(role(key), Some(Role::Lingering));
+        self.heads.retain(head);
+        self.lingering.retain(lingering);
+        self.polled.retain(|second, key| {
+            matches!(role(key), Some(Role::Polled(polled)) if polled.is_listed(second))
+        });
+    }
+
     /// When [`Conns::expired`] may have something next.
     pub(super) fn deadline(&self) -> Option<Tick> {
         let firsts = [
@@ -358,6 +371,15 @@ impl Waiting {
         self.0.front().map(|(due, _)| *due)
     }
 
+    fn retain(&mut self, waits: impl Fn(&ConnKey) -> bool) {
+        for (_, keys) in &mut self.0 {
+            keys.retain(&waits);
+            keys.shrink_to_fit();
+        }
+        self.0.retain(|(_, keys)| !keys.is_empty());
+        self.0.shrink_to_fit();
+    }
+
     fn due(&mut self, now: Tick) -> Vec<ConnKey> {
         let mut due = Vec::new();
         while let Some((_, keys)) = self.0.pop_front_if(|(due, _)| *due <= now) {
@@ -370,6 +392,19 @@ impl Waiting {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_has_gone_is_forgotten() {
+        let mut waiting = Waiting::default();
+        let key = ConnKey::from_bits;
+        for nth in 0..100 {
+            waiting.add(Tick(nth * 100), key(nth));
+        }
+        waiting.retain(|key| key.index() % 50 == 0);
+        assert_eq!(waiting.0.len(), 2);
+        assert_eq!(waiting.first(), Some(Tick(1_000)));
+        assert_eq!(waiting.due(Tick(9_999)), [key(0), key(50)]);
+    }
 
     #[test]
     fn a_second_shares_a_deadline() {

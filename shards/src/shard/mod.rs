@@ -7,6 +7,7 @@
 mod answer;
 mod conns;
 mod dispatch;
+mod ebb;
 mod frames;
 pub(crate) mod http;
 mod output;
@@ -145,7 +146,7 @@ pub(crate) struct Parts {
 /// What a table holds under a key, and gives memory back of a table that is nearly empty.
 fn take<V>(table: &RefCell<HashMap<u64, V>>, key: u64) -> Option<V> {
     /// A smaller table is left as it is.
-    const SMALL: usize = 4096;
+    const SMALL: usize = 64;
     let mut table = table.borrow_mut();
     let value = table.remove(&key)?;
     if table.capacity() > SMALL && table.len() < table.capacity() / 8 {

@@ -60,6 +60,11 @@ impl Default for Polled {
 }
 
 impl Polled {
+    /// Whether its entry in the list of deadlines is the one of `second`.
+    pub(super) fn is_listed(&self, second: Tick) -> bool {
+        self.listed == second
+    }
+
     /// Whether what comes now must wait for an answer to what came before.
     pub(super) fn is_busy(&self) -> bool {
         self.parked.is_some() || !self.unsent.is_empty()
@@ -85,6 +90,15 @@ impl Deadlines {
         let second = polled.due.0.saturating_add(999) / 1_000 * 1_000;
         polled.listed = Tick(second);
         self.0.entry(polled.listed).or_default().push(key);
+    }
+
+    /// Keeps the entries that `stands` confirms.
+    pub(super) fn retain(&mut self, stands: impl Fn(Tick, &ConnKey) -> bool) {
+        self.0.retain(|second, keys| {
+            keys.retain(|key| stands(*second, key));
+            keys.shrink_to_fit();
+            !keys.is_empty()
+        });
     }
 
     pub(super) fn first(&self) -> Option<Tick> {
@@ -134,6 +148,26 @@ mod tests {
             }
         }
         late
+    }
+
+    #[test]
+    fn entries_that_do_not_stand_go() {
+        let mut deadlines = Deadlines::default();
+        let mut polled = [Polled::default(), Polled::default(), Polled::default()];
+        for (n, due) in [(0, 5_000), (1, 5_000), (2, 7_000)] {
+            deadlines.set(ConnKey::from_bits(n), &mut polled[n as usize], Tick(due));
+        }
+        deadlines.set(ConnKey::from_bits(1), &mut polled[1], Tick(3_000));
+        deadlines.retain(|second, key| {
+            let n = key.index() as usize;
+            n != 2 && polled[n].is_listed(second)
+        });
+        let listed: Vec<_> = deadlines
+            .0
+            .iter()
+            .map(|(at, keys)| (at.0, keys.len()))
+            .collect();
+        assert_eq!(listed, [(3_000, 1), (5_000, 1)]);
     }
 
     #[test]

@@ -16,6 +16,7 @@ use tokio::{io::unix::AsyncFd, time::Sleep};
 use super::{
     Shard,
     conns::{ConnKey, Role},
+    ebb::Ebb,
 };
 use crate::{mailbox::Receiver, placement, post::Post};
 
@@ -67,6 +68,7 @@ struct Turns {
     sleep: Pin<Box<Sleep>>,
     /// What the sleep is set to.
     armed: Tick,
+    ebb: Ebb,
 }
 
 /// Runs a shard until it is told to stop.
@@ -80,6 +82,7 @@ pub(crate) async fn run(shard: Rc<Shard>, reactor: Reactor) -> io::Result<()> {
         poll.registry()
             .register(listener, LISTENER, Interest::READABLE)?;
     }
+    let ebb = Ebb::new(shard.id);
     let mut turns = Turns {
         shard,
         epoll: watch(poll)?,
@@ -92,6 +95,7 @@ pub(crate) async fn run(shard: Rc<Shard>, reactor: Reactor) -> io::Result<()> {
         accept_after: Tick(0),
         sleep: Box::pin(tokio::time::sleep(Duration::MAX)),
         armed: Tick::NEVER,
+        ebb,
     };
     let mut stop_at = Tick::NEVER;
     loop {
@@ -193,6 +197,7 @@ impl Turns {
         if let Some(due) = shard.pauses.borrow().due() {
             first = first.min(due);
         }
+        first = first.min(self.ebb.due());
         if self.accept_more {
             first = first.min(self.accept_after);
         }
@@ -234,7 +239,22 @@ impl Turns {
         }
         shard.end_turn();
         shard.in_turn.set(false);
+        self.ebb_away();
         Ok(())
+    }
+
+    /// Gives memory back when most clients have gone.
+    fn ebb_away(&mut self) {
+        let shard = &self.shard;
+        let Some(release) = shard.config.release_memory else {
+            return;
+        };
+        let held = shard.conns.borrow().len() + shard.hub.borrow().counts().sessions;
+        if self.ebb.is_due(held, shard.now.get()) {
+            shard.conns.borrow_mut().forget_gone();
+            shard.hub.borrow_mut().trim();
+            release();
+        }
     }
 
     fn take_mail(&mut self) {

@@ -76,6 +76,15 @@ impl<A> Sessions<A> {
         next
     }
 
+    /// See [`crate::hub::Hub::trim`].
+    pub fn trim(&mut self) {
+        self.palette.trim();
+        self.dirty.shrink_to_fit();
+        self.signals.shrink_to_fit();
+        self.stranded.shrink_to_fit();
+        self.due.shrink_to_fit();
+    }
+
     /// How many sessions [`Sessions::flush`] has something to do for.
     #[must_use]
     pub fn dirty(&self) -> usize {

@@ -103,6 +103,7 @@ impl ServeOptions {
         };
         let server = server
             .listen(format!("{}:{}", self.host, self.port))
+            .release_memory(crate::memory::release)
             .ping_interval(ms(self.ping_interval))
             .ping_timeout(ms(self.ping_timeout))
             .connect_timeout(ms(self.connect_timeout))

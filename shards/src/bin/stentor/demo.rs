@@ -44,6 +44,7 @@ fn app(app: &mut App) {
 pub(crate) fn run(options: &DemoOptions) -> stentor::Result {
     let mut server = Server::new()
         .listen(format!("127.0.0.1:{}", options.port))
+        .release_memory(crate::memory::release)
         .http(Pages)
         .app(app);
     if let Some(shards) = options.shards {

@@ -4,6 +4,7 @@ mod bench_server;
 mod cli;
 mod contract_server;
 mod demo;
+mod memory;
 mod pages;
 
 use std::process::ExitCode;
@@ -11,13 +12,10 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use tracing_subscriber::EnvFilter;
 
-/// Fewer faults and less memory per connection than the system's (docs/PERFORMANCE.md).
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     // Huge pages round a small server's memory up to megabytes, and a million idle clients are not
-    // faster for them (docs/PERFORMANCE.md). Must come before anything is allocated in earnest.
+    // faster for them (docs/PERFORMANCE.md). mimalloc does not ask for them (its feature `no_thp`: it
+    // would before this); where the system gives them unasked, this refuses.
     let _ = rustix::thread::disable_transparent_huge_pages(true);
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt()
