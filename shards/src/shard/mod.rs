@@ -9,6 +9,7 @@ mod conns;
 mod dispatch;
 mod ebb;
 mod frames;
+mod handoff;
 pub(crate) mod http;
 mod output;
 mod pauses;

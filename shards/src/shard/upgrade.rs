@@ -6,7 +6,6 @@
 //! [`super::requests`]. Everything else goes to hyper.
 
 use std::{
-    io,
     net::SocketAddr,
     panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
@@ -14,11 +13,10 @@ use std::{
 };
 
 use ::http::StatusCode;
-use mio::net::TcpStream;
 use stentor_engine::{
     eio::handshake::{Refusal, Request, Transport},
     hub::SessionKey,
-    id::{ShardId, Sid},
+    id::Sid,
 };
 
 use super::{
@@ -29,14 +27,11 @@ use super::{
     requests::Wanted,
 };
 use crate::{
-    fd_table::is_full,
     handler::{Handshake, INTERNAL_ERROR, Keep},
-    mailbox::{Full, Sender},
     net::{
         head::{self, Head, RequestHead, UpgradeError, accept_key},
         ws,
     },
-    post::{Carried, Post},
 };
 
 /// What becomes of a first request.
@@ -165,7 +160,7 @@ impl Shard {
     }
 
     /// Does with a connection what was decided about its request, the first `used` of `bytes`.
-    fn obey(
+    pub(super) fn obey(
         self: &Rc<Self>,
         key: ConnKey,
         verdict: Verdict,
@@ -409,106 +404,6 @@ impl Shard {
             Verdict::Stopping => Err(Answer::status(StatusCode::SERVICE_UNAVAILABLE)),
             Verdict::Wait | Verdict::Http | Verdict::Poll(_) => Err(bad()),
         }
-    }
-
-    /// Gives a connection to the shard that its session lives on.
-    fn hand_over(&self, to: ShardId, stream: std::net::TcpStream, read: Vec<u8>, answered: bool) {
-        let stream = Carried::Stream(stream);
-        self.post(
-            to,
-            Post::Handoff {
-                stream,
-                read,
-                answered,
-            },
-        );
-    }
-
-    /// A post as it may enter the mailbox of shard `to`: if the descriptor tables are apart, a
-    /// connection goes ahead of it.
-    ///
-    /// # Errors
-    /// `Full` while the passage has no room. The other shard makes some with each such post that it
-    /// takes, so that this is tried again as a full mailbox is. `Closed` if the connection is lost.
-    pub(super) fn pass(
-        &self,
-        to: usize,
-        mailbox: &Sender<Post>,
-        mut post: Post,
-    ) -> Result<Post, Full<Post>> {
-        if let Some(passages) = self.shared.passages.get()
-            && let Post::Handoff {
-                stream: carried, ..
-            } = &mut post
-            && let Carried::Stream(stream) = carried
-        {
-            let number = self.handed_over.get() + 1;
-            let named = u64::from(self.id.0) << 56 | number;
-            match passages[to].send(named, stream) {
-                Ok(()) => {
-                    self.handed_over.set(number);
-                    // Closing ours does no harm: the one on its way is another descriptor.
-                    *carried = Carried::Passed(named);
-                }
-                // The tables' copies keep the passage of a shard open that has stopped.
-                Err(error) if is_full(&error) && !mailbox.is_closed() => {
-                    return Err(Full::Full(post));
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "a connection could not be handed over");
-                    return Err(Full::Closed(post));
-                }
-            }
-        }
-        Ok(post)
-    }
-
-    /// A connection comes from another shard.
-    pub(super) fn receive_connection(
-        self: &Rc<Self>,
-        carried: Carried,
-        mut read: Vec<u8>,
-        answered: bool,
-    ) {
-        let stream = match carried {
-            Carried::Stream(stream) => Ok(stream),
-            Carried::Passed(number) => match &mut *self.passage.borrow_mut() {
-                Some(passage) => passage.claim(number),
-                None => Err(io::ErrorKind::NotFound.into()),
-            },
-        };
-        let added = stream.and_then(|stream| self.add_read(stream));
-        match added {
-            Ok(key) => self.requests(key, &mut read, answered),
-            Err(error) => tracing::warn!(%error, "a connection handed over was lost"),
-        }
-    }
-
-    /// A connection comes from hyper, as a WebSocket; `read` begins with its request, of `head`
-    /// bytes. What was decided about that stands, unless the server stops: the application is not
-    /// asked again.
-    pub(super) fn adopt(
-        self: &Rc<Self>,
-        stream: std::net::TcpStream,
-        mut verdict: Verdict,
-        mut read: Vec<u8>,
-        head: usize,
-    ) {
-        self.enter();
-        if self.stopping.get() {
-            verdict = Verdict::Stopping;
-        }
-        match self.add_read(stream) {
-            Ok(key) => drop(self.obey(key, verdict, &mut read, head, true)),
-            Err(error) => tracing::warn!(%error, "a connection handed over was lost"),
-        }
-    }
-
-    /// Takes in a connection whose first request was read elsewhere.
-    fn add_read(&self, stream: std::net::TcpStream) -> io::Result<ConnKey> {
-        let stream = TcpStream::from_std(stream);
-        let mut conns = self.conns.borrow_mut();
-        conns.add(stream, Role::Head(Vec::new()), self.now.get())
     }
 }
 
