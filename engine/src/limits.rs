@@ -27,6 +27,11 @@ pub const JSON_DEPTH_MAX: usize = 128;
 /// Slices handed to one vectored write; the kernel's `IOV_MAX` is 1,024, more than 64 gains nothing.
 pub const SLICES_MAX: usize = 64;
 
+/// Sessions whose writes are gathered before the first is made. A system call drives this code out of
+/// the first cache, so code that runs between any two of them is fetched anew each time. Measured:
+/// docs/PERFORMANCE.md.
+pub const WRITES_TOGETHER: usize = 16;
+
 /// How long a closed polling session waits for the GET that carries its close packet; the official
 /// server's value (`engine.io` `transports/polling.ts`, `closeTimeout`).
 pub const POLLING_CLOSE_WAIT: Duration = Duration::from_secs(30);

@@ -62,7 +62,10 @@ pub(super) fn outbox(c: &mut Bench) {
                     for _ in 0..packets {
                         outbox.push(palette.text(NEWS.as_bytes()));
                     }
-                    outbox.flush(&palette, &mut Taker);
+                    if let Some(run) = outbox.run(&palette) {
+                        let written = Taker.write(&[run]);
+                        outbox.settle(run.len(), written, &palette);
+                    }
                     palette.clear();
                 });
             },

@@ -179,6 +179,16 @@ impl Session {
         }
     }
 
+    /// The connection of a session that is open over WebSocket.
+    #[inline]
+    #[must_use]
+    pub const fn websocket(&self) -> Option<ConnId> {
+        match self.state {
+            State::WebSocket { conn } => Some(conn),
+            _ => None,
+        }
+    }
+
     /// Where output can go.
     #[inline]
     #[must_use]

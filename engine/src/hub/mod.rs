@@ -35,7 +35,7 @@ pub use event::{
     AckNews, Action, Answer, Event, Incoming, Mail, Publication, Question, Received, Selection,
 };
 pub use publish::Emit;
-pub use sessions::{Ending, Entry, Io, Sessions, Signal};
+pub use sessions::{Ending, Entry, Io, Sessions, Signal, Write};
 
 use crate::{
     config::Config,

@@ -6,8 +6,8 @@ use alloc::{
 use core::{cell::RefCell, time::Duration};
 
 use super::{
-    Action, Alone, Client, Directory, Emit, Event, Hub, Io, Mail, Mode, Namespace, Publication,
-    Selection, SessionKey, Setup, ShardSet, Signal, SocketKey,
+    Action, Alone, Client, Directory, Emit, Ending, Event, Hub, Io, Mail, Mode, Namespace,
+    Publication, Selection, SessionKey, Setup, ShardSet, Signal, SocketKey,
 };
 use crate::{
     config::Config,
@@ -184,12 +184,7 @@ fn an_upgrade_answers_the_get_it_leaves_behind() {
     hub.sessions().recv_probe(Tick(1), key, WS, "5");
     assert!(hub.sessions().is_on(key, WS));
     // Also if the session ends before the turn does.
-    hub.close(
-        Tick(1),
-        key,
-        CloseReason::TransportClose,
-        super::Ending::ByPeer,
-    );
+    hub.close(Tick(1), key, CloseReason::TransportClose, Ending::ByPeer);
     assert_eq!(flush(&mut hub, 1).answers, ["6"]);
 }
 
@@ -315,7 +310,7 @@ fn a_cut_packet_is_followed_by_no_close_frame() {
         Tick(2),
         key,
         CloseReason::SlowConsumer,
-        super::Ending::Abrupt(Some(1013)),
+        Ending::Abrupt(Some(1013)),
     );
     assert_eq!(hub.next_signal(), Some(Signal::Cut(WS)));
 }
@@ -442,4 +437,17 @@ fn who_of_a_selection_does_not_join_is_told() {
         hub.next_event().is_none(),
         "who is in already is not refused"
     );
+}
+
+#[test]
+fn a_slot_that_changed_hands_is_written_to_once() {
+    let mut hub = hub(Config::default());
+    let gone = session(&mut hub, &["40"]);
+    assert!(hub.sessions().push_raw(gone, b"lost"));
+    hub.close(Tick(1), gone, CloseReason::TransportClose, Ending::ByPeer);
+    hub.sessions().connection_lost(gone);
+    let next = hub.open(Tick(1), Some((WS, b"")));
+    assert_eq!(next.index(), gone.index());
+    let wire = flush(&mut hub, 1);
+    assert_eq!(wire.frames.len(), 1, "{:?}", wire.frames);
 }

@@ -131,37 +131,44 @@ impl Outbox {
         self.rest.as_deref().is_some_and(over)
     }
 
-    /// Writes what is queued; keeps what the sink does not take.
-    pub fn flush(&mut self, palette: &Palette, sink: &mut impl Sink) -> Flushed {
-        if self.rest.is_none() {
-            if self.count == 0 {
-                return Flushed::Done;
-            }
-            if let Some(run) = palette.run(self.first, self.count) {
-                return self.flush_run(run, palette, sink);
-            }
+    /// What is queued, if it is one slice and nothing of earlier turns goes before it: nearly always.
+    /// What becomes of it is for [`Outbox::settle`].
+    #[inline]
+    #[must_use]
+    pub fn run<'p>(&self, palette: &'p Palette) -> Option<&'p [u8]> {
+        if self.rest.is_some() || self.count == 0 {
+            return None;
         }
-        self.stash(palette);
-        self.flush_backlog(sink)
+        palette.run(self.first, self.count)
     }
 
-    /// The common case: everything queued is one slice.
+    /// [`Outbox::run`], of so many bytes, was given to the sink; what that did not take is kept.
     #[inline]
-    fn flush_run(&mut self, run: &[u8], palette: &Palette, sink: &mut impl Sink) -> Flushed {
-        let sent = match sink.write(&[run]) {
-            Written::Bytes(n) if n == run.len() => {
+    pub fn settle(&mut self, bytes: usize, written: Written, palette: &Palette) -> Flushed {
+        match written {
+            Written::Bytes(n) if n == bytes => {
                 self.count = 0;
-                return Flushed::Done;
+                Flushed::Done
             }
-            Written::Bytes(n) => n,
-            Written::Blocked => 0,
-            Written::Failed => return Flushed::Failed,
-        };
+            Written::Bytes(n) => self.keep_from(n, palette),
+            Written::Blocked => self.keep_from(0, palette),
+            Written::Failed => Flushed::Failed,
+        }
+    }
+
+    #[cold]
+    fn keep_from(&mut self, sent: usize, palette: &Palette) -> Flushed {
         self.stash(palette);
         if let Some(rest) = &mut self.rest {
             rest.advance(sent);
         }
         Flushed::Blocked
+    }
+
+    /// Writes what is queued; keeps what the sink does not take.
+    pub fn flush(&mut self, palette: &Palette, sink: &mut impl Sink) -> Flushed {
+        self.stash(palette);
+        self.flush_backlog(sink)
     }
 
     fn flush_backlog(&mut self, sink: &mut impl Sink) -> Flushed {
@@ -287,6 +294,14 @@ mod tests {
         }
     }
 
+    /// How the hub does it.
+    fn leave(outbox: &mut Outbox, palette: &Palette, sink: &mut impl Sink) -> Flushed {
+        match outbox.run(palette) {
+            Some(run) => outbox.settle(run.len(), sink.write(&[run]), palette),
+            None => outbox.flush(palette, sink),
+        }
+    }
+
     proptest! {
         /// Whatever the interleaving of own and shared packets of two sessions and the sink's
         /// appetite, bytes come out whole and in order, and the backlog's count is true.
@@ -324,14 +339,14 @@ mod tests {
                     }
                 }
                 pipe.room = room;
-                let flushed = ours.flush(&palette, &mut pipe);
+                let flushed = leave(&mut ours, &palette, &mut pipe);
                 other.stash(&palette);
                 prop_assert_eq!(flushed == Flushed::Done, ours.is_empty());
                 prop_assert_eq!(pipe.taken.len() + ours.backlog_bytes(), expected.len());
                 palette.clear();
             }
             pipe.room = usize::MAX;
-            prop_assert_eq!(ours.flush(&palette, &mut pipe), Flushed::Done);
+            prop_assert_eq!(leave(&mut ours, &palette, &mut pipe), Flushed::Done);
             prop_assert_eq!(pipe.taken, expected);
         }
     }
@@ -369,22 +384,16 @@ mod tests {
 
     #[test]
     fn a_run_is_one_slice() {
-        struct Count(usize);
-        impl Sink for Count {
-            fn write(&mut self, slices: &[&[u8]]) -> Written {
-                self.0 += 1;
-                assert_eq!(slices.len(), 1);
-                Written::Bytes(slices[0].len())
-            }
-        }
         let mut palette = Palette::default();
         let mut outbox = Outbox::default();
         for _ in 0..16 {
             outbox.push(palette.text(b"4hello"));
         }
-        let mut sink = Count(0);
-        assert_eq!(outbox.flush(&palette, &mut sink), Flushed::Done);
-        assert_eq!(sink.0, 1);
+        let run = outbox.run(&palette).unwrap();
+        assert_eq!(run.len(), 16 * palette.bytes(EntryId(0)).len());
+        let flushed = outbox.settle(run.len(), Written::Bytes(run.len()), &palette);
+        assert_eq!(flushed, Flushed::Done);
         assert!(outbox.is_empty());
+        assert_eq!(outbox.run(&palette), None);
     }
 }

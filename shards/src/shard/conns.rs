@@ -8,19 +8,20 @@
 
 use std::{
     collections::VecDeque,
-    io::{self, IoSlice, Write},
+    io::{self, IoSlice, Write as _},
     net,
 };
 
+use arrayvec::ArrayVec;
 use mio::{Interest, Registry, Token, net::TcpStream};
 use rustix::{
     io::Errno,
     net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, send, sendmsg},
 };
 use stentor_engine::{
-    hub::SessionKey,
+    hub::{SessionKey, Write},
     id::ConnId,
-    limits::SLICES_MAX,
+    limits::{SLICES_MAX, WRITES_TOGETHER},
     out::Written,
     slab::{Key, Slab},
     time::Tick,
@@ -91,16 +92,39 @@ const fn token(key: ConnKey) -> Token {
     Token(key.to_bits() as usize)
 }
 
-/// Not inlined: the list of vectors is a kilobyte of stack that most writes do without.
-#[inline(never)]
-fn write_many(stream: &TcpStream, slices: &[&[u8]]) -> rustix::io::Result<usize> {
+#[inline]
+fn send_one(stream: &TcpStream, bytes: &[u8]) -> Written {
+    loop {
+        return match send(stream, bytes, SendFlags::NOSIGNAL) {
+            Ok(n) => Written::Bytes(n),
+            Err(Errno::INTR) => continue,
+            Err(error) => failed(error),
+        };
+    }
+}
+
+fn write_many(stream: &TcpStream, slices: &[&[u8]]) -> Written {
     let mut vectors = [IoSlice::new(&[]); SLICES_MAX];
     for (vector, slice) in vectors.iter_mut().zip(slices) {
         *vector = IoSlice::new(slice);
     }
     let vectors = &vectors[..slices.len().min(SLICES_MAX)];
     let mut nothing = SendAncillaryBuffer::default();
-    sendmsg(stream, vectors, &mut nothing, SendFlags::NOSIGNAL)
+    loop {
+        return match sendmsg(stream, vectors, &mut nothing, SendFlags::NOSIGNAL) {
+            Ok(n) => Written::Bytes(n),
+            Err(Errno::INTR) => continue,
+            Err(error) => failed(error),
+        };
+    }
+}
+
+#[cold]
+fn failed(error: Errno) -> Written {
+    match error {
+        Errno::AGAIN => Written::Blocked,
+        _ => Written::Failed,
+    }
 }
 
 impl Conns {
@@ -206,23 +230,27 @@ impl Conns {
         }
     }
 
+    /// Writes once to each of several connections, which are looked up before: see
+    /// [`stentor_engine::hub::Io::write_each`].
+    pub(super) fn write_each(&self, writes: &mut [Write<'_>]) {
+        for group in writes.chunks_mut(WRITES_TOGETHER) {
+            let streams = group.iter().map(|write| self.get(conn_key(write.conn)));
+            let streams: ArrayVec<_, WRITES_TOGETHER> = streams.collect();
+            for (write, conn) in group.iter_mut().zip(streams) {
+                write.written = match conn {
+                    Some(conn) => send_one(&conn.stream, write.bytes),
+                    None => Written::Failed,
+                };
+            }
+        }
+    }
+
     /// Writes once.
-    #[inline]
     pub(super) fn write(&self, key: ConnKey, slices: &[&[u8]]) -> Written {
-        let Some(conn) = self.table.get(key) else {
-            return Written::Failed;
-        };
-        loop {
-            let written = match slices {
-                [one] => send(&conn.stream, one, SendFlags::NOSIGNAL),
-                many => write_many(&conn.stream, many),
-            };
-            return match written {
-                Ok(n) => Written::Bytes(n),
-                Err(Errno::AGAIN) => Written::Blocked,
-                Err(Errno::INTR) => continue,
-                Err(_) => Written::Failed,
-            };
+        match (self.table.get(key), slices) {
+            (None, _) => Written::Failed,
+            (Some(conn), [one]) => send_one(&conn.stream, one),
+            (Some(conn), many) => write_many(&conn.stream, many),
         }
     }
 

@@ -6,7 +6,7 @@ use std::{rc::Rc, sync::atomic::Ordering};
 
 use stentor_engine::{
     frame::{Kind, write_head},
-    hub::{Client, Entry, Io, Signal},
+    hub::{Client, Entry, Io, Signal, Write},
     id::ConnId,
     out::Written,
     slab::Key,
@@ -19,7 +19,10 @@ use crate::{net::ws, post::Reply};
 pub(super) struct Port<'a>(pub(super) &'a Shard);
 
 impl Io<Client> for Port<'_> {
-    #[inline]
+    fn write_each(&mut self, writes: &mut [Write<'_>]) {
+        self.0.conns.borrow().write_each(writes);
+    }
+
     fn write(&mut self, conn: ConnId, slices: &[&[u8]]) -> Written {
         self.0.conns.borrow().write(conn_key(conn), slices)
     }

@@ -84,8 +84,25 @@ pub enum Ending {
     ByPeer,
 }
 
+/// A write to one connection.
+#[derive(Debug)]
+pub struct Write<'a> {
+    /// The connection.
+    pub conn: ConnId,
+    /// What is to go.
+    pub bytes: &'a [u8],
+    /// What came of it.
+    pub written: Written,
+}
+
 /// How [`Sessions::flush`] reaches the peers.
 pub trait Io<A> {
+    /// One non-blocking write to each of several connections.
+    fn write_each(&mut self, writes: &mut [Write<'_>]) {
+        for write in writes {
+            write.written = self.write(write.conn, &[write.bytes]);
+        }
+    }
     /// One non-blocking vectored write to a connection.
     fn write(&mut self, conn: ConnId, slices: &[&[u8]]) -> Written;
     /// Answers the session's parked GET.

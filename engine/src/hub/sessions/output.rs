@@ -1,8 +1,12 @@
 //! Answers: how does what is queued leave at the turn's end.
 
+use arrayvec::ArrayVec;
+
 use super::{
-    CHUNK, ConnId, Entry, Flushed, Io, Key, Outlet, Palette, Sessions, Signal, Sink, Vec, Written,
+    CHUNK, ConnId, Entry, Flushed, Io, Key, Outlet, Palette, Sessions, Signal, Sink, Vec, Write,
+    Written,
 };
+use crate::limits::WRITES_TOGETHER;
 
 struct ConnSink<'a, I, A> {
     io: &'a mut I,
@@ -33,6 +37,25 @@ fn flush_websocket<A>(
     };
     entry.blocked = flushed == Flushed::Blocked;
     flushed
+}
+
+impl<A> Entry<A> {
+    /// Takes the write that is all a session like most needs. Once: a slot that changed hands is
+    /// listed twice.
+    #[inline]
+    fn take_write<'p>(&mut self, palette: &'p Palette) -> Option<Write<'p>> {
+        if !self.dirty || self.blocked || self.held {
+            return None;
+        }
+        let conn = self.session.websocket()?;
+        let bytes = self.outbox.run(palette)?;
+        self.dirty = false;
+        Some(Write {
+            conn,
+            bytes,
+            written: Written::Blocked,
+        })
+    }
 }
 
 impl<A> Sessions<A> {
@@ -98,11 +121,10 @@ impl<A> Sessions<A> {
             io.answer(key, b"6".into());
         }
         let mut dirty = core::mem::take(&mut self.dirty);
-        for slot in dirty.drain(..) {
-            if let Some(flushed) = self.flush_session(slot, io) {
-                failed.push((self.slab.key_at(slot), flushed));
-            }
+        for group in dirty.chunks(WRITES_TOGETHER) {
+            self.flush_group(group, io, failed);
         }
+        dirty.clear();
         dirty.shrink_to(CHUNK); // a broadcast to all made it as long as the table
         self.dirty = dirty;
         // Closing what failed may queue more; the palette lives until that has left too.
@@ -111,8 +133,57 @@ impl<A> Sessions<A> {
         }
     }
 
-    /// What is queued for one session leaves. `Some` if it has to be closed for that.
-    #[inline]
+    fn flush_group(
+        &mut self,
+        group: &[u32],
+        io: &mut impl Io<A>,
+        failed: &mut Vec<(Key<Entry<A>>, Flushed)>,
+    ) {
+        if self.flush_plain(group, io, failed) == group.len() {
+            return;
+        }
+        for slot in group {
+            if let Some(flushed) = self.flush_session(*slot, io) {
+                failed.push((self.slab.key_at(*slot), flushed));
+            }
+        }
+    }
+
+    /// What is one write for a session leaves. Returns for how many it was.
+    fn flush_plain(
+        &mut self,
+        group: &[u32],
+        io: &mut impl Io<A>,
+        failed: &mut Vec<(Key<Entry<A>>, Flushed)>,
+    ) -> usize {
+        let mut slots = ArrayVec::<u32, WRITES_TOGETHER>::new();
+        let mut writes = ArrayVec::<Write<'_>, WRITES_TOGETHER>::new();
+        for slot in group {
+            let entry = self.slab.at_mut(*slot);
+            if let Some(write) = entry.and_then(|entry| entry.take_write(&self.palette)) {
+                slots.push(*slot);
+                writes.push(write);
+            }
+        }
+        io.write_each(&mut writes);
+        for (slot, write) in slots.iter().zip(&writes) {
+            let Some(entry) = self.slab.at_mut(*slot) else {
+                continue;
+            };
+            let bytes = write.bytes.len();
+            let flushed = entry.outbox.settle(bytes, write.written, &self.palette);
+            if flushed != Flushed::Done {
+                entry.blocked = flushed == Flushed::Blocked;
+                let bound = self.config.limits.outbox_bytes;
+                if !entry.blocked || entry.outbox.is_over(bound) {
+                    failed.push((self.slab.key_at(*slot), flushed));
+                }
+            }
+        }
+        slots.len()
+    }
+
+    /// What is queued for one session leaves, whatever it is. `Some` if it has to be closed for that.
     fn flush_session(&mut self, slot: u32, io: &mut impl Io<A>) -> Option<Flushed> {
         let entry = self.slab.at_mut(slot)?;
         if !core::mem::replace(&mut entry.dirty, false) {
