@@ -41,8 +41,31 @@ pub enum FdTables {
     Shared,
     /// Each in its own: the limit is each shard's. Needs Linux. [`crate::Io`] can then not ask
     /// clients from threads that are no shard, and [`crate::Answers`] must not be awaited there; the
-    /// ports stay bound until the process ends.
+    /// ports stay bound until the process ends, though nobody is served after the stop. A system
+    /// call costs less in a table that no other thread shares (docs/PERFORMANCE.md).
     PerShard,
+}
+
+impl FdTables {
+    /// Whether the system lets a thread leave the process's table: containers may forbid
+    /// `unshare(2)`, and then a server with [`FdTables::PerShard`] does not start. Tried on a thread
+    /// that ends with it.
+    #[must_use]
+    pub fn may_part() -> bool {
+        let thread = std::thread::Builder::new().name("may-part".into());
+        let tried = thread.spawn(|| leave_table().is_ok());
+        tried.is_ok_and(|tried| tried.join().unwrap_or(false))
+    }
+}
+
+/// Takes this thread's descriptors to a table of its own.
+#[expect(unsafe_code, reason = "the one call that parts the tables")]
+fn leave_table() -> rustix::io::Result<()> {
+    // SAFETY: the call is unsafe because a descriptor could be closed or used by its number from
+    // a thread whose table has another file there. By the ground rules above every descriptor
+    // that crosses threads was opened before this, and has its number in all tables. Shown by
+    // tests/fd_tables.rs, which moves connections and mail between separated shards.
+    unsafe { unshare_unsafe(UnshareFlags::FILES) }
 }
 
 /// Where the threads of a server wait for each other.
@@ -101,14 +124,9 @@ impl Parting {
 
     /// Takes this thread's descriptors to a table of its own, after all threads have opened what
     /// they need and before any goes on.
-    #[expect(unsafe_code, reason = "the one call that parts the tables")]
     pub(crate) fn part(&self) -> io::Result<()> {
         self.meet()?;
-        // SAFETY: the call is unsafe because a descriptor could be closed or used by its number from
-        // a thread whose table has another file there. By the ground rules above every descriptor
-        // that crosses threads was opened before this, and has its number in all tables. Shown by
-        // tests/fd_tables.rs, which moves connections and mail between separated shards.
-        let parted = unsafe { unshare_unsafe(UnshareFlags::FILES) };
+        let parted = leave_table();
         self.meet()?;
         Ok(parted?)
     }

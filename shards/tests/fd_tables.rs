@@ -6,7 +6,8 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    fs,
+    io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex, mpsc},
@@ -22,10 +23,10 @@ struct Server {
 }
 
 impl Server {
-    fn start() -> Self {
+    fn start(options: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_stentor"))
-            .args(["contract-server", "--port", "0", "--shards", "4"])
-            .args(["--fd-tables", "per-shard"])
+            .args(["contract-server", "--port", "0"])
+            .args(options)
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -80,7 +81,7 @@ impl Drop for Server {
 
 #[test]
 fn requests_reach_their_session_whatever_shard_accepts_them() {
-    let server = Server::start();
+    let server = Server::start(&["--shards", "4", "--fd-tables", "per-shard"]);
     let sessions: Vec<_> = (0..8).map(|_| server.join()).collect();
     for (nth, sid) in sessions.iter().cycle().take(64).enumerate() {
         let event = format!(r#"42["echo",{nth}]"#);
@@ -91,12 +92,50 @@ fn requests_reach_their_session_whatever_shard_accepts_them() {
 
 #[test]
 fn broadcasts_reach_every_shard() {
-    let server = Server::start();
+    let server = Server::start(&["--shards", "4", "--fd-tables", "per-shard"]);
     let sessions: Vec<_> = (0..16).map(|_| server.join()).collect();
     server.request("POST", &sessions[0], r#"42["broadcast","all"]"#);
     for sid in &sessions {
         assert_eq!(server.request("GET", sid, ""), r#"42["broadcast","all"]"#);
     }
+}
+
+/// The main thread's table still has the listener, which must not look alive.
+#[test]
+fn one_shard_parts_by_itself_and_refuses_clients_while_it_stops() {
+    let mut server = Server::start(&["--shards", "1"]);
+    let mut socket = TcpStream::connect(server.address).unwrap();
+    let query = "EIO=4&transport=websocket";
+    write!(
+        socket,
+        "GET /socket.io/?{query} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n\
+         Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    )
+    .unwrap();
+    let mut bytes = [0; 4096];
+    assert!(socket.read(&mut bytes).unwrap() > 0);
+    let idle: Vec<_> = (0..20)
+        .map(|_| TcpStream::connect(server.address))
+        .collect();
+    server.join(); // they have been accepted
+    let pid = server.child.id();
+    let table = |thread: &str| fs::read_dir(format!("/proc/{pid}/{thread}/fd")).unwrap();
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let own = threads.map(|thread| {
+        let id = thread.unwrap().file_name();
+        table(&format!("task/{}", id.display())).count()
+    });
+    assert!(own.max().unwrap() >= table(".").count() + 20);
+    drop(idle);
+
+    let kill = Command::new("kill").arg(pid.to_string()).status();
+    assert!(kill.unwrap().success());
+    assert!(socket.read(&mut bytes).unwrap() > 0); // a close frame, which is left unanswered
+    let refused = TcpStream::connect(server.address).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+    drop(socket);
+    assert!(server.child.wait().unwrap().success());
 }
 
 /// While a shard is busy, more connections are handed to it than a Unix socket holds. The test's own

@@ -6,10 +6,12 @@
 //! descriptor, and their deadlines from the hub's wheel.
 
 use std::{
-    collections::HashMap, future::poll_fn, io, pin::Pin, rc::Rc, task::Poll, time::Duration,
+    collections::HashMap, future::poll_fn, io, net::Shutdown, pin::Pin, rc::Rc, task::Poll,
+    time::Duration,
 };
 
 use mio::{Events, Interest, Token, net::TcpListener};
+use socket2::SockRef;
 use stentor_engine::{slab::Key, time::Tick};
 use tokio::{io::unix::AsyncFd, time::Sleep};
 
@@ -265,9 +267,18 @@ impl Turns {
             };
             self.shard.receive_post(post);
             if self.shard.stopping.get() {
-                self.listener = None;
-                self.accept_more = false;
+                self.stop_listening();
             }
+        }
+    }
+
+    /// Refuses who comes from now on, even if another table of descriptors still has the listener.
+    fn stop_listening(&mut self) {
+        self.accept_more = false;
+        if let Some(listener) = self.listener.take()
+            && let Err(error) = SockRef::from(&listener).shutdown(Shutdown::Both)
+        {
+            tracing::debug!(%error, "shutting a listener down");
         }
     }
 

@@ -39,6 +39,8 @@ pub(crate) struct DemoOptions {
 /// See [`FdTables`].
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum FdTablesOption {
+    /// per-shard with `--shards 1` where the system allows it, else shared.
+    Auto,
     Shared,
     PerShard,
 }
@@ -85,7 +87,7 @@ pub(crate) struct ServeOptions {
     #[arg(long, value_name = "MS", default_value_t = 60_000)]
     pub(crate) http_body_wait: u64,
     /// Whether each shard has a table of open files of its own, and so a limit of its own.
-    #[arg(long, value_enum, default_value_t = FdTablesOption::Shared)]
+    #[arg(long, value_enum, default_value_t = FdTablesOption::Auto)]
     pub(crate) fd_tables: FdTablesOption,
     /// Do not pin shards to cores.
     #[arg(long)]
@@ -93,6 +95,17 @@ pub(crate) struct ServeOptions {
 }
 
 impl ServeOptions {
+    /// One shard's connections never go to another, so that a table of its own costs it nothing.
+    fn fd_tables(&self) -> FdTables {
+        match self.fd_tables {
+            FdTablesOption::PerShard => FdTables::PerShard,
+            FdTablesOption::Auto if self.shards == Some(1) && FdTables::may_part() => {
+                FdTables::PerShard
+            }
+            FdTablesOption::Auto | FdTablesOption::Shared => FdTables::Shared,
+        }
+    }
+
     /// Applies the options.
     pub(crate) fn configure(&self, server: Server) -> Server {
         let ms = Duration::from_millis;
@@ -115,10 +128,7 @@ impl ServeOptions {
                 piece: ms(self.http_piece_wait),
                 body: ms(self.http_body_wait),
             })
-            .fd_tables(match self.fd_tables {
-                FdTablesOption::Shared => FdTables::Shared,
-                FdTablesOption::PerShard => FdTables::PerShard,
-            })
+            .fd_tables(self.fd_tables())
             .pin(!self.no_pin);
         match self.shards {
             Some(shards) => server.shards(shards),

@@ -52,11 +52,14 @@ pub(crate) fn settle(server: &Server, port: u16) {
     });
 }
 
-/// Descriptors the server holds.
+/// Descriptors the server holds, counted for each thread: shards may have tables of their own.
 pub(crate) fn descriptors(pid: u32) -> usize {
-    fs::read_dir(format!("/proc/{pid}/fd"))
-        .expect("the server process lives")
-        .count()
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("the server process lives");
+    let of_task = |task: std::io::Result<fs::DirEntry>| {
+        let table = fs::read_dir(task.ok()?.path().join("fd")).ok()?;
+        Some(table.count())
+    };
+    tasks.filter_map(of_task).sum()
 }
 
 /// A figure of /proc/PID/status in KiB, for instance `VmRSS` or `VmHWM`.
