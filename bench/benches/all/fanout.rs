@@ -62,9 +62,8 @@ pub(super) fn outbox(c: &mut Bench) {
                     for _ in 0..packets {
                         outbox.push(palette.text(NEWS.as_bytes()));
                     }
-                    if let Some(run) = outbox.run(&palette) {
-                        let written = Taker.write(&[run]);
-                        outbox.settle(run.len(), written, &palette);
+                    if let Some((_, bytes)) = outbox.take_run(&palette) {
+                        Taker.write(&[bytes]);
                     }
                     palette.clear();
                 });

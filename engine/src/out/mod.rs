@@ -7,5 +7,5 @@
 mod outbox;
 mod palette;
 
-pub use outbox::{Flushed, Outbox, SHARED_BYTES_MIN, Sink, Written};
+pub use outbox::{Flushed, Outbox, Run, SHARED_BYTES_MIN, Sink, Written};
 pub use palette::{EntryId, Palette};

@@ -76,6 +76,13 @@ struct Rest {
     largest: usize,
 }
 
+/// Packets of this turn that lie side by side.
+#[derive(Debug, Clone, Copy)]
+pub struct Run {
+    first: u32,
+    count: u32,
+}
+
 /// One session's queue of encoded packets.
 #[derive(Debug, Default)]
 pub struct Outbox {
@@ -131,38 +138,26 @@ impl Outbox {
         self.rest.as_deref().is_some_and(over)
     }
 
-    /// What is queued, if it is one slice and nothing of earlier turns goes before it: nearly always.
-    /// What becomes of it is for [`Outbox::settle`].
+    /// Takes what is queued, if it is one slice and nothing of earlier turns goes before it: nearly
+    /// always. What the sink does not take of it has to be [put back](Outbox::put_back).
     #[inline]
-    #[must_use]
-    pub fn run<'p>(&self, palette: &'p Palette) -> Option<&'p [u8]> {
+    pub fn take_run<'p>(&mut self, palette: &'p Palette) -> Option<(Run, &'p [u8])> {
         if self.rest.is_some() || self.count == 0 {
             return None;
         }
-        palette.run(self.first, self.count)
+        let bytes = palette.run(self.first, self.count)?;
+        let (first, count) = (self.first, core::mem::take(&mut self.count));
+        Some((Run { first, count }, bytes))
     }
 
-    /// [`Outbox::run`], of so many bytes, was given to the sink; what that did not take is kept.
-    #[inline]
-    pub fn settle(&mut self, bytes: usize, written: Written, palette: &Palette) -> Flushed {
-        match written {
-            Written::Bytes(n) if n == bytes => {
-                self.count = 0;
-                Flushed::Done
-            }
-            Written::Bytes(n) => self.keep_from(n, palette),
-            Written::Blocked => self.keep_from(0, palette),
-            Written::Failed => Flushed::Failed,
-        }
-    }
-
+    /// Of a run that was taken no more than `sent` bytes have left: the rest is kept.
     #[cold]
-    fn keep_from(&mut self, sent: usize, palette: &Palette) -> Flushed {
+    pub fn put_back(&mut self, Run { first, count }: Run, sent: usize, palette: &Palette) {
+        (self.first, self.count) = (first, count);
         self.stash(palette);
         if let Some(rest) = &mut self.rest {
             rest.advance(sent);
         }
-        Flushed::Blocked
     }
 
     /// Writes what is queued; keeps what the sink does not take.
@@ -296,10 +291,16 @@ mod tests {
 
     /// How the hub does it.
     fn leave(outbox: &mut Outbox, palette: &Palette, sink: &mut impl Sink) -> Flushed {
-        match outbox.run(palette) {
-            Some(run) => outbox.settle(run.len(), sink.write(&[run]), palette),
-            None => outbox.flush(palette, sink),
+        let Some((run, bytes)) = outbox.take_run(palette) else {
+            return outbox.flush(palette, sink);
+        };
+        match sink.write(&[bytes]) {
+            Written::Bytes(n) if n == bytes.len() => return Flushed::Done,
+            Written::Bytes(n) => outbox.put_back(run, n, palette),
+            Written::Blocked => outbox.put_back(run, 0, palette),
+            Written::Failed => return Flushed::Failed,
         }
+        Flushed::Blocked
     }
 
     proptest! {
@@ -389,11 +390,9 @@ mod tests {
         for _ in 0..16 {
             outbox.push(palette.text(b"4hello"));
         }
-        let run = outbox.run(&palette).unwrap();
-        assert_eq!(run.len(), 16 * palette.bytes(EntryId(0)).len());
-        let flushed = outbox.settle(run.len(), Written::Bytes(run.len()), &palette);
-        assert_eq!(flushed, Flushed::Done);
+        let (_, bytes) = outbox.take_run(&palette).unwrap();
+        assert_eq!(bytes.len(), 16 * palette.bytes(EntryId(0)).len());
         assert!(outbox.is_empty());
-        assert_eq!(outbox.run(&palette), None);
+        assert!(outbox.take_run(&palette).is_none());
     }
 }

@@ -232,15 +232,18 @@ impl Conns {
 
     /// Writes once to each of several connections, which are looked up before: see
     /// [`stentor_engine::hub::Io::write_each`].
-    pub(super) fn write_each(&self, writes: &mut [Write<'_>]) {
-        for group in writes.chunks_mut(WRITES_TOGETHER) {
-            let streams = group.iter().map(|write| self.get(conn_key(write.conn)));
-            let streams: ArrayVec<_, WRITES_TOGETHER> = streams.collect();
-            for (write, conn) in group.iter_mut().zip(streams) {
-                write.written = match conn {
-                    Some(conn) => send_one(&conn.stream, write.bytes),
-                    None => Written::Failed,
-                };
+    pub(super) fn write_each(&self, writes: &[Write<'_>], mut short: impl FnMut(usize, Written)) {
+        let mut nth = 0;
+        for group in writes.chunks(WRITES_TOGETHER) {
+            let conns = group.iter().map(|write| self.get(conn_key(write.conn)));
+            let conns: ArrayVec<_, WRITES_TOGETHER> = conns.collect();
+            for (conn, Write { bytes, .. }) in conns.iter().zip(group) {
+                let send = |conn: &&Conn| send_one(&conn.stream, bytes);
+                let written = conn.as_ref().map_or(Written::Failed, send);
+                if written != Written::Bytes(bytes.len()) {
+                    short(nth, written);
+                }
+                nth += 1;
             }
         }
     }

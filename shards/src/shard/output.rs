@@ -19,8 +19,8 @@ use crate::{net::ws, post::Reply};
 pub(super) struct Port<'a>(pub(super) &'a Shard);
 
 impl Io<Client> for Port<'_> {
-    fn write_each(&mut self, writes: &mut [Write<'_>]) {
-        self.0.conns.borrow().write_each(writes);
+    fn write_each(&mut self, writes: &[Write<'_>], short: impl FnMut(usize, Written)) {
+        self.0.conns.borrow().write_each(writes, short);
     }
 
     fn write(&mut self, conn: ConnId, slices: &[&[u8]]) -> Written {

@@ -24,7 +24,7 @@ use crate::{
     error::PeerError,
     frame::{Frame, Kind, write_head},
     id::{ConnId, ShardId, Sid},
-    out::{EntryId, Flushed, Outbox, Palette, Sink, Written},
+    out::{EntryId, Flushed, Outbox, Palette, Run, Sink, Written},
     slab::{Key, Slab},
     time::Tick,
     wheel::Wheel,
@@ -85,22 +85,24 @@ pub enum Ending {
 }
 
 /// A write to one connection.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Write<'a> {
     /// The connection.
     pub conn: ConnId,
     /// What is to go.
     pub bytes: &'a [u8],
-    /// What came of it.
-    pub written: Written,
 }
 
 /// How [`Sessions::flush`] reaches the peers.
 pub trait Io<A> {
-    /// One non-blocking write to each of several connections.
-    fn write_each(&mut self, writes: &mut [Write<'_>]) {
-        for write in writes {
-            write.written = self.write(write.conn, &[write.bytes]);
+    /// One non-blocking write to each of several connections. `short` gets the number and the
+    /// outcome of each that did not take all.
+    fn write_each(&mut self, writes: &[Write<'_>], mut short: impl FnMut(usize, Written)) {
+        for (nth, Write { conn, bytes }) in writes.iter().enumerate() {
+            let written = self.write(*conn, &[bytes]);
+            if written != Written::Bytes(bytes.len()) {
+                short(nth, written);
+            }
         }
     }
     /// One non-blocking vectored write to a connection.

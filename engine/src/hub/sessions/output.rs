@@ -3,8 +3,8 @@
 use arrayvec::ArrayVec;
 
 use super::{
-    CHUNK, ConnId, Entry, Flushed, Io, Key, Outlet, Palette, Sessions, Signal, Sink, Vec, Write,
-    Written,
+    CHUNK, ConnId, Entry, Flushed, Io, Key, Outlet, Palette, Run, Sessions, Signal, Sink, Vec,
+    Write, Written,
 };
 use crate::limits::WRITES_TOGETHER;
 
@@ -37,25 +37,6 @@ fn flush_websocket<A>(
     };
     entry.blocked = flushed == Flushed::Blocked;
     flushed
-}
-
-impl<A> Entry<A> {
-    /// Takes the write that is all a session like most needs. Once: a slot that changed hands is
-    /// listed twice.
-    #[inline]
-    fn take_write<'p>(&mut self, palette: &'p Palette) -> Option<Write<'p>> {
-        if !self.dirty || self.blocked || self.held {
-            return None;
-        }
-        let conn = self.session.websocket()?;
-        let bytes = self.outbox.run(palette)?;
-        self.dirty = false;
-        Some(Write {
-            conn,
-            bytes,
-            written: Written::Blocked,
-        })
-    }
 }
 
 impl<A> Sessions<A> {
@@ -149,38 +130,49 @@ impl<A> Sessions<A> {
         }
     }
 
-    /// What is one write for a session leaves. Returns for how many it was.
+    /// What is one write for a session leaves, as it is for most. Returns for how many it was.
     fn flush_plain(
         &mut self,
         group: &[u32],
         io: &mut impl Io<A>,
         failed: &mut Vec<(Key<Entry<A>>, Flushed)>,
     ) -> usize {
-        let mut slots = ArrayVec::<u32, WRITES_TOGETHER>::new();
+        let Self { slab, palette, .. } = self;
+        let mut taken = ArrayVec::<(u32, Run), WRITES_TOGETHER>::new();
         let mut writes = ArrayVec::<Write<'_>, WRITES_TOGETHER>::new();
         for slot in group {
-            let entry = self.slab.at_mut(*slot);
-            if let Some(write) = entry.and_then(|entry| entry.take_write(&self.palette)) {
-                slots.push(*slot);
-                writes.push(write);
+            if let Some(entry) = slab.at_mut(*slot)
+                && entry.dirty
+                && !entry.blocked
+                && !entry.held
+                && let Some(conn) = entry.session.websocket()
+                && let Some((run, bytes)) = entry.outbox.take_run(palette)
+            {
+                entry.dirty = false; // a slot that changed hands is listed twice
+                taken.push((*slot, run));
+                writes.push(Write { conn, bytes });
             }
         }
-        io.write_each(&mut writes);
-        for (slot, write) in slots.iter().zip(&writes) {
-            let Some(entry) = self.slab.at_mut(*slot) else {
-                continue;
+        let bound = self.config.limits.outbox_bytes;
+        io.write_each(&writes, |nth, written| {
+            let Some((slot, run)) = taken.get(nth) else {
+                return;
             };
-            let bytes = write.bytes.len();
-            let flushed = entry.outbox.settle(bytes, write.written, &self.palette);
-            if flushed != Flushed::Done {
-                entry.blocked = flushed == Flushed::Blocked;
-                let bound = self.config.limits.outbox_bytes;
-                if !entry.blocked || entry.outbox.is_over(bound) {
-                    failed.push((self.slab.key_at(*slot), flushed));
+            let key = slab.key_at(*slot);
+            let sent = match written {
+                Written::Bytes(n) => n,
+                Written::Blocked => 0,
+                Written::Failed => return failed.push((key, Flushed::Failed)),
+            };
+            if let Some(entry) = slab.get_mut(key) {
+                entry.blocked = true;
+                entry.outbox.put_back(*run, sent, palette);
+                if entry.outbox.is_over(bound) {
+                    failed.push((key, Flushed::Blocked));
                 }
             }
-        }
-        slots.len()
+        });
+        taken.len()
     }
 
     /// What is queued for one session leaves, whatever it is. `Some` if it has to be closed for that.
