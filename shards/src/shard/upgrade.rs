@@ -27,6 +27,7 @@ use super::{
     requests::Wanted,
 };
 use crate::{
+    discard::discard,
     handler::{Handshake, INTERNAL_ERROR, Keep},
     net::{
         head::{self, Head, RequestHead, UpgradeError, accept_key},
@@ -360,8 +361,9 @@ impl Shard {
             return Err(Refusal::BadRequest.message().to_owned());
         };
         // Nothing of the shard is borrowed here.
-        catch_unwind(AssertUnwindSafe(|| allow(request))).unwrap_or_else(|_| {
+        catch_unwind(AssertUnwindSafe(|| allow(request))).unwrap_or_else(|panic| {
             tracing::error!(shard = self.id.0, "allow_request panicked");
+            discard(panic);
             Err(INTERNAL_ERROR.to_owned())
         })
     }
