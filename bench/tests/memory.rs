@@ -1,5 +1,6 @@
-//! What is left of clients that have gone: nothing, however many came. Alone in its program, as
-//! it counts all of the program's memory.
+//! Answers: what is left of clients that have gone.
+//!
+//! Nothing, however many came. Alone in its program, as it counts all of the program's memory.
 
 use cap::Cap;
 use std::alloc::System;

@@ -1,7 +1,7 @@
-//! What one client costs in the tables of a shard, by struct: a guard that no noise can move.
+//! Answers: what does one client cost in the tables of a shard, by struct.
 //!
-//! A struct that grows fails here; whoever grows it says so by changing the number. Capacity that
-//! a growing `Vec` holds ahead is not counted: `--bin scale` measures it.
+//! A guard that no noise can move. A struct that grows fails here; whoever grows it says so by changing
+//! the number. Capacity that a growing `Vec` holds ahead is not counted: `--bin scale` measures it.
 
 use stentor::net::ws::Reader;
 use stentor_engine::{

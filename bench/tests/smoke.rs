@@ -1,4 +1,6 @@
-//! Every measurement once, small: does it run, and does it do what its name says.
+//! Answers: does every measurement run, and does it do what its name says.
+//!
+//! Each once, small.
 
 use std::collections::BTreeSet;
 

@@ -6,7 +6,7 @@
 
 use core::fmt;
 
-/// Why a session or a socket ended, with the official server's reason strings (features 1.12).
+/// Why a session or a socket ended, with the official server's reason strings (PROTOCOL.md 1.12).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CloseReason {
@@ -61,13 +61,13 @@ impl fmt::Display for CloseReason {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PeerError {
-    /// Not an Engine.IO packet: empty, or an unknown type (features 2.1).
+    /// Not an Engine.IO packet: empty, or an unknown type (PROTOCOL.md 2.1).
     EnginePacket,
     /// A polling packet that begins with `b` and is not base64.
     Base64,
-    /// A ping from an Engine.IO 4 client, whose server is the one that pings (features 2.4).
+    /// A ping from an Engine.IO 4 client, whose server is the one that pings (PROTOCOL.md 2.4).
     PingFromClient,
-    /// A second GET while one was waiting (features 2.3).
+    /// A second GET while one was waiting (PROTOCOL.md 2.3).
     OverlappingPoll,
     /// A second POST while one was being read.
     OverlappingPost,

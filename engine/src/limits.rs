@@ -21,7 +21,7 @@ pub const NAME_BYTES_MAX: usize = 1024;
 pub const ACK_DIGITS_MAX: usize = 20;
 
 /// Nesting of the JSON in one packet. Deeper input closes the connection before anything recurses
-/// over it (the official server dies of it, reliability report 1.1).
+/// over it (the official server dies of it: docs/PROTOCOL.md, the differences).
 pub const JSON_DEPTH_MAX: usize = 128;
 
 /// Slices handed to one vectored write; the kernel's `IOV_MAX` is 1,024, more than 64 gains nothing.

@@ -1,5 +1,6 @@
-//! Answers "how far apart are two sets of values, and is that more than chance": medians with
-//! bootstrap intervals. Must not know what the values are.
+//! Answers: how far apart are two sets of values, and is that more than chance.
+//!
+//! Medians with bootstrap intervals. Must not know what the values are.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

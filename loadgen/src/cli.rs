@@ -1,4 +1,6 @@
-//! The command line. Must not do anything but describe it and turn it into options.
+//! Answers: what can be asked for on the command line, and which options does that come to.
+//!
+//! Must not do any of it.
 
 use crate::observe::Observer;
 use crate::plan::oneliner::{Ready, Wishes, scenario};

@@ -1,5 +1,6 @@
-//! Answers "how long since the run began", in nanoseconds, the same for every thread.
-//! Must not know what is being measured.
+//! Answers: how long is it since the run began.
+//!
+//! In nanoseconds, the same for every thread. Must not know what is being measured.
 
 use std::time::Instant;
 

@@ -1,5 +1,6 @@
-//! Answers "is B different from A" for two results, by their measured seconds.
-//! Must not run anything.
+//! Answers: is result B different from result A.
+//!
+//! By their measured seconds. Must not run anything.
 
 use crate::bootstrap::{self, Difference};
 use crate::report::text::{bytes, count, time};

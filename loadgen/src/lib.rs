@@ -1,7 +1,8 @@
-//! Load generator for Socket.IO servers: open loop, checked, up to a million clients.
+//! Answers: what does a Socket.IO server do under load, and does it do it right.
 //!
-//! It imports nothing of the server it was written beside, so that it can see that server's
-//! mistakes. `plan` says what to do, `swarm` does it and counts, `run` conducts, `report` tells.
+//! A load generator: open loop, checked, up to a million clients. It imports nothing of the server it was
+//! written beside, so that it can see that server's mistakes. `plan` says what to do, `swarm` does it and
+//! counts, `run` conducts, `report` tells.
 
 #![expect(
     clippy::cast_precision_loss,

@@ -1,6 +1,7 @@
-//! Answers "does this machine let so many clients be", before the first is dialled: raises what it
-//! may, divides clients over descriptor tables, and says in one line what else to raise.
-//! Must not know the protocol.
+//! Answers: does this machine let so many clients be.
+//!
+//! Before the first is dialled: raises what it may, divides clients over descriptor tables, and says in
+//! one line what else to raise. Must not know the protocol.
 
 use crate::net::Sources;
 use crate::plan::Scenario;

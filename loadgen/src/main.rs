@@ -1,5 +1,7 @@
-//! The program: reads the command line, runs what it asks for, writes what it wants written.
-//! Exit code 0: all well; 1: a fault or a threshold; 2: it could not be run.
+//! Answers: which part of the program does a command run, and what does it end with.
+//!
+//! It writes what the command line wants written. Exit code 0: all well; 1: a fault or a threshold; 2: it
+//! could not be run.
 
 use anyhow::Context as _;
 use clap::Parser as _;

@@ -1,5 +1,7 @@
-//! Answers "how does a client reach the server": the target's address, source addresses, and one
-//! non-blocking connection with its unsent and unfinished bytes. Must not know the protocol.
+//! Answers: how does a client reach the server.
+//!
+//! The target's address, source addresses, and one non-blocking connection with its unsent and unfinished
+//! bytes. Must not know the protocol.
 
 use crate::sys;
 use anyhow::{Context as _, bail, ensure};

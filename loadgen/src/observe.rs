@@ -1,5 +1,6 @@
-//! Answers "what does the server use", from /proc or from its own metrics page.
-//! Must not know what load it is under.
+//! Answers: what does the server use.
+//!
+//! From /proc or from its own metrics page. Must not know what load it is under.
 
 use crate::proto::http;
 use anyhow::Context as _;

@@ -1,5 +1,7 @@
-//! Conducts a run: decides when phases begin, gathers what the threads count, watches the server,
-//! tells a [`Watcher`] every second. Must not know the protocol or how results are shown.
+//! Answers: when do a run's phases begin and end, and what was gathered meanwhile.
+//!
+//! Gathers what the threads count, watches the server, tells a [`Watcher`] every second. Must not know the
+//! protocol or how results are shown.
 
 use crate::clock::{Nanos, SECOND, nanos, secs};
 use crate::limits;

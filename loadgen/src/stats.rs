@@ -1,5 +1,7 @@
-//! Answers "what was counted": the counters and histograms a thread fills and the coordinator
-//! adds up. Must not know sockets or how figures are shown.
+//! Answers: what was counted.
+//!
+//! The counters and histograms a thread fills and the coordinator adds up. Must not know sockets or how
+//! figures are shown.
 
 use crate::clock::Nanos;
 use crate::plan::LoadKind;

@@ -1,5 +1,7 @@
-//! The two system calls no safe wrapper offers: a descriptor table of one's own for a thread, and
-//! leaving the source port open until `connect`. The only file in this crate with `unsafe`.
+//! Answers: how are the two system calls made that no safe wrapper offers.
+//!
+//! A descriptor table of one's own for a thread, and leaving the source port open until `connect`. The only
+//! file in this crate with `unsafe`.
 #![expect(unsafe_code, reason = "see above; each call says why it is sound")]
 
 use std::io;

@@ -1,5 +1,7 @@
-//! Starts two servers in turn, runs the same scenario against each in alternating rounds, and
-//! compares the rounds. Must not know what a scenario does.
+//! Answers: which of two servers does better under the same scenario.
+//!
+//! Starts them in turn, runs the scenario against each in alternating rounds, and compares the rounds. Must
+//! not know what a scenario does.
 
 use crate::bootstrap;
 use crate::cli::VersusFlags;

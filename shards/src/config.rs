@@ -4,7 +4,10 @@ use std::{fmt, time::Duration};
 
 use stentor_engine::config::Config;
 
-use crate::handler::{Handshake, Keep};
+use crate::{
+    discard::discard,
+    handler::{Handshake, Keep},
+};
 
 pub(crate) type AllowRequest = dyn Fn(&Handshake) -> Result<(), String> + Send + Sync;
 
@@ -52,6 +55,13 @@ impl fmt::Debug for ShardConfig {
         f.debug_struct("ShardConfig")
             .field("path", &self.path)
             .finish_non_exhaustive()
+    }
+}
+
+/// The last shard lets go of what user code decides by.
+impl Drop for ShardConfig {
+    fn drop(&mut self) {
+        discard(self.allow_request.take());
     }
 }
 

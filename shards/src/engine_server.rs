@@ -11,7 +11,7 @@ use stentor_engine::{
     hub::{Ending, SessionKey},
 };
 
-use crate::{handler::Handshake, shard::Shard};
+use crate::{discard::discard, handler::Handshake, shard::Shard};
 
 /// A message of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,6 +117,15 @@ impl fmt::Debug for EngineHandlers {
     }
 }
 
+/// What the functions have captured is user code's; whoever lets go of it ends a shard.
+impl Drop for EngineHandlers {
+    fn drop(&mut self) {
+        discard(self.connect.take());
+        discard(self.message.take());
+        discard(self.close.take());
+    }
+}
+
 impl EngineApp {
     /// Runs when a session has begun.
     pub fn on_connect(&mut self, handler: impl Fn(&EngineSocket) + 'static) -> &mut Self {
@@ -147,7 +156,7 @@ impl EngineApp {
 fn guarded(call: impl FnOnce()) {
     if let Err(panic) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)) {
         tracing::error!("an Engine.IO handler panicked");
-        crate::discard::discard(panic);
+        discard(panic);
     }
 }
 

@@ -1,4 +1,4 @@
-//! Engine.IO packets and payloads, Socket.IO packets, JSON scan, frames.
+//! Answers: what do Engine.IO packets and payloads, Socket.IO packets, the JSON scan and frames cost.
 
 use std::hint::black_box;
 

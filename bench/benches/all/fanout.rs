@@ -1,4 +1,4 @@
-//! Fan-out through a hub to counted writes, and the outbox by itself.
+//! Answers: what does a fan-out cost, through a hub to counted writes, and in the outbox by itself.
 
 use criterion::BenchmarkId;
 use stentor_bench::{

@@ -1,4 +1,4 @@
-//! The paths of the guard, in time.
+//! Answers: how long do the paths take whose instructions the guard counts.
 
 use stentor_bench::{clock::Bench, paths};
 

@@ -1,4 +1,6 @@
-//! Every bench, in one binary: `cargo bench -p stentor-bench [filter]`. `cargo test` runs each
+//! Answers: what does each part cost, in time.
+//!
+//! Every bench is in this one binary: `cargo bench -p stentor-bench [filter]`. `cargo test` runs each
 //! once with small sizes.
 //!
 //! Timed by the thread's CPU time, except where threads work together (mailbox, server).

@@ -1,4 +1,4 @@
-//! The WebSocket reader and the mailbox.
+//! Answers: what do the WebSocket reader and the mailbox cost.
 
 use std::{
     hint::black_box,

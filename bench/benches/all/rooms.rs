@@ -1,4 +1,4 @@
-//! Rooms: join, leave, and selections of 10 to 100,000 members.
+//! Answers: what do joining, leaving and selections of 10 to 100,000 members cost.
 
 use criterion::BenchmarkId;
 use stentor_bench::{

@@ -1,5 +1,6 @@
-//! A whole server in process over loopback, with a mirror of bytes as the floor. Wall time, and
-//! the client's work is part of it: for ratios between rows, not for a server's capacity.
+//! Answers: what does a whole server in process cost over loopback, beside a mirror of bytes.
+//!
+//! Wall time, and the client's work is part of it: for ratios between rows, not for a server's capacity.
 
 use std::io::{Read, Write};
 

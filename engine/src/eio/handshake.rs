@@ -1,4 +1,4 @@
-//! Answers: may this request open or reach a session, and what does the server say (features 2.2).
+//! Answers: may this request open or reach a session, and what does the server say (PROTOCOL.md 2.2).
 //!
 //! The checks are split where the sid's owner must be asked: [`Request::check`] needs nothing,
 //! [`Request::check_new`] needs to know that there is no sid, and [`Request::check_version`] comes
@@ -205,7 +205,7 @@ impl<'a> Request<'a> {
     }
 
     /// Whether the request names Engine.IO 4. Known sessions are all of version 4, and a WebSocket
-    /// that upgrades one must say so too (reliability 1.1, P28).
+    /// that upgrades one must say so too.
     #[must_use]
     pub const fn is_version_4(&self) -> bool {
         self.version_4

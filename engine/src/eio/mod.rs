@@ -1,7 +1,7 @@
 //! Answers: what Engine.IO v4 says, packet by packet and session by session.
 //!
 //! It must not know about Socket.IO, rooms, outboxes or IO. Section numbers are those of
-//! `reference/features.md`, which follows the official protocol.
+//! docs/PROTOCOL.md, which follows the official protocol.
 
 pub mod handshake;
 pub mod packet;

@@ -1,4 +1,4 @@
-//! Answers: which Engine.IO packet is this text (features 2.1).
+//! Answers: which Engine.IO packet is this text (PROTOCOL.md 2.1).
 
 use crate::error::PeerError;
 

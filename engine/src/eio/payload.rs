@@ -1,4 +1,4 @@
-//! Answers: how several packets share one polling body (features 2.3).
+//! Answers: how several packets share one polling body (PROTOCOL.md 2.3).
 //!
 //! Packets are separated by the record separator 0x1E; a binary message is `b` and base64.
 

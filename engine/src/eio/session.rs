@@ -301,7 +301,7 @@ impl Session {
     }
 
     /// A packet arrives on the probing connection. `5` counts without a probe too, as in the
-    /// official server (reliability 2.11, U04).
+    /// official server.
     pub fn recv_probe(&mut self, now: Tick, config: &Config, ping: bool, upgrade: bool) -> Probed {
         let State::Upgrading {
             get, conn, until, ..
@@ -441,7 +441,7 @@ impl Session {
     }
 
     /// What a poll's body ends with, given whether it carries anything else. Nothing, unless the
-    /// poll would be empty or the session is closing (features 2.3).
+    /// poll would be empty or the session is closing (PROTOCOL.md 2.3).
     #[must_use]
     pub const fn last_words(&self, carries: bool) -> &'static [&'static str] {
         match self.state {

@@ -466,7 +466,7 @@ impl Hub {
     }
 
     /// Closes everything: the server stops. Nothing but the transports' close is sent, so that
-    /// clients reconnect (features 1.14).
+    /// clients reconnect.
     pub fn shut_down(&mut self, now: Tick) {
         let keys: Vec<_> = self.sessions.keys().collect();
         for key in keys {

@@ -1,7 +1,7 @@
 //! Answers: is this binary packet whole yet.
 //!
 //! A packet with attachments waits here for them, bounded in number, bytes and time. Nothing of
-//! the same connection may come in between (features 2.8).
+//! the same connection may come in between (PROTOCOL.md 2.8).
 
 use alloc::{boxed::Box, vec::Vec};
 

@@ -1,4 +1,4 @@
-//! Answers: what does this Socket.IO packet ask for (features 2.8).
+//! Answers: what does this Socket.IO packet ask for (PROTOCOL.md 2.8).
 //!
 //! The header is read by slicing; the payload is scanned by [`super::json`], never parsed here.
 
@@ -77,7 +77,7 @@ impl Packet {
 /// Reads one packet.
 ///
 /// # Errors
-/// The [`PeerError`] of the first rule it breaks, in the order of features 2.8.2.
+/// The [`PeerError`] of the first rule it breaks, in the order of PROTOCOL.md 2.8.2.
 #[expect(
     clippy::inline_always,
     reason = "its one caller takes the packet apart: built and moved it costs 3 % of a pipelined echo"

@@ -1,4 +1,5 @@
-//! Answers "how many clients and messages are due at this instant of a phase".
+//! Answers: how many clients and messages are due at this instant of a phase.
+//!
 //! Must not know of threads or sockets.
 
 use super::{Load, LoadKind, PhaseKind, Scenario};

@@ -1,5 +1,6 @@
-//! Answers "what does this TOML file ask for": variables, then the scenario itself.
-//! Must not know the command line beyond `--var` pairs.
+//! Answers: what does this TOML file ask for.
+//!
+//! Its variables first, then the scenario itself. Must not know the command line beyond `--var` pairs.
 
 use super::Scenario;
 use anyhow::{Context as _, bail};

@@ -1,5 +1,7 @@
-//! Answers "what shall be done to the server": the scenario with its population, phases and loads,
-//! as given by flags or a file. Must not know how it is carried out.
+//! Answers: what shall be done to the server.
+//!
+//! The scenario with its population, phases and loads, as given by flags or a file. Must not know how it
+//! is carried out.
 
 pub mod course;
 pub mod file;

@@ -1,4 +1,6 @@
-//! Answers "which scenario does this command stand for". Must not know the command line itself.
+//! Answers: which scenario does this command stand for.
+//!
+//! Must not know the command line itself.
 
 use super::{Load, LoadKind, Phase, PhaseKind, Scenario};
 

@@ -1,6 +1,7 @@
-//! Answers "when is this thread's next message planned, and whose is it": splits one load's open
-//! schedule over threads so that together they send exactly the load's rate.
-//! Must not know sockets; a schedule never waits for answers, which is its whole point.
+//! Answers: when is this thread's next message planned, and whose is it.
+//!
+//! Splits one load's open schedule over threads so that together they send exactly the load's rate. Must
+//! not know sockets; a schedule never waits for answers, which is its whole point.
 
 use super::Arrivals;
 use super::course::Slope;

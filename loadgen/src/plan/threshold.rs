@@ -1,4 +1,6 @@
-//! Answers "does `p99 < 50ms` hold". Must not know where the figures come from.
+//! Answers: does `p99 < 50ms` hold.
+//!
+//! Must not know where the figures come from.
 
 use anyhow::{Context as _, bail};
 use std::collections::BTreeMap;

@@ -1,5 +1,6 @@
-//! Answers "is this HTTP/1.1 answer complete, and what is in it", and writes the three requests a
-//! Socket.IO client makes. Must not know what the bodies mean.
+//! Answers: is this HTTP/1.1 answer complete, and what is in it.
+//!
+//! Also writes the three requests a Socket.IO client makes. Must not know what the bodies mean.
 
 /// A complete answer within a buffer.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,8 @@
-//! Answers "what does this Engine.IO v4 / Socket.IO v5 packet say" and builds the client's own.
-//! Reads lazily: the common forms by comparing bytes, anything else by a JSON parser, so that no
-//! correct server is called wrong for its spelling. Must not know of frames, requests or sockets.
+//! Answers: what does this Engine.IO v4 or Socket.IO v5 packet say.
+//!
+//! Also builds the client's own. Reads lazily: the common forms by comparing bytes, anything else by a JSON
+//! parser, so that no correct server is called wrong for its spelling. Must not know of frames, requests or
+//! sockets.
 
 use serde_json::Value;
 use std::borrow::Cow;

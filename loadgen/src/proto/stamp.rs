@@ -1,5 +1,6 @@
-//! Answers "is this the payload that was sent, and when was it meant to be": writes and checks the
-//! stamp at the head of every payload. Must not know how payloads travel.
+//! Answers: is this the payload that was sent, and when was it meant to be.
+//!
+//! Writes and checks the stamp at the head of every payload. Must not know how payloads travel.
 //!
 //! A stamp is 48 hexadecimal characters: stream (8), running number (8), planned instant (12),
 //! sent instant (12), check word (8). The rest of the payload is a known filler, compared in full,

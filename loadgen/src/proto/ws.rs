@@ -1,5 +1,6 @@
-//! Answers "which bytes are one WebSocket frame", from the client's side (RFC 6455).
-//! Must not know what the frames carry.
+//! Answers: which bytes are one WebSocket frame.
+//!
+//! From the client's side (RFC 6455). Must not know what the frames carry.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;

@@ -1,4 +1,6 @@
-//! Turns what a run gathered into its report. Must not know how reports look or what is good.
+//! Answers: what does that which a run gathered come to, as a report.
+//!
+//! Must not know how reports look or what is good.
 
 use super::{Faults, Generator, Load, Phase, Report, Server, Spread, verdict};
 use crate::clock::secs;

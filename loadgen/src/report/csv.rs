@@ -1,4 +1,6 @@
-//! The seconds of a run as CSV. Must not compute anything new.
+//! Answers: how do the seconds of a run look as CSV.
+//!
+//! Must not compute anything new.
 
 use super::Report;
 use std::io::{self, Write};

@@ -1,4 +1,5 @@
-//! The seconds' histograms as an `HdrHistogram` V2 log, for any tool that reads those.
+//! Answers: how do the seconds' histograms look as an `HdrHistogram` V2 log, for any tool that reads those.
+//!
 //! Must not know what is measured.
 
 use crate::clock::{Nanos, SECOND};

@@ -1,5 +1,6 @@
-//! The report as one HTML page that needs nothing else: style and plots are inside.
-//! Must not compute figures, only choose and place them.
+//! Answers: how does the report look as one HTML page that needs nothing else.
+//!
+//! Style and plots are inside. Must not compute figures, only choose and place them.
 
 use super::plots;
 use super::text::{bytes, condition, count, date, own_memory, time};

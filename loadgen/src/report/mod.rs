@@ -1,5 +1,7 @@
-//! Answers "what came out": the result of a run as it is written to JSON, and its parts.
-//! Must not know how to run anything. All times are in seconds, all sizes in bytes.
+//! Answers: what came out.
+//!
+//! The result of a run as it is written to JSON, and its parts. Must not know how to run anything. All times
+//! are in seconds, all sizes in bytes.
 
 pub mod build;
 pub mod csv;

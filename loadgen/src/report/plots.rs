@@ -1,5 +1,6 @@
-//! Answers "which plots belong to this report": what over what, on which axes, in which colours.
-//! Must not know how a plot is drawn.
+//! Answers: which plots belong to this report.
+//!
+//! What over what, on which axes, in which colours. Must not know how a plot is drawn.
 
 use super::svg::{Line, Plot, Scale};
 use super::text::{bytes, count, time};

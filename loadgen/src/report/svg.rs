@@ -1,4 +1,6 @@
-//! Line plots as inline SVG. Must not know what is plotted.
+//! Answers: how does a line plot look as inline SVG.
+//!
+//! Must not know what is plotted.
 
 use std::fmt::Write as _;
 

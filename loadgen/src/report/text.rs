@@ -1,4 +1,6 @@
-//! The report as text for a terminal. Must not compute anything new.
+//! Answers: how does the report look as text for a terminal.
+//!
+//! Must not compute anything new.
 
 use super::{Condition, Load, Phase, Report, Spread};
 use std::fmt::Write as _;

@@ -1,4 +1,5 @@
-//! Answers "was the server right, did the thresholds hold, and may the figures be quoted".
+//! Answers: was the server right, did the thresholds hold, and may the figures be quoted.
+//!
 //! Must not know where the figures come from.
 
 use super::{Condition, Load, Report, Spread};

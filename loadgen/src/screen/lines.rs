@@ -1,4 +1,6 @@
-//! One line a second. Must not know more than [`Progress`] says.
+//! Answers: how does a second of a run look as one line.
+//!
+//! Must not know more than [`Progress`] says.
 
 use crate::report::text::{bytes, count, time};
 use crate::run::{Progress, Watcher};

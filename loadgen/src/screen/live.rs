@@ -1,5 +1,6 @@
-//! The live screen: clients against target, rates, latency, server, faults.
-//! Must not know more than [`Progress`] says.
+//! Answers: how does a run look on a live screen.
+//!
+//! Clients against target, rates, latency, server, faults. Must not know more than [`Progress`] says.
 
 use crate::report::Second;
 use crate::report::text::{bytes, count, time};

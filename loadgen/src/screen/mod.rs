@@ -1,5 +1,6 @@
-//! What is shown while a run goes on: a live screen on a terminal, else one line a second.
-//! Must not know how figures come about.
+//! Answers: what is shown while a run goes on.
+//!
+//! A live screen on a terminal, else one line a second. Must not know how figures come about.
 
 pub mod lines;
 pub mod live;

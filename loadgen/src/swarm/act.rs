@@ -1,5 +1,7 @@
-//! Sends what the phase's loads ask for: at planned instants (open loop) or in answer to the last
-//! reply (closed loop). Must not know how bytes travel.
+//! Answers: which client sends what now.
+//!
+//! What the phase's loads ask for: at planned instants (open loop) or in answer to the last reply (closed
+//! loop). Must not know how bytes travel.
 
 use super::client::State;
 use super::worker::Worker;

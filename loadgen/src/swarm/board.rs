@@ -1,6 +1,6 @@
-//! Answers "when did a fanned-out message reach its first, middle, 99th-percentile and last
-//! receiver", over all threads: one slot of counters per message in flight.
-//! Must not know how messages travel.
+//! Answers: when did a fanned-out message reach its first, middle, 99th-percentile and last receiver.
+//!
+//! Over all threads: one slot of counters per message in flight. Must not know how messages travel.
 
 use crate::clock::Nanos;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};

@@ -1,5 +1,6 @@
-//! Carries bytes between clients' sockets and the protocol: events, reading, sending.
-//! Must not know what the bytes mean.
+//! Answers: how do bytes get from clients' sockets to the protocol, and back.
+//!
+//! Events, reading, sending. Must not know what the bytes mean.
 
 use super::client::{Client, State};
 use super::worker::{BELL, Worker};

@@ -1,5 +1,6 @@
-//! Answers "what must be remembered of one client", and nothing more: at a million clients every
-//! byte here is a megabyte. Must not do anything.
+//! Answers: what must be remembered of one client.
+//!
+//! And nothing more: at a million clients every byte here is a megabyte. Must not do anything.
 
 use super::setup::Carrier;
 use crate::clock::Nanos;

@@ -1,4 +1,5 @@
-//! Judges what came back: whole, for this client, once, in order, and how long it took.
+//! Answers: is what came back whole, for this client, once and in order, and how long did it take.
+//!
 //! Must not know how it travelled.
 
 use super::client::Attachment;

@@ -1,5 +1,6 @@
-//! Keeps the population as the plan wants it: dials, gives up, takes away, brings back.
-//! Must not know what clients say once connected.
+//! Answers: which clients are to be dialled, given up, taken away or brought back now.
+//!
+//! So that the population is as the plan wants it. Must not know what clients say once connected.
 
 use super::client::{Client, Polling, State};
 use super::order::UNSET;

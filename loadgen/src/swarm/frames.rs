@@ -1,5 +1,6 @@
-//! Takes received bytes apart: HTTP answers before a WebSocket, frames after.
-//! Must not know what messages mean.
+//! Answers: which messages are in the bytes that a client received.
+//!
+//! HTTP answers before a WebSocket, frames after. Must not know what messages mean.
 
 use super::carry::Side;
 use super::client::{Pieces, State};

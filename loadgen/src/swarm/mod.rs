@@ -1,5 +1,7 @@
-//! The clients: epoll loops that carry a scenario out and count what comes back.
-//! Knows the protocol and the plan; must not know reports, screens or the server's process.
+//! Answers: what comes back when a scenario is carried out.
+//!
+//! The clients: epoll loops that carry it out and count. Knows the protocol and the plan; must not know
+//! reports, screens or the server's process.
 
 mod act;
 pub mod board;

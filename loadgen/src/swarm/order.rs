@@ -1,5 +1,7 @@
-//! Answers "did this running number come in its turn". Remembers only what is missing, so a
-//! stream in good order costs four bytes. Must not know what the numbers stand for.
+//! Answers: did this running number come in its turn.
+//!
+//! Remembers only what is missing, so a stream in good order costs four bytes. Must not know what the
+//! numbers stand for.
 
 use std::collections::{BTreeSet, HashMap};
 

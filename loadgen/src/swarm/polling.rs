@@ -1,5 +1,6 @@
-//! Long-polling clients, and their change to WebSocket: which request is out, what goes next.
-//! Must not know what packets mean.
+//! Answers: which request of a long-polling client is out, and what goes next.
+//!
+//! Also its change to WebSocket. Must not know what packets mean.
 
 use super::carry::Side;
 use super::client::State;

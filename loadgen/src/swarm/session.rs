@@ -1,5 +1,7 @@
-//! The client's conversation: Engine.IO handshake and heartbeats, namespace, room, and telling
-//! events from acknowledgements. Must not know how bytes travel or what payloads say.
+//! Answers: where is a client in its conversation, and what does it say next.
+//!
+//! Engine.IO handshake and heartbeats, namespace, room, and telling events from acknowledgements. Must not
+//! know how bytes travel or what payloads say.
 
 use super::client::{Attachment, State};
 use super::setup::Carrier;

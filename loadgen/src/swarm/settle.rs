@@ -1,4 +1,5 @@
-//! The end of a run: waiting until everything is answered, and counting what is not.
+//! Answers: is everything answered at the end of a run, and how much is not.
+//!
 //! Must not know the protocol.
 
 use super::client::State;

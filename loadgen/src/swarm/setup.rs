@@ -1,5 +1,7 @@
-//! Answers "who does what": turns a scenario into numbers every thread agrees on, such as which
-//! client is in which room and who publishes. Must not know sockets or what happens at run time.
+//! Answers: who does what.
+//!
+//! Turns a scenario into numbers every thread agrees on, such as which client is in which room and who
+//! publishes. Must not know sockets or what happens at run time.
 
 use crate::clock::{Clock, Nanos, nanos};
 use crate::net::{Sources, Target};

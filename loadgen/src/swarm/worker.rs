@@ -1,5 +1,6 @@
-//! One thread: its clients, its epoll loop, and the order of work within a turn.
-//! Must not know the protocol; that is in the sibling modules.
+//! Answers: in which order does one thread do its work within a turn.
+//!
+//! Its clients and its epoll loop. Must not know the protocol; that is in the sibling modules.
 
 use super::act::Duty;
 use super::client::{Client, State};

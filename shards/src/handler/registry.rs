@@ -5,6 +5,7 @@ use std::{
     collections::HashMap,
     fmt,
     marker::PhantomData,
+    mem::take,
     rc::Rc,
     sync::Arc,
 };
@@ -14,7 +15,7 @@ use super::{
     call::{AsyncHandler, Awaited, Call, Called, SyncHandler, Verdict},
 };
 
-use crate::shared::full_name;
+use crate::{discard::discard, shared::full_name};
 
 type EventHandler = Rc<dyn Call<Reply>>;
 
@@ -38,6 +39,19 @@ impl fmt::Debug for Handlers {
     }
 }
 
+/// What handlers have captured is user code's; whoever lets go of it ends a shard.
+impl Drop for Handlers {
+    fn drop(&mut self) {
+        discard(self.auth.take());
+        let events = take(&mut self.events).into_values().flatten();
+        events
+            .chain(take(&mut self.connect))
+            .chain(take(&mut self.disconnect))
+            .chain(self.fallback.take())
+            .for_each(discard);
+    }
+}
+
 /// State for all shards, by type.
 #[derive(Default, Clone)]
 pub(crate) struct States(HashMap<TypeId, Arc<dyn Any + Send + Sync>>);
@@ -58,6 +72,13 @@ impl fmt::Debug for States {
     }
 }
 
+/// The last shard lets go of the values.
+impl Drop for States {
+    fn drop(&mut self) {
+        take(&mut self.0).into_values().for_each(discard);
+    }
+}
+
 /// State of one shard, by type.
 #[derive(Default)]
 pub(crate) struct Locals(HashMap<TypeId, Rc<dyn Any>>);
@@ -65,6 +86,12 @@ pub(crate) struct Locals(HashMap<TypeId, Rc<dyn Any>>);
 impl Locals {
     pub(crate) fn get<T: 'static>(&self) -> Option<Rc<T>> {
         self.0.get(&TypeId::of::<T>())?.clone().downcast().ok()
+    }
+}
+
+impl Drop for Locals {
+    fn drop(&mut self) {
+        take(&mut self.0).into_values().for_each(discard);
     }
 }
 

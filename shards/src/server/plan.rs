@@ -87,7 +87,7 @@ impl Plan {
         parted?;
         let shared = Arc::clone(&self.shared);
         let registry = seat.poll.registry().try_clone()?;
-        runtime.block_on(async move {
+        let ended = runtime.block_on(async move {
             let built = self.build(registry, seat.passage);
             shared.ready.fetch_add(1, Ordering::Release);
             let listener = Some(mio::net::TcpListener::from_std(seat.listener));
@@ -100,7 +100,10 @@ impl Plan {
                 },
             )
             .await
-        })
+        });
+        drop(runtime); // the tasks, which have their share of the shard
+        shard::leave();
+        ended
     }
 
     fn build(self, registry: mio::Registry, passage: Option<Passage>) -> std::rc::Rc<Shard> {

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::net::ws::{self, Incoming, ReadLimits};
 
-/// Frames of one message, besides those that its bytes pay for (reliability 1.5): as Node's `ws` has it.
+/// Frames of one message, besides those that its bytes pay for: as Node's `ws` has it.
 const FRAGMENTS_MAX: usize = 16_384;
 
 /// What a connection's bytes are.

@@ -94,7 +94,7 @@ pub(crate) fn spawn(shard: &Rc<Shard>, stream: std::net::TcpStream, read: Vec<u8
         return;
     };
     let shard = Rc::clone(shard);
-    // Also between requests (reliability 1.5).
+    // Also between requests.
     let head_wait = shard.config.waits.head.min(HEAD_WAIT_MAX);
     tokio::task::spawn_local(async move {
         let _open = Open::count(&shard);
@@ -204,7 +204,7 @@ async fn answer(
     }
 }
 
-/// Answers a request for the Engine.IO path, in the official order of checks (features 2.2).
+/// Answers a request for the Engine.IO path, in the official order of checks (PROTOCOL.md 2.2).
 async fn engine(
     shard: &Rc<Shard>,
     address: SocketAddr,

@@ -43,6 +43,7 @@ use crate::{
     api::{Io, payload::Encoded, socket::Extensions},
     clock::Clock,
     config::ShardConfig,
+    discard::discard,
     engine_server::EngineHandlers,
     fd_table::Passage,
     handler::{Handlers, Handshake, Locals, States},
@@ -69,6 +70,12 @@ thread_local! {
 pub(crate) fn current(shared: &Arc<Shared>) -> Option<Rc<Shard>> {
     let current = CURRENT.with_borrow(Clone::clone)?;
     (current.shared.server == shared.server).then_some(current)
+}
+
+/// The shard of this thread ends, unless something else still has it. Not left to the end of the thread:
+/// user code that is dropped there could not ask which shard it is on.
+pub(crate) fn leave() {
+    drop(CURRENT.take());
 }
 
 /// What a shard runs: the layer that user code sees.
@@ -126,6 +133,13 @@ impl fmt::Debug for Shard {
         f.debug_struct("Shard")
             .field("id", &self.id)
             .finish_non_exhaustive()
+    }
+}
+
+/// The rest of what user code has made guards itself.
+impl Drop for Shard {
+    fn drop(&mut self) {
+        discard(self.http.take());
     }
 }
 

@@ -75,30 +75,7 @@ struct Turns {
 
 /// Runs a shard until it is told to stop.
 pub(crate) async fn run(shard: Rc<Shard>, reactor: Reactor) -> io::Result<()> {
-    let Reactor {
-        poll,
-        mut listener,
-        mailbox,
-    } = reactor;
-    if let Some(listener) = &mut listener {
-        poll.registry()
-            .register(listener, LISTENER, Interest::READABLE)?;
-    }
-    let ebb = Ebb::new(shard.id);
-    let mut turns = Turns {
-        shard,
-        epoll: watch(poll)?,
-        listener,
-        mailbox,
-        events: Events::with_capacity(EVENTS_PER_TURN),
-        buffer: vec![0; READ_BYTES].into(),
-        unread: HashMap::new(),
-        accept_more: false,
-        accept_after: Tick(0),
-        sleep: Box::pin(tokio::time::sleep(Duration::MAX)),
-        armed: Tick::NEVER,
-        ebb,
-    };
+    let mut turns = Turns::new(shard, reactor)?;
     let mut stop_at = Tick::NEVER;
     loop {
         turns.turn()?;
@@ -142,6 +119,33 @@ fn watch(poll: mio::Poll) -> io::Result<AsyncFd<mio::Poll>> {
 }
 
 impl Turns {
+    fn new(shard: Rc<Shard>, reactor: Reactor) -> io::Result<Self> {
+        let Reactor {
+            poll,
+            mut listener,
+            mailbox,
+        } = reactor;
+        if let Some(listener) = &mut listener {
+            poll.registry()
+                .register(listener, LISTENER, Interest::READABLE)?;
+        }
+        let ebb = Ebb::new(shard.id);
+        Ok(Self {
+            shard,
+            epoll: watch(poll)?,
+            listener,
+            mailbox,
+            events: Events::with_capacity(EVENTS_PER_TURN),
+            buffer: vec![0; READ_BYTES].into(),
+            unread: HashMap::new(),
+            accept_more: false,
+            accept_after: Tick(0),
+            sleep: Box::pin(tokio::time::sleep(Duration::MAX)),
+            armed: Tick::NEVER,
+            ebb,
+        })
+    }
+
     fn has_more(&self) -> bool {
         let congested = self.shard.congested.get();
         self.accept_more && self.accept_after <= self.shard.now.get()
@@ -440,3 +444,6 @@ impl Shard {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

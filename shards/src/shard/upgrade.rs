@@ -27,6 +27,7 @@ use super::{
     requests::Wanted,
 };
 use crate::{
+    discard::discard,
     handler::{Handshake, INTERNAL_ERROR, Keep},
     net::{
         head::{self, Head, RequestHead, UpgradeError, accept_key},
@@ -78,7 +79,7 @@ const UNAVAILABLE: &[u8] =
 /// The same when the WebSocket is open already (RFC 6455 7.4.1: going away).
 const GOING_AWAY: u16 = 1001;
 
-/// The answer to a WebSocket request that is refused before it is one (features 2.2).
+/// The answer to a WebSocket request that is refused before it is one (PROTOCOL.md 2.2).
 pub(crate) fn refusal(message: &str) -> Vec<u8> {
     format!(
         "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-type: text/html\r\n\
@@ -261,7 +262,7 @@ impl Shard {
         judged.unwrap_or_else(Verdict::Answer)
     }
 
-    /// A WebSocket request: what is checked of it, in the official order (features 2.2). An error is
+    /// A WebSocket request: what is checked of it, in the official order (PROTOCOL.md 2.2). An error is
     /// the answer to one that is refused.
     fn judge_websocket(
         &self,
@@ -360,8 +361,9 @@ impl Shard {
             return Err(Refusal::BadRequest.message().to_owned());
         };
         // Nothing of the shard is borrowed here.
-        catch_unwind(AssertUnwindSafe(|| allow(request))).unwrap_or_else(|_| {
+        catch_unwind(AssertUnwindSafe(|| allow(request))).unwrap_or_else(|panic| {
             tracing::error!(shard = self.id.0, "allow_request panicked");
+            discard(panic);
             Err(INTERNAL_ERROR.to_owned())
         })
     }

@@ -132,7 +132,7 @@ fn an_auth_handler_that_never_ends_keeps_nothing() {
 }
 
 /// Panics when it is dropped, by anything but a panic.
-struct Bad;
+pub(crate) struct Bad;
 
 impl Drop for Bad {
     fn drop(&mut self) {

@@ -5,7 +5,11 @@ use std::{
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
     rc::Rc,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
     time::Duration,
 };
 
@@ -253,4 +257,101 @@ fn a_task_of_the_shard_may_be_spawned_by_the_app() {
         drop(clients);
         running.stop().unwrap();
     }
+}
+
+/// Panics whenever a shard drops it. As long as it lives it has a share of the count.
+#[derive(Clone)]
+struct Bad(Arc<()>);
+
+impl Drop for Bad {
+    fn drop(&mut self) {
+        let on_shard = thread::current()
+            .name()
+            .is_some_and(|name| name.starts_with("shard-"));
+        assert!(!on_shard, "as it should");
+    }
+}
+
+impl Bad {
+    /// What a closure has to call for having captured it.
+    fn is_kept(&self) {
+        assert!(Arc::strong_count(&self.0) > 0);
+    }
+}
+
+/// Everything that user code can leave on a shard is dropped at its end, one value after the other:
+/// none of them takes the others, the shard or the process along.
+#[test]
+fn values_that_panic_at_the_end_of_a_shard_harm_nobody() {
+    for shards in SHARD_COUNTS {
+        let alive = Arc::new(());
+        let bad = Bad(Arc::clone(&alive));
+        let (of_requests, of_router, of_shards) = (bad.clone(), bad.clone(), bad.clone());
+        let page = axum::routing::get(async move || of_router.is_kept());
+        let running = server(shards)
+            .stop_timeout(Duration::ZERO)
+            .state(bad.clone())
+            .state((bad.clone(), "another type"))
+            .allow_request(move |_| {
+                of_requests.is_kept();
+                Ok(())
+            })
+            .http(axum::Router::new().route("/", page))
+            .app(move |app| {
+                let bads = std::array::from_fn::<_, 8, _>(|_| of_shards.clone());
+                let [
+                    auth,
+                    connect,
+                    disconnect,
+                    event,
+                    sync,
+                    fallback,
+                    waits,
+                    task,
+                ] = bads;
+                app.local(of_shards.clone());
+                app.local((of_shards.clone(), "another type"));
+                app.ns("/")
+                    .auth(async move || auth.is_kept())
+                    .on_connect(async move || connect.is_kept())
+                    .on_disconnect(async move || disconnect.is_kept())
+                    .on("event", async move || event.is_kept())
+                    .on_sync("event", move || sync.is_kept())
+                    .on_fallback(async move || fallback.is_kept())
+                    .on_sync("set", move |s: Socket| s.set(waits.clone()))
+                    .on("wait", async |s: Socket| {
+                        let _kept = s.get::<Bad>().map(|bad| Bad::clone(&bad));
+                        std::future::pending::<()>().await;
+                    });
+                tokio::task::spawn_local(async move {
+                    std::future::pending::<()>().await;
+                    task.is_kept();
+                });
+            })
+            .start()
+            .unwrap();
+        let mut clients = crowd(&running);
+        for client in &mut clients {
+            assert_eq!(client.ask(r#"["set"]"#), serde_json::json!([]));
+            client.emit(r#"["wait"]"#);
+        }
+        running.stop().unwrap();
+        drop(bad);
+        assert_eq!(Arc::strong_count(&alive), 1, "all were dropped");
+    }
+}
+
+#[test]
+fn values_that_panic_at_the_end_of_an_engine_io_shard_harm_nobody() {
+    let alive = Arc::new(());
+    let bad = Bad(Arc::clone(&alive));
+    let running = Server::engine(move |app| {
+        let [connect, message, close] = std::array::from_fn(|_| bad.clone());
+        app.on_connect(move |_| connect.is_kept())
+            .on_message(move |_, _| message.is_kept())
+            .on_close(move |_, _| close.is_kept());
+    });
+    let running = running.listen("127.0.0.1:0").shards(2).pin(false);
+    running.start().unwrap().stop().unwrap();
+    assert_eq!(Arc::strong_count(&alive), 1, "all were dropped");
 }

@@ -1,0 +1,249 @@
+//! Answers: what does one shard do where a server rarely comes, or only by timing that nobody can give it.
+//!
+//! It is turned by hand. What its clients are promised otherwise is tested from outside.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    sync::Arc,
+    thread,
+};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use stentor_engine::{
+    config::Config,
+    hub::{Alone, Hub, Mode, Setup},
+    id::ShardId,
+};
+
+use super::*;
+use crate::{
+    clock::Clock,
+    config::{HttpWaits, ShardConfig},
+    entropy::Entropy,
+    handler::{Keep, Locals, States},
+    mailbox::Sender,
+    post::Carried,
+    shard::{Application, Parts, upgrade::Verdict},
+    shared::Shared,
+};
+
+/// How long anything is waited for before the test has failed.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The first of two shards, on this thread.
+struct Bench {
+    shard: Rc<Shard>,
+    reactor: Reactor,
+    post: Sender<Post>,
+    /// The other shard's mailbox, which has room for one letter.
+    others: Receiver<Post>,
+}
+
+impl Bench {
+    fn new(engine: Config) -> Self {
+        let poll = mio::Poll::new().unwrap();
+        let registry = poll.registry().try_clone().unwrap();
+        let waker = mio::Waker::new(&registry, WAKER).unwrap();
+        let (post, mailbox) = crate::mailbox::mailbox(16, move || waker.wake().unwrap());
+        let (other, others) = crate::mailbox::mailbox(1, || {});
+        let common = Shared::new(2, 1);
+        common.posts.set(vec![post.clone(), other]).unwrap();
+        let mut entropy = Entropy::default();
+        let config = ShardConfig {
+            engine,
+            path: "/engine.io/".into(),
+            keep: Keep::Nothing,
+            allow_request: None,
+            tcp_user_timeout: None,
+            stop_timeout: Duration::from_hours(1),
+            waits: HttpWaits::default(),
+            release_memory: None,
+        };
+        let shard = Shard::new(Parts {
+            id: ShardId(0),
+            hub: Hub::new(Setup {
+                config: config.engine.clone(),
+                shard: ShardId(0),
+                shards: 2,
+                mode: Mode::EngineIo,
+                seed: 1,
+                directory: Box::new(Alone),
+                entropy: Box::new(move |bytes| entropy.fill(bytes)),
+            }),
+            config: Arc::new(config),
+            shared: common,
+            application: Application::EngineIo(crate::engine_server::EngineHandlers::default()),
+            states: States::default(),
+            locals: Locals::default(),
+            http: None,
+            clock: Clock::start(),
+            registry,
+            passage: None,
+        });
+        let reactor = Reactor {
+            poll,
+            listener: None,
+            mailbox,
+        };
+        Self {
+            shard,
+            reactor,
+            post,
+            others,
+        }
+    }
+}
+
+/// A client and the server's end of its connection.
+fn connection() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    let (server, _) = listener.accept().unwrap();
+    server.set_nonblocking(true).unwrap();
+    (client, server)
+}
+
+/// Waits until what a client has sent can be read.
+fn arrived(stream: &TcpStream, bytes: &[u8]) {
+    let mut seen = [0; 1024];
+    while stream.peek(&mut seen).unwrap_or(0) < bytes.len() {
+        thread::yield_now();
+    }
+}
+
+fn accepted(shard: &Rc<Shard>, stream: TcpStream) {
+    shard.accepted(mio::net::TcpStream::from_std(stream));
+}
+
+fn on_shard(test: impl Future<Output = ()>) {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let options = tokio::runtime::LocalOptions::default();
+    let runtime = runtime.enable_all().build_local(options).unwrap();
+    runtime.block_on(test);
+    drop(runtime);
+    crate::shard::leave();
+}
+
+const UPGRADE: &[u8] = b"GET /engine.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\n\
+    Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+/// So many connections are ready that each turn's readiness is cut off, turn after turn: after a
+/// standstill each is read once, and then heartbeats go on.
+#[test]
+fn time_passes_after_a_standstill_though_connections_are_always_ready() {
+    let hard = getrlimit(Resource::Nofile).maximum;
+    let limit = Rlimit {
+        current: hard,
+        maximum: hard,
+    };
+    setrlimit(Resource::Nofile, limit).unwrap();
+    on_shard(async {
+        let bench = Bench::new(Config {
+            ping_interval: Duration::from_millis(1),
+            ..Config::default()
+        });
+        // Each under many numbers (the kernel takes 500): what comes makes all of them ready.
+        let (mut clients, streams): (Vec<_>, Vec<_>) = (0..4).map(|_| connection()).unzip();
+        for nth in 0..=EVENTS_PER_TURN {
+            accepted(&bench.shard, streams[nth % 4].try_clone().unwrap());
+        }
+        let mut turns = Turns::new(bench.shard, bench.reactor).unwrap();
+        turns.shard.with_hub(|hub, now| hub.open(now, None));
+        let ping = turns.shard.hub.borrow().deadline();
+        turns.arm(Tick::NEVER);
+        thread::sleep(Duration::from_millis(STANDSTILL_MS + 100));
+        let mut turn = || {
+            for client in &mut clients {
+                client.write_all(b"G").unwrap();
+            }
+            turns.turn().unwrap();
+            turns.shard.hub.borrow().deadline()
+        };
+        assert_eq!(turn(), ping, "not before all have been read");
+        assert_ne!(turn(), ping, "all have been");
+    });
+}
+
+/// However often something comes on it.
+#[test]
+fn a_congested_shard_remembers_an_unread_connection_once() {
+    on_shard(async {
+        let bench = Bench::new(Config::default());
+        let (mut client, stream) = connection();
+        client.set_nodelay(true).unwrap();
+        accepted(&bench.shard, stream.try_clone().unwrap());
+        for _ in 0..2 {
+            bench.shard.post(ShardId(1), Post::Stop); // for the second there is no room
+        }
+        let mut turns = Turns::new(bench.shard, bench.reactor).unwrap();
+        let request = b"GET /engine.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: x\r\n\r\n";
+        for byte in request {
+            client.write_all(&[*byte]).unwrap();
+            turns.turn().unwrap();
+        }
+        assert!(turns.shard.congested.get());
+        assert_eq!(turns.unread.len(), 1);
+        arrived(&stream, request);
+        bench.others.try_recv().unwrap();
+        turns.turn().unwrap();
+        assert_eq!(turns.unread.len(), 0);
+        let mut answer = [0; 15];
+        client.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 200 OK");
+    });
+}
+
+/// WebSocket requests that are read after the order to stop: on a connection of the shard's own, on
+/// ones that other shards hand over, and on one that hyper has given the response to. They end, and so
+/// does the shard, long before its patience does.
+#[test]
+fn a_shard_that_stops_begins_no_websocket() {
+    const UNAVAILABLE: &[u8] = b"HTTP/1.1 503 ";
+    const GOING_AWAY: &[u8] = b"\x88\x02\x03\xe9";
+    on_shard(async {
+        let bench = Bench::new(Config::default());
+        let (mut own, stream) = connection();
+        own.write_all(UPGRADE).unwrap();
+        arrived(&stream, UPGRADE);
+        accepted(&bench.shard, stream);
+        bench.post.try_send(Post::Stop).unwrap();
+        let handed = [false, true].map(|answered| {
+            let (client, stream) = connection();
+            let handoff = Post::Handoff {
+                stream: Carried::Stream(stream),
+                read: UPGRADE.to_vec(),
+                answered,
+            };
+            bench.post.try_send(handoff).unwrap();
+            client
+        });
+        let (of_hyper, stream) = connection();
+        let shard = Rc::clone(&bench.shard);
+        tokio::task::spawn_local(async move {
+            while !shard.stopping.get() {
+                tokio::task::yield_now().await;
+            }
+            let verdict = Verdict::Open {
+                response: String::new(),
+                handshake: None,
+            };
+            shard.adopt(stream, verdict, UPGRADE.to_vec(), UPGRADE.len());
+        });
+        let clients = thread::spawn(move || {
+            let [first, second] = handed;
+            let said = [UNAVAILABLE, UNAVAILABLE, GOING_AWAY, GOING_AWAY];
+            let mut clients = [own, first, second, of_hyper];
+            for (client, said) in clients.iter_mut().zip(said) {
+                let mut begin = vec![0; said.len()];
+                client.read_exact(&mut begin).unwrap();
+                assert_eq!(begin, said, "{}", begin.escape_ascii());
+                client.read_to_end(&mut begin).unwrap();
+            }
+        });
+        run(bench.shard, bench.reactor).await.unwrap();
+        clients.join().unwrap();
+    });
+}
