@@ -320,7 +320,7 @@ impl<A> Sessions<A> {
     }
 
     /// Queues a packet that may be lost: it is dropped if the transport cannot take it now, or if
-    /// something was queued in the same moment already (features 1.10).
+    /// something was queued in the same moment already (docs/decisions/0007).
     pub fn push_volatile(&mut self, slot: u32, packet: EntryId) -> bool {
         let Some(entry) = self.slab.at(slot) else {
             return false;
