@@ -14,7 +14,8 @@
 //!   would keep the client's connection open for ever.
 //! - A connection goes to another shard through its [`Passage`], never by its number.
 //! - A thread that is no shard must not be woken by one through a descriptor that it opened later:
-//!   questions asked from such threads are refused in this mode.
+//!   questions asked from such threads are refused in this mode, and so is waiting for signals that
+//!   were not caught before (tokio's runtimes, the shards' too, share one pipe for them).
 
 use std::{
     collections::HashMap,
@@ -40,7 +41,8 @@ pub enum FdTables {
     #[default]
     Shared,
     /// Each in its own: the limit is each shard's. Needs Linux. [`crate::Io`] can then not ask
-    /// clients from threads that are no shard, and [`crate::Answers`] must not be awaited there; the
+    /// clients from threads that are no shard, and [`crate::Answers`] must not be awaited there; what
+    /// waits for signals by tokio must begin before the start ([`crate::Signals`]); the
     /// ports stay bound until the process ends, though nobody is served after the stop. A system
     /// call costs less in a table that no other thread shares (docs/PERFORMANCE.md).
     PerShard,
@@ -64,7 +66,8 @@ fn leave_table() -> rustix::io::Result<()> {
     // SAFETY: the call is unsafe because a descriptor could be closed or used by its number from
     // a thread whose table has another file there. By the ground rules above every descriptor
     // that crosses threads was opened before this, and has its number in all tables. Shown by
-    // tests/fd_tables.rs, which moves connections and mail between separated shards.
+    // tests/fd_tables.rs, which moves connections and mail between separated shards. The thread that
+    // only tries uses no descriptor; its copy of the table ends with it.
     unsafe { unshare_unsafe(UnshareFlags::FILES) }
 }
 

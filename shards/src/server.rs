@@ -56,6 +56,10 @@ pub enum ServerError {
         /// The system's word.
         error: io::Error,
     },
+    /// With [`FdTables::PerShard`] signals have to be caught before the start: by [`Server::run`], or
+    /// by [`Signals::catch`] and [`Running::wait_for`].
+    #[error("with descriptor tables per shard, signals must be caught before the start")]
+    SignalsTooLate,
     /// More shards than there can be, or none.
     #[error("{0} shards: there must be 1 to {SHARDS_MAX}")]
     Shards(usize),
@@ -381,6 +385,7 @@ impl Server {
             address,
             io,
             threads: Vec::new(),
+            parted: parting.is_some(),
         };
         for (index, seat) in seats.into_iter().enumerate() {
             let plan = Plan {

@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use stentor::{AckError, EmitError, FdTables};
+use stentor::{AckError, EmitError, FdTables, ServerError};
 
 struct Server {
     child: Child,
@@ -180,9 +180,9 @@ fn more_connections_at_once_than_a_passage_holds() {
     running.stop().unwrap();
 }
 
-/// Answers would have to wake the thread by a descriptor that the shards do not have.
+/// Answers, and signals, would have to wake the thread by a descriptor that the shards do not have.
 #[test]
-fn threads_that_are_no_shard_cannot_ask() {
+fn threads_that_are_no_shard_cannot_ask_nor_wait_for_signals() {
     let server = stentor::Server::new().listen("127.0.0.1:0").shards(2);
     let server = server.fd_tables(FdTables::PerShard).app(|app| {
         app.ns("/");
@@ -195,6 +195,11 @@ fn threads_that_are_no_shard_cannot_ask() {
     assert!(matches!(ids, Err(EmitError::OnlyHandlers)), "{ids:?}");
     let asked = io.all().call::<()>("q", ()).error();
     assert!(matches!(asked, Some(AckError::OnlyHandlers)), "{asked:?}");
+    let waited = running.wait_for_signal();
+    assert!(
+        matches!(waited, Err(ServerError::SignalsTooLate)),
+        "{waited:?}"
+    );
     running.stop().unwrap();
 }
 

@@ -451,3 +451,62 @@ fn a_slot_that_changed_hands_is_written_to_once() {
     let wire = flush(&mut hub, 1);
     assert_eq!(wire.frames.len(), 1, "{:?}", wire.frames);
 }
+
+/// Connections that take so many bytes; one that is not there is broken.
+#[derive(Default)]
+struct Pipes(BTreeMap<u64, (Vec<u8>, usize)>);
+
+impl Io<Client> for Pipes {
+    fn write(&mut self, conn: ConnId, slices: &[&[u8]]) -> Written {
+        let Some((taken, room)) = self.0.get_mut(&conn.0) else {
+            return Written::Failed;
+        };
+        if *room == 0 {
+            return Written::Blocked;
+        }
+        let bytes = slices.concat();
+        let n = bytes.len().min(*room);
+        taken.extend_from_slice(&bytes[..n]);
+        *room -= n;
+        Written::Bytes(n)
+    }
+    fn answer(&mut self, _: SessionKey, _: Vec<u8>) {}
+}
+
+#[test]
+fn short_writes_of_a_group_stay_with_their_sessions() {
+    let mut config = Config::default();
+    config.limits.outbox_bytes = 100;
+    let mut hub = hub(config);
+    let mut pipes = Pipes::default();
+    let sessions = (0..40).map(|conn| {
+        pipes.0.insert(conn, (Vec::new(), usize::MAX));
+        hub.open(Tick(0), Some((ConnId(conn), b"")))
+    });
+    let sessions: Vec<_> = sessions.collect();
+    hub.flush(Tick(0), &mut pipes);
+    for (conn, room) in [(3, 10), (16, 0), (17, 5), (39, 11)] {
+        pipes.0.get_mut(&conn).unwrap().1 = room;
+    }
+    pipes.0.remove(&5);
+    pipes.0.values_mut().for_each(|(taken, _)| taken.clear());
+    let text = |nth: usize| format!("to {nth} and nobody else");
+    for (nth, key) in sessions.iter().enumerate() {
+        hub.send(*key, Kind::Text, text(nth).as_bytes());
+    }
+    hub.send(sessions[17], Kind::Text, &[b'x'; 90]);
+    hub.send(sessions[17], Kind::Text, b"");
+    hub.flush(Tick(1), &mut pipes);
+    // Broken, and with more unsent than the bound though not in one packet.
+    assert!(!hub.is_open(sessions[5]) && !hub.is_open(sessions[17]));
+    for (conn, key) in [(3, 3), (16, 16), (39, 39)] {
+        pipes.0.get_mut(&conn).unwrap().1 = usize::MAX;
+        hub.sessions().writable(sessions[key]);
+    }
+    hub.flush(Tick(2), &mut pipes);
+    for nth in (0..40).filter(|nth| ![5, 17].contains(nth)) {
+        let taken = &pipes.0[&(nth as u64)].0;
+        let all: Vec<_> = Frames(taken).map(|(_, payload)| payload).collect();
+        assert_eq!(all, [format!("4{}", text(nth)).as_bytes()], "{nth}");
+    }
+}

@@ -14,6 +14,7 @@ use super::Build;
 use crate::{
     clock::Clock,
     config::{MAILBOX_CAPACITY, ShardConfig},
+    discard::discard,
     engine_server::EngineApp,
     entropy::Entropy,
     fd_table::{Parting, Passage},
@@ -101,7 +102,7 @@ impl Plan {
             )
             .await
         });
-        drop(runtime); // the tasks, which have their share of the shard
+        discard(runtime); // the tasks, which have their share of the shard
         shard::leave();
         ended
     }

@@ -16,6 +16,8 @@ pub struct Running {
     pub(super) address: SocketAddr,
     pub(super) io: Io,
     pub(super) threads: Vec<thread::JoinHandle<io::Result<()>>>,
+    /// Its shards have descriptor tables of their own.
+    pub(super) parted: bool,
 }
 
 impl Running {
@@ -54,8 +56,14 @@ impl Running {
     /// Waits for SIGINT or SIGTERM, which are caught from now on.
     ///
     /// # Errors
-    /// [`ServerError::Start`] if signals cannot be waited for; [`ServerError::ShardDied`].
+    /// [`ServerError::Start`] if signals cannot be waited for; [`ServerError::SignalsTooLate`];
+    /// [`ServerError::ShardDied`].
     pub fn wait_for_signal(&self) -> Result<(), ServerError> {
+        if self.parted {
+            // A shard that sees the signal first would wake this thread by a descriptor's number that
+            // is a client's in the shard's table.
+            return Err(ServerError::SignalsTooLate);
+        }
         self.wait_for(Signals::catch()?)
     }
 
@@ -142,6 +150,7 @@ mod tests {
             address: ([127, 0, 0, 1], 0).into(),
             io: Server::new().shards(2).io(),
             threads: [|| Ok(()), end].map(thread::spawn).into(),
+            parted: false,
         };
         running(|| Ok(())).stop().unwrap();
         let failed = running(|| Err(io::Error::other("epoll"))).stop();

@@ -52,14 +52,14 @@ pub(crate) fn settle(server: &Server, port: u16) {
     });
 }
 
-/// Descriptors the server holds, counted for each thread: shards may have tables of their own.
+/// Descriptors in the largest table of the server's threads: one shard has a table of its own.
 pub(crate) fn descriptors(pid: u32) -> usize {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("the server process lives");
     let of_task = |task: std::io::Result<fs::DirEntry>| {
         let table = fs::read_dir(task.ok()?.path().join("fd")).ok()?;
         Some(table.count())
     };
-    tasks.filter_map(of_task).sum()
+    tasks.filter_map(of_task).max().unwrap_or_default()
 }
 
 /// A figure of /proc/PID/status in KiB, for instance `VmRSS` or `VmHWM`.
