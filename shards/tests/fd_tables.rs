@@ -5,38 +5,22 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod child;
+
 use std::{
     fs,
-    io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _},
+    io::{ErrorKind, Read as _, Write as _},
     net::{SocketAddr, TcpStream},
-    process::{Child, Command, Stdio},
+    process::Command,
     sync::{Arc, Mutex, mpsc},
     thread,
     time::Duration,
 };
 
+use child::Server;
 use stentor::{AckError, EmitError, FdTables, ServerError};
 
-struct Server {
-    child: Child,
-    address: SocketAddr,
-}
-
 impl Server {
-    fn start(options: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_stentor"))
-            .args(["contract-server", "--port", "0"])
-            .args(options)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        let stdout = child.stdout.take().unwrap();
-        BufReader::new(stdout).read_line(&mut line).unwrap();
-        let address = line.trim().rsplit('/').next().unwrap().parse().unwrap();
-        Self { child, address }
-    }
-
     fn request(&self, method: &str, sid: &str, body: &str) -> String {
         let response = read(send(self.address, method, sid, body));
         assert!(response.starts_with("HTTP/1.1 200"), "{response}");
@@ -72,16 +56,15 @@ fn read(mut stream: TcpStream) -> String {
     response
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 #[test]
 fn requests_reach_their_session_whatever_shard_accepts_them() {
-    let server = Server::start(&["--shards", "4", "--fd-tables", "per-shard"]);
+    let server = Server::start(&[
+        "contract-server",
+        "--shards",
+        "4",
+        "--fd-tables",
+        "per-shard",
+    ]);
     let sessions: Vec<_> = (0..8).map(|_| server.join()).collect();
     for (nth, sid) in sessions.iter().cycle().take(64).enumerate() {
         let event = format!(r#"42["echo",{nth}]"#);
@@ -92,7 +75,13 @@ fn requests_reach_their_session_whatever_shard_accepts_them() {
 
 #[test]
 fn broadcasts_reach_every_shard() {
-    let server = Server::start(&["--shards", "4", "--fd-tables", "per-shard"]);
+    let server = Server::start(&[
+        "contract-server",
+        "--shards",
+        "4",
+        "--fd-tables",
+        "per-shard",
+    ]);
     let sessions: Vec<_> = (0..16).map(|_| server.join()).collect();
     server.request("POST", &sessions[0], r#"42["broadcast","all"]"#);
     for sid in &sessions {
@@ -103,7 +92,7 @@ fn broadcasts_reach_every_shard() {
 /// The main thread's table still has the listener, which must not look alive.
 #[test]
 fn one_shard_parts_by_itself_and_refuses_clients_while_it_stops() {
-    let mut server = Server::start(&["--shards", "1"]);
+    let mut server = Server::start(&["contract-server", "--shards", "1"]);
     let mut socket = TcpStream::connect(server.address).unwrap();
     let query = "EIO=4&transport=websocket";
     write!(

@@ -5,38 +5,22 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod child;
+
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::{SocketAddr, TcpStream},
-    process::{Child, Command, Stdio},
+    io::{Read as _, Write as _},
+    net::TcpStream,
     thread,
     time::{Duration, Instant},
 };
 
+use child::Server;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 const CLIENTS: u64 = 4_000;
 
-struct Server {
-    child: Child,
-    address: SocketAddr,
-}
-
 impl Server {
-    fn start() -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_stentor"))
-            .args(["bench-server", "--port", "0", "--shards", "1"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        let stdout = child.stdout.take().unwrap();
-        BufReader::new(stdout).read_line(&mut line).unwrap();
-        let address = line.trim().rsplit('/').next().unwrap().parse().unwrap();
-        Self { child, address }
-    }
-
     /// A WebSocket client that has joined `/`.
     fn client(&self) -> TcpStream {
         let mut stream = TcpStream::connect(self.address).unwrap();
@@ -70,13 +54,6 @@ impl Server {
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 /// As many clients as this process may have descriptors for.
 fn clients() -> u64 {
     let hard = getrlimit(Resource::Nofile).maximum;
@@ -91,7 +68,7 @@ fn clients() -> u64 {
 #[test]
 fn memory_goes_back_to_the_system() {
     let count = clients(); // the server has the limit from us
-    let server = Server::start();
+    let server = Server::start(&["bench-server", "--shards", "1"]);
     drop(server.client());
     let before = server.memory();
     let clients: Vec<_> = (0..count).map(|_| server.client()).collect();

@@ -15,7 +15,7 @@ use std::{
 use arrayvec::ArrayVec;
 use mio::{Interest, Registry, Token, net::TcpStream};
 use rustix::{
-    io::Errno,
+    io::{Errno, retry_on_intr},
     net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, send, sendmsg},
 };
 use stentor_engine::{
@@ -94,36 +94,26 @@ const fn token(key: ConnKey) -> Token {
 
 #[inline]
 fn send_one(stream: &TcpStream, bytes: &[u8]) -> Written {
-    loop {
-        return match send(stream, bytes, SendFlags::NOSIGNAL) {
-            Ok(n) => Written::Bytes(n),
-            Err(Errno::INTR) => continue,
-            Err(error) => failed(error),
-        };
-    }
+    written(retry_on_intr(|| send(stream, bytes, SendFlags::NOSIGNAL)))
 }
 
-fn write_many(stream: &TcpStream, slices: &[&[u8]]) -> Written {
+fn send_many(stream: &TcpStream, slices: &[&[u8]]) -> Written {
     let mut vectors = [IoSlice::new(&[]); SLICES_MAX];
     for (vector, slice) in vectors.iter_mut().zip(slices) {
         *vector = IoSlice::new(slice);
     }
     let vectors = &vectors[..slices.len().min(SLICES_MAX)];
     let mut nothing = SendAncillaryBuffer::default();
-    loop {
-        return match sendmsg(stream, vectors, &mut nothing, SendFlags::NOSIGNAL) {
-            Ok(n) => Written::Bytes(n),
-            Err(Errno::INTR) => continue,
-            Err(error) => failed(error),
-        };
-    }
+    let send = || sendmsg(stream, vectors, &mut nothing, SendFlags::NOSIGNAL);
+    written(retry_on_intr(send))
 }
 
-#[cold]
-fn failed(error: Errno) -> Written {
-    match error {
-        Errno::AGAIN => Written::Blocked,
-        _ => Written::Failed,
+#[inline]
+fn written(sent: rustix::io::Result<usize>) -> Written {
+    match sent {
+        Ok(n) => Written::Bytes(n),
+        Err(Errno::AGAIN) => Written::Blocked,
+        Err(_) => Written::Failed,
     }
 }
 
@@ -221,13 +211,8 @@ impl Conns {
     /// Reads once.
     pub(super) fn read(&self, key: ConnKey, buf: &mut [u8]) -> Option<io::Result<usize>> {
         let conn = self.table.get(key)?;
-        loop {
-            match recv(&conn.stream, &mut *buf, RecvFlags::empty()) {
-                Err(Errno::INTR) => {}
-                Ok((n, _)) => return Some(Ok(n)),
-                Err(error) => return Some(Err(error.into())),
-            }
-        }
+        let read = retry_on_intr(|| recv(&conn.stream, &mut *buf, RecvFlags::empty()));
+        Some(read.map(|(n, _)| n).map_err(io::Error::from))
     }
 
     /// Writes once to each of several connections, which are looked up before: see
@@ -253,7 +238,7 @@ impl Conns {
         match (self.table.get(key), slices) {
             (None, _) => Written::Failed,
             (Some(conn), [one]) => send_one(&conn.stream, one),
-            (Some(conn), many) => write_many(&conn.stream, many),
+            (Some(conn), many) => send_many(&conn.stream, many),
         }
     }
 

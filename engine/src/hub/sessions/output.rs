@@ -141,14 +141,14 @@ impl<A> Sessions<A> {
         let mut taken = ArrayVec::<(u32, Run), WRITES_TOGETHER>::new();
         let mut writes = ArrayVec::<Write<'_>, WRITES_TOGETHER>::new();
         for slot in group {
+            // A slot that changed hands is listed twice: the second time its outbox is empty.
             if let Some(entry) = slab.at_mut(*slot)
-                && entry.dirty
                 && !entry.blocked
                 && !entry.held
                 && let Some(conn) = entry.session.websocket()
                 && let Some((run, bytes)) = entry.outbox.take_run(palette)
             {
-                entry.dirty = false; // a slot that changed hands is listed twice
+                entry.dirty = false;
                 taken.push((*slot, run));
                 writes.push(Write { conn, bytes });
             }
