@@ -1,7 +1,13 @@
 //! Answers: what did the request look like that a session began with.
 
-use std::{borrow::Cow, net::SocketAddr, time::SystemTime};
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    net::SocketAddr,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
+use serde::{Serialize, Serializer, ser::SerializeStruct};
 use stentor_engine::eio::handshake::unescape;
 
 /// Whether servers keep the request that each session began with.
@@ -15,6 +21,27 @@ pub enum Keep {
 }
 
 /// The request that a session began with: the official server's `socket.handshake`.
+///
+/// It is that request for the session's life. The later ones of a client that polls, and the one that
+/// upgrades it to WebSocket, are served and forgotten: nothing of them is kept or shown.
+///
+/// As a value of serde it is an object with the official names: `address` (without the port), `issued`
+/// (milliseconds since 1970), `url`, `query` and `headers`. Of a parameter that came several times the
+/// last counts, as in [`Handshake::query`]; headers have lower-case names, and those of one name
+/// stand in one value with commas between them (cookies with semicolons), as RFC 9110 5.2 has it.
+///
+/// ```
+/// use stentor::{NamespaceBuilder, prelude::*};
+/// use std::rc::Rc;
+///
+/// fn events(ns: NamespaceBuilder<'_>) {
+///     ns.on_sync("handshake", |handshake: Rc<Handshake>| serde_json::to_value(&*handshake))
+///         .on_sync("parameters", |handshake: Rc<Handshake>| {
+///             let names = handshake.query_pairs().map(|(name, _)| name.into_owned());
+///             Ack(names.collect::<Vec<_>>())
+///         });
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Handshake {
     /// The head as it came, or put together again if hyper read it.
@@ -42,16 +69,27 @@ impl Handshake {
         self.head.split(' ').nth(1).unwrap_or("")
     }
 
-    /// The value of a query parameter, escapes read; the last of several.
+    /// The value of a query parameter, escapes read in name and value; the last of several.
     #[must_use]
     pub fn query(&self, name: &str) -> Option<Cow<'_, str>> {
-        let query = self.url().split_once('?')?.1;
-        let mut pairs = query
-            .split('&')
-            .map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-        pairs
-            .rfind(|(known, _)| *known == name)
+        self.pairs()
+            .rfind(|(known, _)| unescape(known) == name)
             .map(|(_, value)| unescape(value))
+    }
+
+    /// All query parameters in their order, escapes read: those of the protocol (`EIO`, `transport`)
+    /// and the client's own.
+    pub fn query_pairs(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+        self.pairs()
+            .map(|(name, value)| (unescape(name), unescape(value)))
+    }
+
+    fn pairs(&self) -> impl DoubleEndedIterator<Item = (&str, &str)> {
+        let query = self.url().split_once('?').map_or("", |(_, query)| query);
+        query
+            .split('&')
+            .filter(|pair| !pair.is_empty())
+            .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
     }
 
     /// The first header of this name, in any case.
@@ -71,22 +109,89 @@ impl Handshake {
     }
 }
 
+impl Serialize for Handshake {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let issued = self.issued.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let query: BTreeMap<_, _> = self.query_pairs().collect();
+        let mut headers = BTreeMap::<String, String>::new();
+        for (name, value) in self.headers() {
+            let name = name.to_ascii_lowercase();
+            let between = if name == "cookie" { "; " } else { ", " };
+            headers
+                .entry(name)
+                .and_modify(|all| all.extend([between, value]))
+                .or_insert_with(|| value.to_owned());
+        }
+        let mut object = serializer.serialize_struct("Handshake", 5)?;
+        object.serialize_field("address", &self.address.ip())?;
+        object.serialize_field("issued", &(issued.as_millis() as u64))?;
+        object.serialize_field("url", self.url())?;
+        object.serialize_field("query", &query)?;
+        object.serialize_field("headers", &headers)?;
+        object.end()
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+
+    fn of(head: &str) -> Handshake {
+        Handshake {
+            head: head.into(),
+            address: ([127, 0, 0, 1], 5).into(),
+            issued: SystemTime::UNIX_EPOCH + Duration::from_millis(7),
+        }
+    }
 
     #[test]
     fn reads_its_head() {
-        let handshake = Handshake {
-            head: "GET /socket.io/?EIO=4&tag=a&tag=c%20d HTTP/1.1\r\nHost: x:1\r\nX-A:  b \r\n\r\n"
-                .into(),
-            address: ([127, 0, 0, 1], 5).into(),
-            issued: SystemTime::UNIX_EPOCH,
-        };
+        let handshake =
+            of("GET /socket.io/?EIO=4&tag=a&tag=c%20d HTTP/1.1\r\nHost: x:1\r\nX-A:  b \r\n\r\n");
         assert_eq!(handshake.query("tag").as_deref(), Some("c d"));
         assert_eq!(handshake.query("none"), None);
         assert_eq!(handshake.header("host"), Some("x:1"));
         assert_eq!(handshake.header("x-a"), Some("b"));
         assert_eq!(handshake.headers().count(), 2);
+    }
+
+    /// Escapes mean the same in names and in values, as they do where the protocol reads its own.
+    #[test]
+    fn reads_escapes_in_the_names_of_parameters() {
+        let handshake = of(
+            "GET /?user%20id=a%20b&%C3%A9=%C3%BC&a+b=8&tok%65n=x&=y&&z&a%3Db=c HTTP/1.1\r\n\r\n",
+        );
+        for (name, value) in [
+            ("user id", "a b"),
+            ("é", "ü"),
+            ("a b", "8"),
+            ("token", "x"),
+            ("", "y"),
+            ("z", ""),
+            ("a=b", "c"),
+        ] {
+            assert_eq!(handshake.query(name).as_deref(), Some(value), "{name}");
+        }
+        assert_eq!(handshake.query("tok%65n"), None);
+        let names: Vec<_> = handshake.query_pairs().map(|(name, _)| name).collect();
+        assert_eq!(names, ["user id", "é", "a b", "token", "", "z", "a=b"]);
+        assert_eq!(of("GET / HTTP/1.1\r\n\r\n").query_pairs().count(), 0);
+    }
+
+    #[test]
+    fn is_an_object_with_the_official_names() {
+        let handshake = of(
+            "GET /x?a=1&a=2&b+c=%26 HTTP/1.1\r\nHost: y\r\nCookie: a=1\r\nX-F: 1\r\ncookie: b=2\r\nx-f: 2\r\n\r\n",
+        );
+        let expected = serde_json::json!({
+            "address": "127.0.0.1",
+            "issued": 7,
+            "url": "/x?a=1&a=2&b+c=%26",
+            "query": { "a": "2", "b c": "&" },
+            "headers": { "host": "y", "cookie": "a=1; b=2", "x-f": "1, 2" },
+        });
+        assert_eq!(serde_json::to_value(&handshake).unwrap(), expected);
     }
 }
