@@ -143,14 +143,15 @@ impl Crowd {
         let emit = emit(&name, &event.text[event.args.clone()]);
         let socket = event.socket;
         // Borrowed from `text`, not from the hub.
-        self.hub.emit(socket, &emit);
+        self.hub.emit(socket, &emit).expect("it is small");
         self.flush();
     }
 
     /// An event of 128 bytes goes to a selection, and the turn ends.
     #[inline]
     pub fn broadcast(&mut self, to: Selection) {
-        self.hub.publish(self.now, to, &emit("news", NEWS));
+        let published = self.hub.publish(self.now, to, &emit("news", NEWS));
+        published.expect("it is small");
         self.flush();
     }
 }

@@ -191,7 +191,8 @@ fn ack() -> Run {
             panic!("the input is an event");
         };
         let id = event.ack.expect("it has an id");
-        crowd.hub.ack(event.socket, id, r#""saved""#, &[]);
+        let acked = crowd.hub.ack(event.socket, id, r#""saved""#, &[]);
+        acked.expect("it is small");
         crowd.flush();
         turn += 1;
     })

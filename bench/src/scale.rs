@@ -148,7 +148,8 @@ impl World {
     /// Publishes from shard 0, delivers the mail, and ends every shard's turn.
     fn publish(&mut self, to: Selection) -> Cost {
         let mut cost = Cost::default();
-        self.hubs[0].publish(self.now, to, &emit("news", NEWS));
+        let published = self.hubs[0].publish(self.now, to, &emit("news", NEWS));
+        published.expect("it is small");
         let mail: Vec<_> = self.hubs[0].take_mail().collect();
         let mut got = vec![0; self.hubs.len()];
         for (shard, mail) in mail {

@@ -35,7 +35,7 @@ fn inputs_are_as_long_as_they_say() {
     assert_eq!(input::EVENT.len(), 64);
     let mut out = Vec::new();
     let emit = emit("news", NEWS);
-    let frame = stentor_engine::hub::Hub::encode_event("/", &emit);
+    let frame = stentor_engine::hub::Hub::encode_event("/", &emit, usize::MAX).expect("no bound");
     out.extend_from_slice(&frame.0);
     assert_eq!(out.len(), 4 + 128);
     for bytes in [1 << 10, 1 << 16] {

@@ -87,7 +87,7 @@ pub enum PeerError {
     Attachments,
     /// More attachments than [`crate::limits::Limits::attachments`].
     TooManyAttachments,
-    /// A placeholder that names no attachment.
+    /// A placeholder that names no attachment, or more placeholders than attachments.
     Placeholder,
     /// Text while attachments were due.
     TextAmidAttachments,
@@ -170,3 +170,20 @@ impl fmt::Display for PeerError {
 }
 
 impl core::error::Error for PeerError {}
+
+/// A packet of our own that was not encoded: it would be longer than
+/// [`crate::limits::Limits::packet_bytes`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PacketTooLarge {
+    /// How long it would be, in bytes, attachments included.
+    pub bytes: usize,
+}
+
+impl fmt::Display for PacketTooLarge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = self.bytes;
+        write!(f, "a packet of {bytes} bytes is longer than one may be")
+    }
+}
+
+impl core::error::Error for PacketTooLarge {}

@@ -48,6 +48,9 @@ pub struct Limits {
     /// Bytes queued for one session that the kernel or the poller did not take. Default 1 MiB.
     /// Above it the session is closed as a slow consumer; `volatile` packets are dropped before.
     pub outbox_bytes: usize,
+    /// Bytes of one packet that is sent, attachments included. Default 64 MiB. Above it: it is not
+    /// encoded, and the emit says so. A packet alone may be longer than [`Limits::outbox_bytes`].
+    pub packet_bytes: usize,
     /// Attachments of one packet (`maxAttachments`). Default 10. Above it: close.
     pub attachments: usize,
     /// How long a packet may wait for its attachments. Default 30 s. Then: close.
@@ -65,6 +68,7 @@ impl Default for Limits {
         Self {
             payload_bytes: 1_000_000,
             outbox_bytes: 1 << 20,
+            packet_bytes: 1 << 26,
             attachments: 10,
             attachments_wait: Duration::from_secs(30),
             namespaces_per_session: 64,

@@ -38,7 +38,8 @@ impl fmt::Debug for EngineSocket {
 }
 
 impl EngineSocket {
-    /// Sends a message. False if the session has closed.
+    /// Sends a message. False if the session has closed, or the message is longer than
+    /// [`crate::Limits::packet_bytes`].
     #[expect(
         clippy::must_use_candidate,
         reason = "sending to who has gone is no error"

@@ -50,7 +50,11 @@ pub use handler::{
     SyncHandler,
 };
 pub use server::{Running, Server, ServerError, Signals};
-pub use stentor_engine::{error::CloseReason, id::SocketId, limits::Limits};
+pub use stentor_engine::{
+    error::{CloseReason, PacketTooLarge},
+    id::SocketId,
+    limits::Limits,
+};
 
 /// What `main` may return.
 pub type Result<T = (), E = ServerError> = std::result::Result<T, E>;

@@ -436,6 +436,9 @@ impl Server {
             seats.push(seat);
             posts.push(post);
         }
+        let packet_bytes = self.config.limits.packet_bytes;
+        let set = shared.packet_bytes.set(packet_bytes);
+        set.expect("a server starts once");
         shared.posts.set(posts).expect("a server starts once");
         if apart {
             let set = shared.passages.set(passages);

@@ -37,6 +37,8 @@ pub(crate) struct Shared {
     /// Names this server among others in the process.
     pub(crate) server: u64,
     pub(crate) posts: OnceLock<Vec<Sender<Post>>>,
+    /// How long a packet may be, for threads that encode one; set with `posts`.
+    pub(crate) packet_bytes: OnceLock<usize>,
     /// Ways for connections to each shard; only if the shards' descriptor tables are apart.
     pub(crate) passages: OnceLock<Vec<PassageTo>>,
     /// The names of the namespaces in the order of their ids, told by the first shard that is up.
@@ -59,6 +61,7 @@ impl Shared {
         Arc::new(Self {
             server: SERVERS.fetch_add(1, Ordering::Relaxed),
             posts: OnceLock::new(),
+            packet_bytes: OnceLock::new(),
             passages: OnceLock::new(),
             namespaces: OnceLock::new(),
             buckets: (0..BUCKETS).map(|_| AtomicU64::new(0)).collect(),

@@ -70,7 +70,7 @@ pub(super) fn outbox(c: &mut Bench) {
             },
         );
     }
-    let frame = Hub::encode_event("/", &emit("news", NEWS));
+    let frame = Hub::encode_event("/", &emit("news", NEWS), usize::MAX).expect("no bound");
     group.throughput(elements(3));
     group.bench_function("own, shared, own: the slow way", |b| {
         b.iter(|| {

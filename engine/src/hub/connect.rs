@@ -2,10 +2,12 @@
 
 use alloc::{boxed::Box, string::String, vec::Vec};
 
-use super::{Answer, Client, Ending, Event, Extra, Hub, NONE, SessionKey, Socket, SocketKey};
+use super::{
+    Answer, Client, Ending, Event, Extra, Hub, NONE, SessionKey, Socket, SocketKey, publish::queue,
+};
 use crate::{
     chunks::trim,
-    error::{CloseReason, PeerError},
+    error::{CloseReason, PacketTooLarge, PeerError},
     id::{NamespaceId, SocketId},
     limits::NAME_BYTES_MAX,
     room::{Change, Member},
@@ -25,7 +27,7 @@ impl Hub {
         auth: Option<&str>,
     ) -> Result<(), PeerError> {
         let Some(namespace) = self.namespace(name) else {
-            self.connect_error(session, name, r#"{"message":"Invalid namespace"}"#);
+            let _ = self.connect_error(session, name, r#"{"message":"Invalid namespace"}"#);
             return Ok(());
         };
         let max = self.config().limits.namespaces_per_session;
@@ -36,12 +38,12 @@ impl Hub {
             return Err(PeerError::Namespace);
         }
         if client.sockets().len() >= max {
-            self.connect_error(session, name, r#"{"message":"Too many namespaces"}"#);
+            let _ = self.connect_error(session, name, r#"{"message":"Too many namespaces"}"#);
             return Ok(());
         }
         // The lowest free slot is used, so none is beyond the bound.
         if self.sockets.len() >= self.sockets_max {
-            self.connect_error(session, name, r#"{"message":"Too many sockets"}"#);
+            let _ = self.connect_error(session, name, r#"{"message":"Too many sockets"}"#);
             return Ok(());
         }
         let mut random = [0; 11];
@@ -138,12 +140,20 @@ impl Hub {
     }
 
     /// Turns a connecting socket away with `{"message":…}` and, if given, `"data":…` (JSON).
-    pub fn refuse(&mut self, key: SocketKey, message: &str, data: Option<&str>) {
+    ///
+    /// # Errors
+    /// If that would be too large; it is turned away without a message.
+    pub fn refuse(
+        &mut self,
+        key: SocketKey,
+        message: &str,
+        data: Option<&str>,
+    ) -> Result<(), PacketTooLarge> {
         let Some(socket) = self.sockets.get(key) else {
-            return;
+            return Ok(());
         };
         if socket.connected {
-            return;
+            return Ok(());
         }
         let session = self.sessions.key_at(socket.session);
         let name: String = self.namespace_name(socket.namespace).into();
@@ -154,19 +164,27 @@ impl Hub {
             json.push_str(data);
         }
         json.push('}');
-        self.connect_error(session, &name, &json);
+        let refused = self.connect_error(session, &name, &json);
+        if refused.is_err() {
+            let _ = self.connect_error(session, &name, r#"{"message":""}"#);
+        }
         self.take_out(key);
+        refused
     }
 
-    fn connect_error(&mut self, session: SessionKey, name: &str, json: &str) {
+    fn connect_error(
+        &mut self,
+        session: SessionKey,
+        name: &str,
+        json: &str,
+    ) -> Result<(), PacketTooLarge> {
         let packet = Outgoing {
             namespace: name,
             id: None,
             body: Body::ConnectError(json),
             attachments: &[],
         };
-        let packet = self.sessions.palette.encode(|out| packet.write(out));
-        self.sessions.push(session.index(), packet);
+        queue(&mut self.sessions, session.index(), &packet).map(drop)
     }
 
     /// Takes a socket out of every table. Returns it and the rooms it was in.

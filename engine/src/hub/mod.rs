@@ -423,7 +423,8 @@ impl Hub {
         &mut self.sessions
     }
 
-    /// Queues an Engine.IO message. False if the session is gone or closing.
+    /// Queues an Engine.IO message. False if the session is gone or closing, or the message longer than
+    /// [`crate::limits::Limits::packet_bytes`].
     pub fn send(&mut self, key: SessionKey, kind: Kind, data: &[u8]) -> bool {
         self.sessions.send(key, kind, data)
     }

@@ -6,10 +6,12 @@ use core::time::Duration;
 use bytes::Bytes;
 
 use super::{
-    Action, Event, Hub, Mail, NONE, Publication, Question, Selection, ShardSet, SocketKey,
+    Action, Client, Event, Hub, Mail, NONE, Publication, Question, Selection, Sessions, ShardSet,
+    SocketKey,
 };
 use crate::{
     chunks::CHUNK,
+    error::PacketTooLarge,
     frame::Frame,
     id::{NamespaceId, ShardId, SocketId},
     out::{EntryId, SHARED_BYTES_MIN},
@@ -32,11 +34,25 @@ pub struct Emit<'a> {
 }
 
 impl<'a> Emit<'a> {
-    const fn body(&self) -> Body<'a> {
-        Body::Event {
-            name: self.name,
-            args: self.args,
+    const fn packet(&self, namespace: &'a str, id: Option<u64>) -> Outgoing<'a> {
+        Outgoing {
+            namespace,
+            id,
+            body: Body::Event {
+                name: self.name,
+                args: self.args,
+            },
+            attachments: self.attachments,
         }
+    }
+
+    /// Refuses an event whose packet would be longer than `max` bytes
+    /// ([`crate::limits::Limits::packet_bytes`]), for callers that cannot be told by the hub.
+    ///
+    /// # Errors
+    /// How long it would be.
+    pub fn check(&self, namespace: &str, max: usize) -> Result<(), PacketTooLarge> {
+        self.packet(namespace, None).check(max)
     }
 
     /// Bytes that its packet has at least.
@@ -46,44 +62,52 @@ impl<'a> Emit<'a> {
     }
 }
 
+/// Encodes a packet for one session and queues it. What is too large is not encoded.
+#[inline]
+pub(super) fn queue(
+    sessions: &mut Sessions<Client>,
+    session: u32,
+    packet: &Outgoing<'_>,
+) -> Result<bool, PacketTooLarge> {
+    packet.check(sessions.config().limits.packet_bytes)?;
+    let packet = sessions.palette.encode(|out| packet.write(out));
+    Ok(sessions.push(session, packet))
+}
+
 impl Hub {
     /// Sends an event to one socket. False if it is not connected, or the packet was volatile and
     /// could not be taken.
+    ///
+    /// # Errors
+    /// If the packet would be too large; nobody gets it.
     #[inline]
-    pub fn emit(&mut self, key: SocketKey, emit: &Emit<'_>) -> bool {
+    pub fn emit(&mut self, key: SocketKey, emit: &Emit<'_>) -> Result<bool, PacketTooLarge> {
         self.emit_packet(key, emit, None)
     }
 
-    fn emit_packet(&mut self, key: SocketKey, emit: &Emit<'_>, id: Option<u64>) -> bool {
+    fn emit_packet(
+        &mut self,
+        key: SocketKey,
+        emit: &Emit<'_>,
+        id: Option<u64>,
+    ) -> Result<bool, PacketTooLarge> {
         let Some(socket) = self.sockets.get(key) else {
-            return false;
+            return Ok(false);
         };
-        if !socket.connected {
-            return false;
-        }
         let session = socket.session;
-        let namespace = &self.namespaces[usize::from(socket.namespace.0)].name;
-        let packet = Outgoing {
-            namespace,
-            id,
-            body: emit.body(),
-            attachments: emit.attachments,
-        };
-        let packet = self.sessions.palette.encode(|out| packet.write(out));
-        self.queue(session, packet, emit.volatile)
-    }
-
-    #[inline]
-    fn queue(&mut self, session: u32, packet: EntryId, volatile: bool) -> bool {
-        if volatile {
-            self.sessions.push_volatile(session, packet)
-        } else {
-            self.sessions.push(session, packet)
+        if !socket.connected || emit.volatile && !self.sessions.takes_volatile(session) {
+            return Ok(false);
         }
+        let namespace = &self.namespaces[usize::from(socket.namespace.0)].name;
+        let packet = emit.packet(namespace, id);
+        queue(&mut self.sessions, session, &packet)
     }
 
     /// Sends an event to one socket and asks for an answer: [`Event::Ack`] with `token`. False if
     /// nobody was asked, and then nothing follows.
+    ///
+    /// # Errors
+    /// If the packet would be too large; nobody was asked.
     pub fn ask_one(
         &mut self,
         now: Tick,
@@ -91,17 +115,17 @@ impl Hub {
         emit: &Emit<'_>,
         token: u64,
         timeout: Duration,
-    ) -> bool {
+    ) -> Result<bool, PacketTooLarge> {
         let Some(socket) = self.sockets.get(key).filter(|s| s.connected) else {
-            return false;
+            return Ok(false);
         };
         if !self.may_ask(key.index()) {
-            return false;
+            return Ok(false);
         }
         let id = self.next_question(socket.namespace);
         // The question is on record before the packet can leave: an answer never comes too early.
-        if !self.emit_packet(key, emit, Some(id)) {
-            return false;
+        if !self.emit_packet(key, emit, Some(id))? {
+            return Ok(false);
         }
         self.ask(
             now,
@@ -113,13 +137,22 @@ impl Hub {
             },
             [key].into(),
         );
-        true
+        Ok(true)
     }
 
-    /// Answers a client's question.
-    pub fn ack(&mut self, key: SocketKey, id: u64, args: &str, attachments: &[Bytes]) -> bool {
+    /// Answers a client's question. False if it is not connected.
+    ///
+    /// # Errors
+    /// If the packet would be too large; the question is still to be answered.
+    pub fn ack(
+        &mut self,
+        key: SocketKey,
+        id: u64,
+        args: &str,
+        attachments: &[Bytes],
+    ) -> Result<bool, PacketTooLarge> {
         let Some(socket) = self.sockets.get(key).filter(|s| s.connected) else {
-            return false;
+            return Ok(false);
         };
         let session = socket.session;
         let namespace = &self.namespaces[usize::from(socket.namespace.0)].name;
@@ -129,20 +162,31 @@ impl Hub {
             body: Body::Ack(args),
             attachments,
         };
-        let packet = self.sessions.palette.encode(|out| packet.write(out));
-        self.sessions.push(session, packet)
+        queue(&mut self.sessions, session, &packet)
     }
 
     // ---- many ----
 
     /// Sends an event to everybody whom `to` means, on all shards. It is encoded once; other
-    /// shards get one mail each, and only those that have members.
-    pub fn publish(&mut self, now: Tick, to: Selection, emit: &Emit<'_>) {
-        self.publish_packet(now, to, emit, None);
+    /// shards get one mail each, and only those that have members. If there is nobody it is not
+    /// encoded.
+    ///
+    /// # Errors
+    /// If the packet would be too large; nobody gets it.
+    pub fn publish(
+        &mut self,
+        now: Tick,
+        to: Selection,
+        emit: &Emit<'_>,
+    ) -> Result<(), PacketTooLarge> {
+        self.publish_packet(now, to, emit, None).map(drop)
     }
 
     /// The same, asking everybody for an answer. Returns how many shards were asked: so many
     /// [`super::AckNews::Asked`] will come.
+    ///
+    /// # Errors
+    /// If the packet would be too large; nobody was asked.
     pub fn ask_many(
         &mut self,
         now: Tick,
@@ -150,7 +194,7 @@ impl Hub {
         emit: &Emit<'_>,
         token: u64,
         timeout: Duration,
-    ) -> u32 {
+    ) -> Result<u32, PacketTooLarge> {
         let id = self.next_question(to.namespace);
         let question = Question {
             origin: self.shard,
@@ -158,7 +202,8 @@ impl Hub {
             id,
             timeout,
         };
-        1 + self.publish_packet(now, to, emit, Some(question))
+        let others = self.publish_packet(now, to, emit, Some(question))?;
+        Ok(1 + others)
     }
 
     fn publish_packet(
@@ -167,33 +212,33 @@ impl Hub {
         to: Selection,
         emit: &Emit<'_>,
         question: Option<Question>,
-    ) -> u32 {
-        let others = self.others(&to);
-        let namespace = &self.namespaces[usize::from(to.namespace.0)].name;
-        let packet = Outgoing {
-            namespace,
-            id: question.map(|question| question.id),
-            body: emit.body(),
-            attachments: emit.attachments,
-        };
+    ) -> Result<u32, PacketTooLarge> {
+        let id = question.map(|question| question.id);
+        let namespace = usize::from(to.namespace.0);
+        let packet = emit.packet(&self.namespaces[namespace].name, id);
+        packet.check(self.config().limits.packet_bytes)?;
         let volatile = emit.volatile;
-        // A large one is shared in any case: those who are slow to take it, or poll, hold it once.
-        if others == 0 && emit.bytes() < SHARED_BYTES_MIN {
-            let packet = self.sessions.palette.encode(|out| packet.write(out));
-            self.deliver_to(now, &to, packet, volatile, question);
-            return 0;
+        let others = self.others(&to);
+        if others == 0 {
+            self.deliver_to(now, &to, volatile, question, |hub| {
+                let packet = emit.packet(&hub.namespaces[namespace].name, id);
+                // A large one is shared: those who are slow to take it, or poll, hold it once.
+                if emit.bytes() < SHARED_BYTES_MIN {
+                    hub.sessions.palette.encode(|out| packet.write(out))
+                } else {
+                    hub.sessions.share(packet.frame())
+                }
+            });
+            return Ok(0);
         }
-        let mut bytes = Vec::new();
-        packet.write(&mut bytes);
-        let frame = Frame(Bytes::from(bytes));
         let publication = Arc::new(Publication {
+            frame: packet.frame(),
             to,
-            frame,
             volatile,
             question,
         });
         self.spread(now, others, &publication);
-        others.count_ones()
+        Ok(others.count_ones())
     }
 
     fn spread(&mut self, now: Tick, others: ShardSet, publication: &Arc<Publication>) {
@@ -221,31 +266,37 @@ impl Hub {
             volatile,
             question,
         } = publication;
-        let packet = self.sessions.share(frame.clone());
-        self.deliver_to(now, to, packet, *volatile, *question);
+        self.deliver_to(now, to, *volatile, *question, |hub| {
+            hub.sessions.share(frame.clone())
+        });
     }
 
+    /// Queues a packet for those on this shard whom a selection means and who can take it. It is made,
+    /// by `packet`, if there is one.
     fn deliver_to(
         &mut self,
         now: Tick,
         to: &Selection,
-        packet: EntryId,
         volatile: bool,
         question: Option<Question>,
+        packet: impl FnOnce(&mut Self) -> EntryId,
     ) {
-        let selected = self.select(to);
+        let mut selected = self.select(to);
+        if volatile {
+            selected.retain(|member| self.sessions.takes_volatile(member.session));
+        }
+        if question.is_some() {
+            selected.retain(|member| self.may_ask(member.socket));
+        }
+        if !selected.is_empty() {
+            let packet = packet(self);
+            for member in &selected {
+                self.sessions.push(member.session, packet);
+            }
+        }
         if let Some(question) = question {
-            let mut asked = Vec::new();
-            for member in &selected {
-                if self.may_ask(member.socket) && self.queue(member.session, packet, volatile) {
-                    asked.push(self.sockets.key_at(member.socket));
-                }
-            }
-            self.ask(now, question, asked);
-        } else {
-            for member in &selected {
-                self.queue(member.session, packet, volatile);
-            }
+            let asked = selected.iter().map(|m| self.sockets.key_at(m.socket));
+            self.ask(now, question, asked.collect());
         }
         self.keep(selected);
     }
@@ -412,18 +463,19 @@ impl Hub {
         }
     }
 
-    /// Encodes an event for [`Mail::Relay`] outside any hub: how other threads broadcast.
-    #[must_use]
-    pub fn encode_event(namespace: &str, emit: &Emit<'_>) -> Frame {
-        let packet = Outgoing {
-            namespace,
-            id: None,
-            body: emit.body(),
-            attachments: emit.attachments,
-        };
-        let mut bytes = Vec::new();
-        packet.write(&mut bytes);
-        Frame(Bytes::from(bytes))
+    /// Encodes an event for [`Mail::Relay`] outside any hub: how other threads broadcast. `max` is
+    /// [`crate::limits::Limits::packet_bytes`].
+    ///
+    /// # Errors
+    /// If the packet would be too large.
+    pub fn encode_event(
+        namespace: &str,
+        emit: &Emit<'_>,
+        max: usize,
+    ) -> Result<Frame, PacketTooLarge> {
+        let packet = emit.packet(namespace, None);
+        packet.check(max)?;
+        Ok(packet.frame())
     }
 
     /// The ids of the sockets on this shard that a selection means.

@@ -323,16 +323,16 @@ fn what_is_published_to_a_room_reaches_those_who_were_told_to_join_it() {
     carry(&mut hubs, 1);
     let to = |room| everybody().to(room);
     hubs[0].act(Tick(1), to("a"), Action::Join(vec!["b".into()]));
-    hubs[0].publish(Tick(1), to("b"), &event("x", ""));
+    hubs[0].publish(Tick(1), to("b"), &event("x", "")).unwrap();
     hubs[0].act(Tick(1), to("b"), Action::Join(vec!["c".into()]));
-    hubs[0].publish(Tick(1), to("c"), &event("y", ""));
+    hubs[0].publish(Tick(1), to("c"), &event("y", "")).unwrap();
     assert_eq!(carry(&mut hubs, 0), 4, "all to the one shard with members");
     assert_eq!(flush(&mut hubs[1], 1).frames, [r#"42["x"]"#, r#"42["y"]"#]);
     // Nobody is expected any more.
     hubs[1].leave(sockets[1], "b");
-    hubs[0].publish(Tick(1), to("b"), &event("x", ""));
+    hubs[0].publish(Tick(1), to("b"), &event("x", "")).unwrap();
     hubs[0].act(Tick(1), to("nobody"), Action::Join(vec!["b".into()]));
-    hubs[0].publish(Tick(1), to("b"), &event("x", ""));
+    hubs[0].publish(Tick(1), to("b"), &event("x", "")).unwrap();
     assert_eq!(carry(&mut hubs, 0), 0);
 }
 
@@ -345,7 +345,7 @@ fn a_hub_publishes_for_those_who_are_none_and_keeps_their_order() {
     hubs[0].act(Tick(1), everybody(), Action::Join(vec!["a".into()]));
     let publication = Arc::new(Publication {
         to: everybody().to("a"),
-        frame: Hub::encode_event("/", &event("x", "1")),
+        frame: Hub::encode_event("/", &event("x", "1"), 100).unwrap(),
         volatile: false,
         question: None,
     });
@@ -368,7 +368,8 @@ fn a_large_broadcast_is_shared_with_one_shard_too() {
     hub.receive_text(Tick(0), polling, "40").unwrap();
     socket(&mut hub);
     let mut published = |args: &str| {
-        hub.publish(Tick(1), everybody(), &event("x", args));
+        hub.publish(Tick(1), everybody(), &event("x", args))
+            .unwrap();
         let shared = hub.sessions.palette.shared();
         assert_eq!(flush(&mut hub, 1).frames, [format!(r#"42["x",{args}]"#)]);
         shared
@@ -509,4 +510,82 @@ fn short_writes_of_a_group_stay_with_their_sessions() {
         let all: Vec<_> = Frames(taken).map(|(_, payload)| payload).collect();
         assert_eq!(all, [format!("4{}", text(nth)).as_bytes()], "{nth}");
     }
+}
+
+/// What nobody is meant to get, or can take, is not encoded: it would be memory for nothing.
+#[test]
+fn nothing_is_encoded_for_nobody() {
+    let mut config = Config::default();
+    config.limits.acks_per_socket = 1;
+    let mut hub = hub(config);
+    let key = socket(&mut hub);
+    let large = "1".repeat(SHARED_BYTES_MIN);
+    let volatile = |name| Emit {
+        volatile: true,
+        ..event(name, &large)
+    };
+    let wait = Duration::from_secs(1);
+    let ask = |hub: &mut Hub| {
+        let asked = hub.ask_many(Tick(1), everybody(), &event("q", &large), 1, wait);
+        assert_eq!(asked, Ok(1));
+    };
+    ask(&mut hub);
+    assert_eq!(flush(&mut hub, 1).frames.len(), 1);
+    for args in ["1", &large] {
+        let to = everybody().to("empty");
+        hub.publish(Tick(1), to.clone(), &event("x", args)).unwrap();
+        let to = everybody().except(format!("{}", hub.socket_id(key).unwrap()));
+        hub.publish(Tick(1), to.clone(), &event("x", args)).unwrap();
+        let frame = Hub::encode_event("/", &event("x", args), usize::MAX).unwrap();
+        let publication = Publication {
+            to,
+            frame,
+            volatile: false,
+            question: None,
+        };
+        hub.receive_mail(Tick(1), Mail::Publish(Arc::new(publication)));
+    }
+    ask(&mut hub); // it owes an answer already
+    assert!(hub.sessions.palette.is_empty());
+    assert_eq!(hub.emit(key, &volatile("first")), Ok(true));
+    let queued = hub.queued_bytes();
+    assert_eq!(hub.emit(key, &volatile("second")), Ok(false));
+    hub.publish(Tick(1), everybody(), &volatile("third"))
+        .unwrap();
+    assert_eq!(hub.queued_bytes(), queued);
+}
+
+#[test]
+fn what_is_too_large_is_refused_before_it_is_encoded() {
+    let mut config = Config::default();
+    config.limits.packet_bytes = 200;
+    let mut hub = hub(config);
+    let key = session(&mut hub, &["40", "40/gate,"]);
+    let socket = hub.sockets.key_at(0);
+    let attachments = [vec![0; 100].into(), vec![1; 100].into()];
+    let (large, many) = (
+        "1".repeat(200),
+        Emit {
+            attachments: &attachments,
+            ..event("x", "")
+        },
+    );
+    let wait = Duration::from_secs(1);
+    for emit in [event("x", &large), many] {
+        hub.emit(socket, &emit).unwrap_err();
+        hub.ask_one(Tick(1), socket, &emit, 1, wait).unwrap_err();
+        hub.ack(socket, 1, emit.args, &attachments).unwrap_err();
+        hub.publish(Tick(1), everybody(), &emit).unwrap_err();
+        hub.publish(Tick(1), everybody().to("empty"), &emit)
+            .unwrap_err();
+        hub.ask_many(Tick(1), everybody(), &emit, 1, wait)
+            .unwrap_err();
+        Hub::encode_event("/", &emit, 200).unwrap_err();
+    }
+    assert!(!hub.send(key, Kind::Binary, large.as_bytes().repeat(2).as_slice()));
+    assert!(hub.sessions.palette.is_empty());
+    assert_eq!(hub.counts().questions, 0);
+    let connecting = hub.sockets.key_at(1);
+    hub.refuse(connecting, "no", Some(&large)).unwrap_err();
+    assert_eq!(flush(&mut hub, 1).frames, [r#"44/gate,{"message":""}"#]);
 }

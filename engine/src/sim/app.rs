@@ -105,7 +105,7 @@ impl World {
         if open {
             self.oracle.send(socket, Kind::Ack, Some(id), data);
         }
-        let took = self.hubs[hub].ack(key, id, &json, &parts);
+        let took = self.hubs[hub].ack(key, id, &json, &parts) == Ok(true);
         self.oracle
             .expect(took == open, "an answer to the wrong socket");
         self.drain(hub);
@@ -151,7 +151,9 @@ impl World {
                 }
                 self.oracle.refused(socket, Value::Object(fields));
             }
-            self.hubs[hub].refuse(key, "not \"you\"", data);
+            let refused = self.hubs[hub].refuse(key, "not \"you\"", data);
+            self.oracle
+                .expect(refused.is_ok(), "a small packet is too large");
         }
         self.drain(hub);
     }
@@ -200,7 +202,7 @@ impl World {
         let message = self.compose();
         let at = &self.oracle.sockets[socket];
         let (open, namespace) = (at.state == State::In, at.namespace);
-        let took = self.hubs[hub].emit(key, &message.emit(volatile));
+        let took = self.hubs[hub].emit(key, &message.emit(volatile)) == Ok(true);
         let right = took == open || (volatile && open);
         self.oracle.expect(right, "an emit to the wrong socket");
         if took {
@@ -254,7 +256,9 @@ impl World {
         self.log(format_args!("hub {hub} publishes {packet:?} to {to:?}"));
         let selection = selection(&to);
         self.oracle.publish(hub, &to, packet, volatile, None);
-        self.hubs[hub].publish(self.now, selection, &message.emit(volatile));
+        let published = self.hubs[hub].publish(self.now, selection, &message.emit(volatile));
+        self.oracle
+            .expect(published.is_ok(), "a small packet is too large");
         self.drain(hub);
     }
 
@@ -277,7 +281,7 @@ impl World {
         }
         let wait = Duration::from_millis(question.wait);
         let (emit, token) = (message.emit(false), question.token);
-        let took = self.hubs[hub].ask_one(self.now, key, &emit, token, wait);
+        let took = self.hubs[hub].ask_one(self.now, key, &emit, token, wait) == Ok(true);
         self.oracle
             .expect(took == right, "a question to the wrong socket");
         self.drain(hub);
@@ -295,7 +299,7 @@ impl World {
         let wait = Duration::from_millis(question.wait);
         let (emit, token) = (message.emit(false), question.token);
         let asked = self.hubs[hub].ask_many(self.now, selection, &emit, token, wait);
-        let right = asked as usize == 1 + others;
+        let right = asked == Ok(1 + others as u32);
         self.oracle
             .expect(right, "a wrong number of hubs was asked");
         self.drain(hub);

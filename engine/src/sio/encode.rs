@@ -8,7 +8,10 @@ use alloc::{borrow::Cow, string::String, vec::Vec};
 use bytes::Bytes;
 
 use super::json;
-use crate::frame::{Kind, write_head};
+use crate::{
+    error::PacketTooLarge,
+    frame::{Frame, HEAD_MAX, Kind, write_head},
+};
 
 /// What is sent.
 #[derive(Debug, Clone, Copy)]
@@ -79,13 +82,47 @@ fn write_array(name: &str, args: &str, out: &mut Vec<u8>) {
 /// of it, at a third of its instructions.
 fn write_event(name: &str, args: &str, out: &mut Vec<u8>) {
     let len = 2 + array_len(name, args);
-    out.reserve(crate::frame::HEAD_MAX + len);
+    out.reserve(HEAD_MAX + len);
     write_head(out, Kind::Text, len);
     out.extend_from_slice(b"42");
     write_array(name, args, out);
 }
 
+/// Digits that a packet's count of attachments and its id have together at most.
+const DIGITS_MAX: usize = 2 * 20;
+
 impl Outgoing<'_> {
+    /// Refuses a packet that would be longer than `max` bytes, before anything of it is written.
+    ///
+    /// Heads and digits count as if they were as long as they may be; what escapes in an event's name
+    /// add does not count.
+    ///
+    /// # Errors
+    /// How long it would be.
+    #[inline]
+    pub fn check(&self, max: usize) -> Result<(), PacketTooLarge> {
+        let name = match self.body {
+            Body::Event { name, .. } => name,
+            _ => "",
+        };
+        let mut bytes = HEAD_MAX + self.len(name, DIGITS_MAX);
+        for attachment in self.attachments {
+            bytes = bytes.saturating_add(HEAD_MAX + attachment.len());
+        }
+        if bytes > max {
+            return Err(PacketTooLarge { bytes });
+        }
+        Ok(())
+    }
+
+    /// The packet as a frame of its own, for many to share.
+    #[must_use]
+    pub fn frame(&self) -> Frame {
+        let mut bytes = Vec::new();
+        self.write(&mut bytes);
+        Frame(Bytes::from(bytes))
+    }
+
     /// Appends the packet as one text frame and, for each attachment, one binary frame.
     #[inline]
     pub fn write(&self, out: &mut Vec<u8>) {
@@ -115,7 +152,7 @@ impl Outgoing<'_> {
             _ => Cow::Borrowed(""),
         };
         let len = self.len(&name, count.len() + id.len());
-        out.reserve(crate::frame::HEAD_MAX + len);
+        out.reserve(HEAD_MAX + len);
         write_head(out, Kind::Text, len);
         let end = out.len() + len;
         out.extend_from_slice(&[b'4', self.kind()]);
@@ -157,6 +194,7 @@ impl Outgoing<'_> {
     }
 
     /// Bytes of the text; `digits` are those of the count and the id.
+    #[inline]
     fn len(&self, name: &str, digits: usize) -> usize {
         let dash = usize::from(!self.attachments.is_empty());
         let namespace = if self.is_root() {
@@ -244,6 +282,34 @@ mod tests {
             "41/b,"
         );
         assert_eq!(text(packet(Body::ConnectError("{}"))), "44{}");
+    }
+
+    #[test]
+    fn a_packet_knows_its_length_before_it_is_written() {
+        let attachments = [Bytes::from(vec![0; 70_000]), Bytes::new()];
+        let event = Body::Event {
+            name: "name",
+            args: "1,2",
+        };
+        for body in [event, Body::Ack("1"), Body::Connect("{}"), Body::Disconnect] {
+            for attachments in [&attachments[..], &[]] {
+                let packet = Outgoing {
+                    namespace: "/admin",
+                    id: Some(u64::MAX),
+                    body,
+                    attachments,
+                };
+                let mut out = vec![];
+                packet.write(&mut out);
+                let Err(PacketTooLarge { bytes }) = packet.check(0) else {
+                    panic!("it has bytes")
+                };
+                assert!(bytes >= out.len(), "{bytes} {}", out.len());
+                assert!(bytes - out.len() < 100, "{bytes} {}", out.len());
+                assert_eq!(packet.check(bytes), Ok(()));
+                assert_eq!(packet.check(bytes - 1), Err(PacketTooLarge { bytes }));
+            }
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
-use stentor_engine::{hub::Answer as EngineAnswer, id::SocketId};
+use stentor_engine::{error::PacketTooLarge, hub::Answer as EngineAnswer, id::SocketId};
 use tokio::sync::mpsc;
 
 use super::payload;
@@ -29,6 +29,9 @@ pub enum AckError {
     /// The question's name is one that only the protocol uses: `connect`, `disconnect`, ….
     #[error("{0:?} is a reserved event name")]
     Reserved(String),
+    /// The question would be longer than [`crate::Limits::packet_bytes`].
+    #[error("question not sent: {0}")]
+    TooLarge(#[from] PacketTooLarge),
     /// The answer is not what was expected.
     #[error("cannot decode the answer: {0}")]
     Decode(#[from] serde_json::Error),

@@ -12,6 +12,7 @@ use std::{
 };
 
 use stentor_engine::{
+    error::PacketTooLarge,
     hub::{Action, Emit, Hub, Mail, Publication, Selection},
     id::{NamespaceId, SocketId},
     sio::packet::is_reserved,
@@ -40,6 +41,9 @@ pub enum EmitError {
     /// The name is one that only the protocol uses: `connect`, `disconnect`, ….
     #[error("{0:?} is a reserved event name")]
     Reserved(String),
+    /// The event would be longer than [`crate::Limits::packet_bytes`]; nobody gets it.
+    #[error("event not sent: {0}")]
+    TooLarge(#[from] PacketTooLarge),
     /// A shard has as much mail as it may. Only from a thread that is no shard.
     #[error("a shard's mailbox is full")]
     MailboxFull,
@@ -140,10 +144,10 @@ impl Io {
             volatile,
         };
         if let Some(shard) = shard::current(&self.shared) {
-            shard.with_hub(|hub, now| hub.publish(now, to, &emit));
+            shard.with_hub(|hub, now| hub.publish(now, to, &emit))?;
             return Ok(());
         }
-        let frame = Hub::encode_event(namespace, &emit);
+        let frame = Hub::encode_event(namespace, &emit, self.packet_bytes()?)?;
         let publication = Arc::new(Publication {
             to,
             frame,
@@ -151,6 +155,12 @@ impl Io {
             question: None,
         });
         self.post_first(Post::Mail(Mail::Relay(publication)))
+    }
+
+    /// How long a packet may be.
+    fn packet_bytes(&self) -> Result<usize, EmitError> {
+        let max = self.shared.packet_bytes.get();
+        max.copied().ok_or(EmitError::NotRunning)
     }
 
     /// The name of the namespace that is meant; `None` if there is no such, and nobody in it.
@@ -188,20 +198,22 @@ impl Io {
         timeout: Duration,
     ) -> Result<Source, AckError> {
         let not_sent = |_| AckError::NotSent;
-        if self.name_of(&to).map_err(not_sent)?.is_none() {
+        let Some(namespace) = self.name_of(&to).map_err(not_sent)? else {
             return Ok(Source::Nobody(None));
-        }
+        };
         let (answers, receiver) = mpsc::unbounded_channel::<Settled>();
+        let emit = Emit {
+            name: event,
+            args: &args,
+            attachments: &attachments,
+            volatile,
+        };
         if let Some(shard) = shard::current(&self.shared) {
-            let emit = Emit {
-                name: event,
-                args: &args,
-                attachments: &attachments,
-                volatile,
-            };
-            shard.ask_many(to, &emit, timeout, answers);
+            shard.ask_many(to, &emit, timeout, answers)?;
             return Ok(Source::Asked(receiver));
         }
+        // The shard that asks has no way to say that it did not.
+        emit.check(namespace, self.packet_bytes().map_err(not_sent)?)?;
         if self.shared.passages.get().is_some() {
             return Err(AckError::OnlyHandlers);
         }

@@ -4,7 +4,7 @@
 //! attachments. serde has no way to hand them over, so a thread-local carries them for the length
 //! of one encode or decode.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, collections::HashMap};
 
 use bytes::Bytes;
 use serde::{
@@ -21,22 +21,65 @@ pub(crate) struct Encoded {
     pub(crate) attachments: Vec<Bytes>,
 }
 
+/// Attachments among which the same bytes are looked for one by one; of more there is a map.
+const FEW: usize = 16;
+
+/// The attachments of one encode or decode.
+#[derive(Default)]
+struct Attachments {
+    list: Vec<Bytes>,
+    /// The numbers of all in `list` by address and length, once they are more than [`FEW`].
+    numbers: HashMap<(usize, usize), usize>,
+}
+
+impl Attachments {
+    /// The number of the attachment that `bytes` are. The same bytes, told by where they are, are
+    /// attached once however often they stand in a value: clones of one [`Bytes`] cost nothing, and
+    /// must not cost their length each on the wire.
+    fn number(&mut self, bytes: &Bytes) -> usize {
+        let place = |bytes: &Bytes| (bytes.as_ptr().addr(), bytes.len());
+        let own = place(bytes);
+        let known = if self.list.len() <= FEW {
+            self.list.iter().position(|other| place(other) == own)
+        } else {
+            self.numbers.get(&own).copied()
+        };
+        if let Some(number) = known {
+            return number;
+        }
+        let number = self.list.len();
+        self.list.push(bytes.clone());
+        if number == FEW {
+            let all = self.list.iter().enumerate();
+            self.numbers = all.map(|(n, bytes)| (place(bytes), n)).collect();
+        } else if number > FEW {
+            self.numbers.insert(own, number);
+        }
+        number
+    }
+}
+
 thread_local! {
     /// Attachments of the encode or decode that is under way.
-    static ATTACHMENTS: RefCell<Option<Vec<Bytes>>> = const { RefCell::new(None) };
+    static ATTACHMENTS: RefCell<Option<Attachments>> = const { RefCell::new(None) };
 }
 
 /// Puts `attachments` in place for the length of `f`, also if `f` panics.
-fn with_attachments<R>(attachments: Vec<Bytes>, f: impl FnOnce() -> R) -> (R, Vec<Bytes>) {
-    struct Restore(Option<Vec<Bytes>>);
+fn with_attachments<R>(list: Vec<Bytes>, f: impl FnOnce() -> R) -> (R, Vec<Bytes>) {
+    struct Restore(Option<Attachments>);
     impl Drop for Restore {
         fn drop(&mut self) {
             ATTACHMENTS.with_borrow_mut(|slot| *slot = self.0.take());
         }
     }
+    let attachments = Attachments {
+        list,
+        ..Attachments::default()
+    };
     let _restore = Restore(ATTACHMENTS.replace(Some(attachments)));
     let result = f();
-    (result, ATTACHMENTS.take().unwrap_or_default())
+    let attachments = ATTACHMENTS.take().unwrap_or_default();
+    (result, attachments.list)
 }
 
 /// A value that cannot be an event's argument: its `Serialize` failed.
@@ -172,7 +215,8 @@ impl IntoArgs for &Raw {
 
 /// Bytes that travel as a binary attachment, wherever they stand in a value.
 ///
-/// A plain `Vec<u8>` is a list of numbers to serde, and so it is to the client.
+/// A plain `Vec<u8>` is a list of numbers to serde, and so it is to the client. Clones of one
+/// [`Bytes`] in an event's arguments are attached once.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Hash, PartialOrd, Ord)]
 pub struct Binary(pub Bytes);
 
@@ -184,11 +228,8 @@ impl<T: Into<Bytes>> From<T> for Binary {
 
 impl Serialize for Binary {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let num = ATTACHMENTS.with_borrow_mut(|attachments| {
-            let attachments = attachments.as_mut()?;
-            attachments.push(self.0.clone());
-            Some(attachments.len() - 1)
-        });
+        let num =
+            ATTACHMENTS.with_borrow_mut(|attachments| Some(attachments.as_mut()?.number(&self.0)));
         let num = num.ok_or_else(|| {
             SerError::custom("Binary can only be serialized as part of an event's arguments")
         })?;
@@ -201,7 +242,7 @@ impl Serialize for Binary {
 
 /// An attachment of the decode that is under way.
 pub(super) fn attachment(num: usize) -> Option<Bytes> {
-    ATTACHMENTS.with_borrow(|attachments| attachments.as_ref()?.get(num).cloned())
+    ATTACHMENTS.with_borrow(|attachments| attachments.as_ref()?.list.get(num).cloned())
 }
 
 impl<'de> Deserialize<'de> for Binary {
@@ -285,6 +326,20 @@ mod tests {
         assert_eq!(back, value);
         let one: Binary = first(&encoded.args, &encoded.attachments).unwrap();
         assert_eq!(one, value.0);
+    }
+
+    #[test]
+    fn the_same_bytes_are_attached_once() {
+        for distinct in [1, 2, FEW, FEW + 1, 3 * FEW] {
+            let parts: Vec<Binary> = (0..distinct).map(|n| vec![n as u8; 3].into()).collect();
+            // Equal bytes elsewhere are others; whether they are equal is not looked at.
+            let copy = Binary::from(vec![0; 3]);
+            let twice: Vec<Binary> = parts.iter().chain(&parts).cloned().chain([copy]).collect();
+            let encoded = Args(&twice).encode().unwrap();
+            assert_eq!(encoded.attachments.len(), distinct + 1);
+            let back: Vec<Binary> = list(&encoded.args, &encoded.attachments).unwrap();
+            assert_eq!(back, twice);
+        }
     }
 
     #[test]

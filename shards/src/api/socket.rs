@@ -151,8 +151,9 @@ impl Socket {
         }
     }
 
-    /// Sends an event to this client. False if it has gone, if the arguments cannot be encoded or
-    /// if the name is reserved (`connect`, `disconnect`, …); the last two are logged.
+    /// Sends an event to this client. False if it has gone, if the arguments cannot be encoded, if the
+    /// event would be longer than [`crate::Limits::packet_bytes`], or if the name is reserved
+    /// (`connect`, `disconnect`, …); the last three are logged.
     pub fn emit(&self, event: &str, args: impl IntoArgs) -> bool {
         self.emit_as(event, args, false)
     }
@@ -173,7 +174,11 @@ impl Socket {
             attachments: &attachments,
             volatile,
         };
-        self.shard.with_hub(|hub, _| hub.emit(self.key, &emit))
+        let sent = self.shard.with_hub(|hub, _| hub.emit(self.key, &emit));
+        sent.unwrap_or_else(|error| {
+            tracing::error!(event, %error, "event not sent");
+            false
+        })
     }
 
     /// Sends an event and waits for the client's answer, for at most 20 s.
@@ -243,7 +248,7 @@ impl Socket {
         let token = question.token();
         let sent = self
             .shard
-            .with_hub(|hub, now| hub.ask_one(now, self.key, &emit, token, timeout));
+            .with_hub(|hub, now| hub.ask_one(now, self.key, &emit, token, timeout))?;
         if !sent {
             return Err(AckError::NotSent);
         }

@@ -139,16 +139,21 @@ impl AckHandle {
     }
 
     /// Answers. False if no answer is wanted, if the client has gone, or if the arguments cannot
-    /// be encoded, which is logged.
+    /// be encoded or are longer than [`crate::Limits::packet_bytes`], which is logged.
     pub fn send(self, args: impl IntoArgs) -> bool {
         let Some(id) = self.id else { return false };
-        match args.encode() {
-            Ok(encoded) => self.socket.shard.ack(self.socket.key, id, &encoded),
+        let encoded = match args.encode() {
+            Ok(encoded) => encoded,
             Err(error) => {
                 tracing::error!(%error, "acknowledgement not sent");
-                false
+                return false;
             }
-        }
+        };
+        let sent = self.socket.shard.ack(self.socket.key, id, &encoded);
+        sent.unwrap_or_else(|error| {
+            tracing::error!(%error, "acknowledgement not sent");
+            false
+        })
     }
 }
 

@@ -183,10 +183,12 @@ impl Shard {
     ) {
         let error = match result {
             Some(Ok(Reply::Ack(encoded))) => {
-                if let Some(id) = ack {
-                    self.ack(socket, id, &encoded);
-                }
-                return;
+                let Some(id) = ack else { return };
+                let Err(error) = self.ack(socket, id, &encoded) else {
+                    return;
+                };
+                tracing::error!(event, %error, "acknowledgement not sent");
+                error.to_string()
             }
             Some(Ok(Reply::Silent)) => return,
             None => {
@@ -204,7 +206,8 @@ impl Shard {
         };
         if let Some(id) = ack {
             let body = serde_json::json!({ "error": { "message": error } }).to_string();
-            self.with_hub(|hub, _| hub.ack(socket, id, &body, &[]));
+            // One that does not fit either is what a bound of a few bytes brings about.
+            let _ = self.with_hub(|hub, _| hub.ack(socket, id, &body, &[]));
         }
     }
 
@@ -303,7 +306,10 @@ impl Shard {
                 }
             };
             let data = refused.data.map(|data| data.to_string());
-            shard.with_hub(|hub, _| hub.refuse(key, &refused.message, data.as_deref()));
+            let told = shard.with_hub(|hub, _| hub.refuse(key, &refused.message, data.as_deref()));
+            if let Err(error) = told {
+                tracing::error!(%error, "the reason of a refusal not sent");
+            }
             take(&shard.extensions, key.to_bits());
         });
     }
@@ -384,7 +390,8 @@ impl Shard {
             attachments: &attachments,
             volatile,
         };
-        self.ask_many(to, &emit, timeout, answers);
+        // The thread that asks has looked at its size.
+        let _ = self.ask_many(to, &emit, timeout, answers);
     }
 
     // ---- Engine.IO alone ----

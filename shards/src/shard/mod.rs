@@ -30,6 +30,7 @@ use std::{
 };
 
 use stentor_engine::{
+    error::PacketTooLarge,
     hub::{Hub, Mail, SessionKey, SocketKey},
     id::ShardId,
     time::Tick,
@@ -245,7 +246,12 @@ impl Shard {
     }
 
     /// Answers a client's question.
-    pub(crate) fn ack(&self, socket: SocketKey, id: u64, encoded: &Encoded) -> bool {
+    pub(crate) fn ack(
+        &self,
+        socket: SocketKey,
+        id: u64,
+        encoded: &Encoded,
+    ) -> Result<bool, PacketTooLarge> {
         self.with_hub(|hub, _| hub.ack(socket, id, &encoded.args, &encoded.attachments))
     }
 

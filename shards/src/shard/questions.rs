@@ -9,6 +9,7 @@ use std::{
 };
 
 use stentor_engine::{
+    error::PacketTooLarge,
     hub::{AckNews, Answer, Emit, Selection},
     slab::{Key, Slab},
 };
@@ -95,24 +96,28 @@ impl Questions {
 
 impl Shard {
     /// Puts a question to everybody whom `to` means; the answers go to `answers`, which is dropped
-    /// after the last.
+    /// after the last. If the question is too large nobody is asked.
     pub(crate) fn ask_many(
         &self,
         to: Selection,
         emit: &Emit<'_>,
         timeout: Duration,
         answers: mpsc::UnboundedSender<Settled>,
-    ) {
+    ) -> Result<(), PacketTooLarge> {
         let many = Rc::new(Many {
             silent: Cell::new(u32::MAX),
             open: Cell::new(0),
             answers,
         });
         let asker = Asker::Many(Rc::clone(&many));
-        let token = self.questions.0.borrow_mut().insert(asker).to_bits();
-        let shards = self.with_hub(|hub, now| hub.ask_many(now, to, emit, token, timeout));
+        let key = self.questions.0.borrow_mut().insert(asker);
+        let result = self.with_hub(|hub, now| hub.ask_many(now, to, emit, key.to_bits(), timeout));
+        let shards = result.inspect_err(|_| {
+            self.questions.0.borrow_mut().remove(key);
+        })?;
         // No news has been told yet: that is done when the hub's events are drained.
         many.silent.set(shards);
+        Ok(())
     }
 }
 

@@ -287,3 +287,98 @@ fn a_shard_that_is_behind_is_told_to_threads() {
     drop(clients);
     running.stop().unwrap();
 }
+
+/// What a packet may not be longer than, in the test of it.
+const PACKET: usize = 10_000;
+
+fn said(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
+fn too_long(app: &mut App) {
+    let text = || "x".repeat(PACKET);
+    app.ns("/")
+        .on_sync("emit", move |s: Socket| {
+            let parts = [vec![0; PACKET / 2], vec![1; PACKET / 2]].map(Binary::from);
+            [
+                s.emit("long", &text()),
+                s.emit("long", &parts),
+                s.emit("short", &1),
+            ]
+            .map(|sent| sent.to_string())
+            .join(" ")
+        })
+        .on_sync("many", move |s: Socket, io: Io| {
+            let to = |room| io.to(room).emit("long", &text()).unwrap_err();
+            [
+                said(to("nobody")),
+                said(s.all().emit("long", &text()).unwrap_err()),
+            ]
+            .join("; ")
+        })
+        .on("ask", async move |s: Socket| {
+            let one = s.call::<()>("long", &text()).await.unwrap_err();
+            let many = s.all().call::<()>("long", &text()).all().await;
+            [said(one), said(many.error.unwrap())].join("; ")
+        })
+        .on_sync("answer", text)
+        .on_sync("answer later", move |ack: AckHandle| {
+            assert!(!ack.send(&text()));
+            NoAck
+        });
+}
+
+/// What would be longer than a packet may be is not encoded, and who emits is told.
+#[test]
+fn who_emits_too_much_is_told() {
+    for shards in SHARD_COUNTS {
+        let limits = stentor::Limits {
+            packet_bytes: PACKET,
+            ..stentor::Limits::default()
+        };
+        let running = server(shards).limits(limits).app(too_long).start().unwrap();
+        let mut clients = crowd(&running);
+        let client = &mut clients[0];
+        client.send(r#"427["emit"]"#);
+        assert_eq!(client.event(), json!(["short", 1]));
+        assert_eq!(client.text().unwrap(), r#"437["false false true"]"#);
+        let is_told = |answer: serde_json::Value, what: &str, times: usize| {
+            let text = answer.to_string();
+            assert_eq!(text.matches(what).count(), times, "{text}");
+            assert_eq!(
+                text.matches("is longer than one may be").count(),
+                times,
+                "{text}"
+            );
+        };
+        is_told(
+            client.ask(r#"["many"]"#),
+            "event not sent: a packet of 10",
+            2,
+        );
+        is_told(
+            client.ask(r#"["ask"]"#),
+            "question not sent: a packet of 10",
+            2,
+        );
+        is_told(
+            client.ask(r#"["answer"]"#),
+            r#"[{"error":{"message":"a packet"#,
+            1,
+        );
+        client.send(r#"427["answer later"]"#);
+
+        let io = running.io().clone();
+        let text = "x".repeat(PACKET);
+        let error = io.to("nobody").emit("long", &text).unwrap_err();
+        assert!(matches!(error, EmitError::TooLarge(_)), "{error}");
+        let error = crate::block_on(io.all().call::<()>("long", &text).first()).unwrap_err();
+        assert!(matches!(error, AckError::TooLarge(_)), "{error}");
+        io.emit("end", ()).unwrap();
+        for client in &mut clients {
+            assert_eq!(client.event(), json!(["end"]));
+        }
+        drop(clients);
+        running.stop().unwrap();
+    }
+}

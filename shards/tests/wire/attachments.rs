@@ -2,6 +2,7 @@
 
 use std::thread;
 
+use crate::support::proc::memory_kib;
 use crate::support::server::each_alone;
 use crate::support::ws::{FIN, PING, TEXT};
 use crate::support::{
@@ -282,6 +283,84 @@ fn an_illegal_placeholder_among_good_ones() {
         ws.send_binary(&[1]);
         ws.send_binary(&[2]);
         ws.closes(&[1005]);
+    });
+}
+
+/// More placeholders than attachments: who decodes them and sends them on would send one attachment
+/// again and again, a thousand times what came.
+#[test]
+fn more_placeholders_than_attachments() {
+    let part = r#"{"_placeholder":true,"num":0}"#;
+    ours_only(Differs::Multiplied, Profile::Calm, |server| {
+        for event in ["echo", "nobody listens to this"] {
+            let mut ws = Ws::joined(server);
+            ws.send_text(&format!(r#"451-["{event}",[{part},{part}]]"#));
+            ws.closes(&[1005]);
+        }
+        let mut ws = Ws::joined(server);
+        ws.send_text(&format!(r#"451-7["echo",{part},{part}]"#));
+        ws.closes(&[1005]);
+        // Twice the same, and another not at all: no more than came.
+        let mut ws = Ws::joined(server);
+        let event = format!(r#"452-["echo",{part},{part}]"#);
+        ws.send_text(&event);
+        ws.send_binary(b"once");
+        ws.send_binary(b"");
+        ws.expect_text(&event);
+        ws.expect_binary(b"once");
+        ws.expect_binary(b"");
+    });
+}
+
+/// The same bytes are attached once, however often they are named.
+#[test]
+fn an_attachment_that_is_named_twice_is_sent_on_once() {
+    let part = r#"{"_placeholder":true,"num":0}"#;
+    ours_only(Differs::Multiplied, Profile::Calm, |server| {
+        let mut ws = Ws::joined(server);
+        ws.send_text(r#"420["join","named twice"]"#);
+        ws.expect_text("430[]");
+        ws.send_text(&format!(
+            r#"452-["survey",20000,"named twice",[{part},{part}]]"#
+        ));
+        ws.send_binary(b"once");
+        ws.send_binary(b"not named");
+        let question = ws.text();
+        let id = question.strip_prefix("451-");
+        let id = id.and_then(|q| q.strip_suffix(&format!(r#"["question",[{part},{part}]]"#)));
+        let id = id.unwrap_or_else(|| panic!("{question}")).to_owned();
+        ws.expect_binary(b"once");
+        ws.send_text(&format!("43{id}[]"));
+        ws.echoes("nothing else was attached");
+    });
+}
+
+/// A message of 260 KB does not make the server larger by hundreds of megabytes.
+#[test]
+fn attachments_are_not_multiplied() {
+    let part = r#"{"_placeholder":true,"num":0}"#;
+    let parts = vec![part; 2_000].join(",");
+    if crate::support::server::skipped(Differs::Multiplied) {
+        return;
+    }
+    each_alone(|server| {
+        server.alive();
+        let before = memory_kib(server.pid, "VmHWM");
+        for room in ["nobody", "somebody"] {
+            let mut ws = Ws::joined(server);
+            ws.send_text(r#"420["join","somebody"]"#);
+            ws.expect_text("430[]");
+            ws.send_text(&format!(r#"451-["survey",300,"{room}",[{parts}]]"#));
+            ws.send_binary(&vec![7; 200_000]);
+            ws.ends();
+        }
+        server.alive();
+        let after = memory_kib(server.pid, "VmHWM");
+        // What it came to before placeholders were counted: 375 MiB.
+        assert!(
+            after < before + (40 << 10),
+            "{before} KiB, then {after} KiB"
+        );
     });
 }
 

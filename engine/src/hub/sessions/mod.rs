@@ -319,18 +319,16 @@ impl<A> Sessions<A> {
         true
     }
 
-    /// Queues a packet that may be lost: it is dropped if the transport cannot take it now, or if
-    /// something was queued in the same moment already (docs/decisions/0007).
-    pub fn push_volatile(&mut self, slot: u32, packet: EntryId) -> bool {
+    /// Whether a packet that may be lost is to be queued: it is dropped if the transport cannot take it
+    /// now, or if something was queued in the same moment already (docs/decisions/0007).
+    #[must_use]
+    pub fn takes_volatile(&self, slot: u32) -> bool {
         let Some(entry) = self.slab.at(slot) else {
             return false;
         };
         let busy = entry.moment == self.moment || entry.outbox.backlog_bytes() > 0;
         let waits = entry.blocked || entry.held;
-        if busy || waits || entry.session.outlet() == Outlet::None {
-            return false;
-        }
-        self.push(slot, packet)
+        !busy && !waits && entry.session.is_open() && entry.session.outlet() != Outlet::None
     }
 
     /// Queues bytes that are no packet: the handshake's response before the OPEN packet, a pong.
@@ -343,9 +341,10 @@ impl<A> Sessions<A> {
         self.push(key.index(), raw)
     }
 
-    /// Encodes and queues an Engine.IO message.
+    /// Encodes and queues an Engine.IO message. False if the session is gone or closing, or the
+    /// message longer than [`crate::limits::Limits::packet_bytes`].
     pub fn send(&mut self, key: Key<Entry<A>>, kind: Kind, data: &[u8]) -> bool {
-        if !self.is_open(key) {
+        if !self.is_open(key) || data.len() > self.config.limits.packet_bytes {
             return false;
         }
         let text = usize::from(kind == Kind::Text);

@@ -1,9 +1,14 @@
-//! Answers: does every placeholder of a binary packet name one of its attachments.
+//! Answers: does every placeholder of a binary packet name one of its attachments, and are there no more
+//! of them than attachments.
 
 use super::{Result, Scanner, escape::unescape, scanner};
 use crate::error::PeerError;
 
-/// Checks that every placeholder in `values` names one of `count` attachments.
+/// Checks that every placeholder in `values` names one of `count` attachments, and that there are at
+/// most `count` of them.
+///
+/// A placeholder is some thirty bytes and an attachment may be a million: where one attachment could be
+/// named again and again, a small packet would be a large one for who decodes it and sends it on.
 ///
 /// `values` are JSON values with commas between them, as [`array()`] and [`event`] return them.
 ///
@@ -11,12 +16,14 @@ use crate::error::PeerError;
 /// [`PeerError::Placeholder`].
 pub fn placeholders(values: &str, count: usize) -> Result<()> {
     let mut scan = scanner(values);
+    let mut uses = Uses { count, left: count };
     scan.skip_space();
     while scan.peek().is_some() {
         if let Some(len) = as_clients_write_it(&scan.bytes[scan.at..], count) {
+            uses.add(true)?;
             scan.at += len;
         } else {
-            walk(&mut scan, count)?;
+            walk(&mut scan, &mut uses)?;
         }
         scan.skip_space();
         if scan.peek() == Some(b',') {
@@ -25,6 +32,26 @@ pub fn placeholders(values: &str, count: usize) -> Result<()> {
         scan.skip_space();
     }
     Ok(())
+}
+
+/// How often attachments are named.
+struct Uses {
+    /// How many attachments there are.
+    count: usize,
+    /// How many more placeholders there may be.
+    left: usize,
+}
+
+impl Uses {
+    /// One more placeholder; `valid` if it names an attachment.
+    fn add(&mut self, valid: bool) -> Result<()> {
+        self.left = self.left.checked_sub(1).ok_or(PeerError::Placeholder)?;
+        if valid {
+            Ok(())
+        } else {
+            Err(PeerError::Placeholder)
+        }
+    }
 }
 
 /// The length of a placeholder written as the official clients do and valid, if `values` begin with
@@ -41,14 +68,14 @@ fn as_clients_write_it(values: &[u8], count: usize) -> Option<usize> {
 }
 
 /// Recursion is bounded by [`JSON_DEPTH_MAX`], which the first scan checked.
-fn walk(scan: &mut Scanner<'_>, count: usize) -> Result<()> {
+fn walk(scan: &mut Scanner<'_>, uses: &mut Uses) -> Result<()> {
     scan.skip_space();
     match scan.peek() {
         Some(b'[') => {
             scan.at += 1;
             scan.skip_space();
             while scan.peek() != Some(b']') {
-                walk(scan, count)?;
+                walk(scan, uses)?;
                 scan.skip_space();
                 if scan.peek() == Some(b',') {
                     scan.at += 1;
@@ -57,12 +84,12 @@ fn walk(scan: &mut Scanner<'_>, count: usize) -> Result<()> {
             scan.at += 1;
             Ok(())
         }
-        Some(b'{') => walk_object(scan, count),
+        Some(b'{') => walk_object(scan, uses),
         _ => scan.value(0),
     }
 }
 
-fn walk_object(scan: &mut Scanner<'_>, count: usize) -> Result<()> {
+fn walk_object(scan: &mut Scanner<'_>, uses: &mut Uses) -> Result<()> {
     let bytes = scan.bytes;
     let mut placeholder = false;
     let mut valid = false;
@@ -72,7 +99,7 @@ fn walk_object(scan: &mut Scanner<'_>, count: usize) -> Result<()> {
         let key = scan.key()?;
         scan.skip_space();
         let start = scan.at;
-        walk(scan, count)?;
+        walk(scan, uses)?;
         let value = &bytes[start..scan.at];
         match &*unescape(core::str::from_utf8(&bytes[key]).unwrap_or_default()) {
             "_placeholder" => placeholder = value == b"true",
@@ -80,7 +107,7 @@ fn walk_object(scan: &mut Scanner<'_>, count: usize) -> Result<()> {
                 let num = core::str::from_utf8(value)
                     .ok()
                     .and_then(|v| v.parse::<usize>().ok());
-                valid = num.is_some_and(|num| num < count);
+                valid = num.is_some_and(|num| num < uses.count);
             }
             _ => {}
         }
@@ -90,11 +117,7 @@ fn walk_object(scan: &mut Scanner<'_>, count: usize) -> Result<()> {
         }
     }
     scan.at += 1;
-    if placeholder && !valid {
-        Err(PeerError::Placeholder)
-    } else {
-        Ok(())
-    }
+    if placeholder { uses.add(valid) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -109,6 +132,7 @@ mod tests {
             r#"[{"_placeholder":false,"num":9}]"#,
             r#"["_placeholder",{"a":{"_placeholder":1}}]"#,
             r#"{"_placeholder":true,"num":1},{"_placeholder":true,"num":0},[]"#,
+            r#"{"_placeholder":true,"num":1},[{"_placeholder":true,"num":1}]"#,
             r#"{"_placeholder":true,"num":1,"num":0}"#,
         ] {
             assert_eq!(placeholders(ok, 2), Ok(()), "{ok}");
@@ -124,6 +148,9 @@ mod tests {
             r#"{"_placeholder":true,"num":0},{"_placeholder":true,"num":2}"#,
             r#"{"_placeholder":true,"num":0,"num":2}"#,
             r#"{"_placeholder":true,"num":99999999999999999999}"#,
+            r#"{"_placeholder":true,"num":1},{"_placeholder":true,"num":1},{"_placeholder":true,"num":1}"#,
+            r#"[{"num":0,"_placeholder":true},[{"num":0,"_placeholder":true}],{"num":0,"_placeholder":true}]"#,
+            r#"{"_placeholder":true,"num":0,"a":{"_placeholder":true,"num":0,"a":{"_placeholder":true,"num":0}}}"#,
         ] {
             assert_eq!(placeholders(bad, 2), Err(PeerError::Placeholder), "{bad}");
         }

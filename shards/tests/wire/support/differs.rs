@@ -21,6 +21,7 @@ pub(crate) enum Differs {
     Waits,
     Pongs,
     PanicAck,
+    Multiplied,
 }
 
 impl Differs {
@@ -46,6 +47,9 @@ impl Differs {
             Self::SlowReader => "F35: Node keeps whatever a slow reader does not read",
             Self::PanicAck => {
                 "S34: Node acks nothing when a handler throws; whoever asked waits in vain"
+            }
+            Self::Multiplied => {
+                "more placeholders than attachments, which Node passes on as references"
             }
             Self::Waits => "Node's waits for HTTP are not options of its Socket.IO server",
             Self::Pongs => "F23: ws 8.21 keeps every pong a client does not read",
