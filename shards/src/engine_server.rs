@@ -100,14 +100,15 @@ impl fmt::Debug for EngineApp {
     }
 }
 
-type OnConnect = Box<dyn Fn(&EngineSocket)>;
+type OnSession = Box<dyn Fn(&EngineSocket)>;
 type OnMessage = Box<dyn Fn(&EngineSocket, Message<'_>)>;
 type OnClose = Box<dyn Fn(&EngineSocket, CloseReason)>;
 
 /// The functions it consists of.
 #[derive(Default)]
 pub(crate) struct EngineHandlers {
-    connect: Option<OnConnect>,
+    connect: Option<OnSession>,
+    upgrade: Option<OnSession>,
     message: Option<OnMessage>,
     close: Option<OnClose>,
 }
@@ -122,6 +123,7 @@ impl fmt::Debug for EngineHandlers {
 impl Drop for EngineHandlers {
     fn drop(&mut self) {
         discard(self.connect.take());
+        discard(self.upgrade.take());
         discard(self.message.take());
         discard(self.close.take());
     }
@@ -131,6 +133,12 @@ impl EngineApp {
     /// Runs when a session has begun.
     pub fn on_connect(&mut self, handler: impl Fn(&EngineSocket) + 'static) -> &mut Self {
         self.handlers.connect = Some(Box::new(handler));
+        self
+    }
+
+    /// Runs when a session that polled goes on over WebSocket, before what it sends there.
+    pub fn on_upgrade(&mut self, handler: impl Fn(&EngineSocket) + 'static) -> &mut Self {
+        self.handlers.upgrade = Some(Box::new(handler));
         self
     }
 
@@ -171,6 +179,12 @@ fn socket(shard: &Rc<Shard>, session: SessionKey) -> EngineSocket {
 impl EngineHandlers {
     pub(crate) fn opened(&self, shard: &Rc<Shard>, session: SessionKey) {
         if let Some(handler) = &self.connect {
+            guarded(|| handler(&socket(shard, session)));
+        }
+    }
+
+    pub(crate) fn upgraded(&self, shard: &Rc<Shard>, session: SessionKey) {
+        if let Some(handler) = &self.upgrade {
             guarded(|| handler(&socket(shard, session)));
         }
     }

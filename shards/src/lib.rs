@@ -38,8 +38,8 @@ pub mod mailbox;
 pub mod net;
 
 pub use api::{
-    AckError, Answer, Answers, Args, Binary, Broadcast, EmitError, EncodeError, Gathered, IntoArgs,
-    Io, JoinError, Namespace, Raw, Socket, Value,
+    AckError, Answer, Answers, Args, Binary, Broadcast, EmitError, EncodeError, FromAnswer,
+    Gathered, IntoArgs, Io, JoinError, Namespace, Raw, Socket, Value,
 };
 pub use config::HttpWaits;
 pub use engine_server::{EngineApp, EngineSocket, Message};

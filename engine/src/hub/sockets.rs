@@ -44,6 +44,18 @@ impl Hub {
         Some(self.sessions.key_at(self.sockets.get(key)?.session))
     }
 
+    /// The connected sockets of a session.
+    #[must_use]
+    pub fn sockets_on(&mut self, session: SessionKey) -> Vec<(SocketKey, NamespaceId)> {
+        let slots = self.sessions.app(session).map(|client| client.sockets());
+        let sockets = slots.into_iter().flatten().filter_map(|slot| {
+            let key = self.sockets.key_at(slot);
+            let socket = self.sockets.get(key)?;
+            socket.connected.then_some((key, socket.namespace))
+        });
+        sockets.collect()
+    }
+
     /// Whether the socket is connected.
     #[must_use]
     pub fn is_connected(&self, key: SocketKey) -> bool {

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use stentor_engine::{error::PacketTooLarge, hub::Answer as EngineAnswer, id::SocketId};
 use tokio::sync::mpsc;
 
-use super::payload;
+use super::payload::{self, Args, Encoded, Raw};
 
 /// Why a question has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +51,54 @@ pub(crate) enum Source {
     Nobody(Option<AckError>),
 }
 
-/// One client's answer: its first argument, or why there is none.
+/// What an answer can be taken as: its first argument as any type of serde, all arguments as
+/// [`Args`] of a tuple or list, or [`Raw`], as they came.
+///
+/// An answer without arguments is `null`, so that `()` can be asked for.
+///
+/// ```
+/// use stentor::prelude::*;
+///
+/// async fn ask(s: Socket) -> Result<(), AckError> {
+///     let age: u32 = s.call("age", ()).await?; // the first argument, whatever follows
+///     let Args((x, y)): Args<(f64, f64)> = s.call("where", ()).await?; // both
+///     s.emit("thanks", Args((age, x, y)));
+///     Ok(())
+/// }
+/// # let _ = ask;
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "an answer cannot be taken as `{Self}`",
+    note = "ask for a type that implements serde::Deserialize, for Args<(A, B)> to get several arguments, or for Raw"
+)]
+pub trait FromAnswer: Sized {
+    #[doc(hidden)]
+    fn from_answer(args: Box<str>, attachments: Vec<Bytes>) -> Result<Self, serde_json::Error>;
+}
+
+impl<T: DeserializeOwned> FromAnswer for T {
+    fn from_answer(args: Box<str>, attachments: Vec<Bytes>) -> Result<Self, serde_json::Error> {
+        let args = if args.is_empty() { "null" } else { &*args };
+        payload::first(args, &attachments)
+    }
+}
+
+impl<T: DeserializeOwned> FromAnswer for Args<T> {
+    fn from_answer(args: Box<str>, attachments: Vec<Bytes>) -> Result<Self, serde_json::Error> {
+        payload::list(&args, &attachments).map(Self)
+    }
+}
+
+impl FromAnswer for Raw {
+    fn from_answer(args: Box<str>, attachments: Vec<Bytes>) -> Result<Self, serde_json::Error> {
+        let args = args.into();
+        Ok(Self {
+            encoded: Encoded { args, attachments },
+        })
+    }
+}
+
+/// One client's answer, or why there is none.
 pub type Answer<T> = (SocketId, Result<T, AckError>);
 
 /// The answers to a question that was put to many, as they come. To be awaited on any thread, with any
@@ -78,18 +125,12 @@ pub struct Gathered<T> {
     pub error: Option<AckError>,
 }
 
-pub(crate) fn decode<T: DeserializeOwned>(answer: EngineAnswer) -> Result<T, AckError> {
+pub(crate) fn decode<T: FromAnswer>(answer: EngineAnswer) -> Result<T, AckError> {
     match answer {
-        EngineAnswer::Value(args, attachments) => decode_args(&args, &attachments),
+        EngineAnswer::Value(args, attachments) => Ok(T::from_answer(args, attachments)?),
         EngineAnswer::TimedOut => Err(AckError::TimedOut),
         EngineAnswer::Left => Err(AckError::Disconnected),
     }
-}
-
-/// An answer without arguments is `null`, so that `()` can be asked for.
-fn decode_args<T: DeserializeOwned>(args: &str, attachments: &[Bytes]) -> Result<T, AckError> {
-    let args = if args.is_empty() { "null" } else { args };
-    Ok(payload::first(args, attachments)?)
 }
 
 impl<T> Answers<T> {
@@ -109,7 +150,7 @@ impl<T> Answers<T> {
     }
 }
 
-impl<T: DeserializeOwned> Answers<T> {
+impl<T: FromAnswer> Answers<T> {
     /// The next answer; `None` when everybody has answered, timed out or left.
     pub async fn next(&mut self) -> Option<Answer<T>> {
         match &mut self.source {

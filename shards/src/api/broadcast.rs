@@ -26,6 +26,12 @@ pub struct Broadcast {
     timeout: Option<Duration>,
 }
 
+/// Rooms' names. The iterator and its items are user code: it is done before anything is borrowed.
+pub(super) fn names<R: fmt::Display>(rooms: impl IntoIterator<Item = R>) -> Vec<Box<str>> {
+    let rooms = rooms.into_iter();
+    rooms.map(|room| room.to_string().into()).collect()
+}
+
 impl Broadcast {
     pub(crate) const fn new(io: Io, to: Selection) -> Self {
         Self {
@@ -59,7 +65,8 @@ impl Broadcast {
         self
     }
 
-    /// How long [`Broadcast::call`] waits for each answer; 20 s unless set.
+    /// How long [`Broadcast::call`] waits for each answer; 20 s unless set. `Duration::MAX` is without
+    /// limit: until everybody has answered or left.
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
@@ -93,8 +100,18 @@ impl Broadcast {
     /// # Errors
     /// [`EmitError::MailboxFull`] and [`EmitError::NotRunning`], from a thread that is no shard.
     pub fn join(self, room: impl fmt::Display) -> Result<(), EmitError> {
-        self.io
-            .act(self.to, Action::Join(vec![room.to_string().into()]))
+        self.join_each([room])
+    }
+
+    /// Puts everybody chosen into each of these rooms, as [`Broadcast::join`] does with one.
+    ///
+    /// # Errors
+    /// [`EmitError::MailboxFull`] and [`EmitError::NotRunning`], from a thread that is no shard.
+    pub fn join_each<R: fmt::Display>(
+        self,
+        rooms: impl IntoIterator<Item = R>,
+    ) -> Result<(), EmitError> {
+        self.io.act(self.to, Action::Join(names(rooms)))
     }
 
     /// Takes everybody chosen out of a room: the official server's
@@ -103,8 +120,18 @@ impl Broadcast {
     /// # Errors
     /// [`EmitError::MailboxFull`] and [`EmitError::NotRunning`], from a thread that is no shard.
     pub fn leave(self, room: impl fmt::Display) -> Result<(), EmitError> {
-        self.io
-            .act(self.to, Action::Leave(vec![room.to_string().into()]))
+        self.leave_each([room])
+    }
+
+    /// Takes everybody chosen out of each of these rooms.
+    ///
+    /// # Errors
+    /// [`EmitError::MailboxFull`] and [`EmitError::NotRunning`], from a thread that is no shard.
+    pub fn leave_each<R: fmt::Display>(
+        self,
+        rooms: impl IntoIterator<Item = R>,
+    ) -> Result<(), EmitError> {
+        self.io.act(self.to, Action::Leave(names(rooms)))
     }
 
     /// Disconnects everybody chosen; with `close` their whole connections end: the official server's

@@ -9,7 +9,7 @@ pub(crate) mod payload;
 pub(crate) mod socket;
 mod value;
 
-pub use answers::{AckError, Answer, Answers, Gathered};
+pub use answers::{AckError, Answer, Answers, FromAnswer, Gathered};
 pub use broadcast::Broadcast;
 pub use io::{EmitError, Io, Namespace};
 pub use payload::{Args, Binary, EncodeError, IntoArgs, Raw};

@@ -9,7 +9,6 @@ use std::{
     time::Duration,
 };
 
-use serde::de::DeserializeOwned;
 use stentor_engine::{
     hub::{Answer as EngineAnswer, Emit, Selection, SocketKey},
     id::{NamespaceId, SocketId},
@@ -18,8 +17,8 @@ use stentor_engine::{
 };
 
 use super::{
-    answers::{AckError, decode},
-    broadcast::Broadcast,
+    answers::{AckError, FromAnswer, decode},
+    broadcast::{Broadcast, names},
     io::Io,
     payload::{Encoded, IntoArgs, Raw},
 };
@@ -181,11 +180,12 @@ impl Socket {
         })
     }
 
-    /// Sends an event and waits for the client's answer, for at most 20 s.
+    /// Sends an event and waits for the client's answer, for at most 20 s. It is the answer's first
+    /// argument, or all of them as [`crate::Args`]; see [`FromAnswer`].
     ///
     /// # Errors
     /// [`AckError`]: every question is settled, also when the client leaves.
-    pub async fn call<T: DeserializeOwned>(
+    pub async fn call<T: FromAnswer>(
         &self,
         event: &str,
         args: impl IntoArgs,
@@ -193,11 +193,23 @@ impl Socket {
         self.call_timeout(DEFAULT_ACK_WAIT, event, args).await
     }
 
-    /// The same with a wait of its own.
+    /// The same with a wait of its own. `Duration::MAX` is without limit: until the client answers or
+    /// leaves, as the official server waits unless told otherwise. Such a question goes on counting
+    /// against [`crate::Limits::acks_per_socket`].
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use stentor::prelude::*;
+    ///
+    /// async fn consent(s: Socket) -> Result<bool, AckError> {
+    ///     s.call_timeout(Duration::MAX, "do you agree?", ()).await
+    /// }
+    /// # let _ = consent;
+    /// ```
     ///
     /// # Errors
     /// [`AckError`].
-    pub async fn call_timeout<T: DeserializeOwned>(
+    pub async fn call_timeout<T: FromAnswer>(
         &self,
         timeout: Duration,
         event: &str,
@@ -216,16 +228,7 @@ impl Socket {
         event: &str,
         args: impl IntoArgs,
     ) -> Result<Raw, AckError> {
-        match self.ask(timeout, event, args).await? {
-            EngineAnswer::Value(args, attachments) => Ok(Raw {
-                encoded: Encoded {
-                    args: args.into(),
-                    attachments,
-                },
-            }),
-            EngineAnswer::TimedOut => Err(AckError::TimedOut),
-            EngineAnswer::Left => Err(AckError::Disconnected),
-        }
+        self.call_timeout(timeout, event, args).await
     }
 
     async fn ask(
@@ -297,25 +300,63 @@ impl Socket {
     /// # Errors
     /// [`JoinError`].
     pub fn join(&self, room: impl fmt::Display) -> Result<(), JoinError> {
-        let room = room.to_string();
-        let change = self.shard.with_hub(|hub, _| {
-            if hub.is_connected(self.key) {
-                Some(hub.join(self.key, &room))
-            } else {
-                None
+        self.join_each([room])
+    }
+
+    /// Puts the client into each of these rooms: the official server's `socket.join([…])`.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// fn enter(s: Socket, Args((team, user)): Args<(String, u64)>) -> Result<(), JoinError> {
+    ///     s.join_each([team, format!("user:{user}")])
+    /// }
+    /// # fn app(app: &mut App) { app.ns("/").on_sync("enter", enter); }
+    /// ```
+    ///
+    /// # Errors
+    /// [`JoinError`]. After [`JoinError::Full`] it is in those that could be joined.
+    pub fn join_each<R: fmt::Display>(
+        &self,
+        rooms: impl IntoIterator<Item = R>,
+    ) -> Result<(), JoinError> {
+        let rooms = names(rooms);
+        self.shard.with_hub(|hub, _| {
+            if !hub.is_connected(self.key) {
+                return Err(JoinError::NotConnected);
             }
-        });
-        match change {
-            None => Err(JoinError::NotConnected),
-            Some(Change::Full) => Err(JoinError::Full),
-            Some(Change::None | Change::Member | Change::Room) => Ok(()),
-        }
+            let mut joined = Ok(());
+            for room in &rooms {
+                if hub.join(self.key, room) == Change::Full {
+                    joined = Err(JoinError::Full);
+                }
+            }
+            joined
+        })
     }
 
     /// Takes the client out of a room.
     pub fn leave(&self, room: impl fmt::Display) {
-        let room = room.to_string();
-        self.shard.with_hub(|hub, _| hub.leave(self.key, &room));
+        self.leave_each([room]);
+    }
+
+    /// Takes the client out of each of these rooms.
+    pub fn leave_each<R: fmt::Display>(&self, rooms: impl IntoIterator<Item = R>) {
+        let rooms = names(rooms);
+        self.shard.with_hub(|hub, _| {
+            for room in &rooms {
+                hub.leave(self.key, room);
+            }
+        });
+    }
+
+    /// Takes the client out of all rooms but its own, which nobody leaves.
+    pub fn leave_all(&self) {
+        self.shard.with_hub(|hub, _| {
+            for room in hub.rooms_of(self.key) {
+                hub.leave(self.key, &room);
+            }
+        });
     }
 
     /// The rooms the client is in, its own not included. In a disconnect handler: those it was in.

@@ -18,6 +18,7 @@ pub(crate) enum Cause<'a> {
     Connect {
         auth: Option<&'a str>,
     },
+    Upgrade,
     Disconnect {
         reason: CloseReason,
     },
@@ -38,7 +39,7 @@ impl Context<'_> {
                 (&incoming.text[incoming.args.clone()], &incoming.attachments)
             }
             Cause::Connect { auth } => (auth.unwrap_or("{}"), &[]),
-            Cause::Disconnect { .. } => ("", &[]),
+            Cause::Upgrade | Cause::Disconnect { .. } => ("", &[]),
         }
     }
 }
@@ -50,7 +51,7 @@ impl Context<'_> {
     /// What [`Context::args`] are called when they are not as they should be.
     pub(super) const fn name_of_args<'a>(&self, event_args: &'a str) -> &'a str {
         match &self.cause {
-            Cause::Event { .. } | Cause::Disconnect { .. } => event_args,
+            Cause::Event { .. } | Cause::Upgrade | Cause::Disconnect { .. } => event_args,
             Cause::Connect { .. } => CREDENTIALS,
         }
     }

@@ -89,9 +89,13 @@ pub trait FromContext: Sized {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Data<T>(pub T);
 
-/// The object that the client sent when it connected (`auth` in the JavaScript client).
+/// The object that the client sent when it connected (`auth` in the JavaScript client). In `auth` and
+/// `on_connect`; in other handlers of a namespace that keeps it ([`crate::NamespaceBuilder::keep_auth`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Auth<T>(pub T);
+
+/// The JSON of them, kept with a socket beside what user code keeps there.
+pub(crate) struct Credentials(pub(crate) Option<Box<str>>);
 
 /// State of the server, given to [`crate::Server::state`]: one for all shards, cloned out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -214,10 +218,16 @@ impl FromContext for Raw {
 
 impl<T: DeserializeOwned> FromContext for Auth<T> {
     fn from_context(context: &Context<'_>) -> Result<Self, Reject> {
-        let Cause::Connect { auth } = &context.cause else {
-            return Err(Reject::internal(
-                "credentials are only known while connecting",
-            ));
+        let kept;
+        let auth = if let Cause::Connect { auth } = &context.cause {
+            *auth
+        } else {
+            let missing = "credentials are only known while connecting, if NamespaceBuilder::keep_auth is not called";
+            kept = context.socket.get::<Credentials>();
+            kept.as_deref()
+                .ok_or_else(|| Reject::internal(missing))?
+                .0
+                .as_deref()
         };
         let auth = serde_json::from_str(auth.unwrap_or("{}"));
         auth.map(Self)
@@ -257,7 +267,7 @@ impl FromContext for AckHandle {
     fn from_context(context: &Context<'_>) -> Result<Self, Reject> {
         let id = match &context.cause {
             Cause::Event { incoming, .. } => incoming.ack,
-            Cause::Connect { .. } | Cause::Disconnect { .. } => None,
+            Cause::Connect { .. } | Cause::Upgrade | Cause::Disconnect { .. } => None,
         };
         Ok(Self {
             socket: context.socket.clone(),
@@ -271,6 +281,7 @@ impl FromContext for EventName {
         match &context.cause {
             Cause::Event { name, .. } => Ok(Self((*name).to_owned())),
             Cause::Connect { .. } => Ok(Self("connect".to_owned())),
+            Cause::Upgrade => Ok(Self("upgrade".to_owned())),
             Cause::Disconnect { .. } => Ok(Self("disconnect".to_owned())),
         }
     }
@@ -280,7 +291,7 @@ impl FromContext for Reason {
     fn from_context(context: &Context<'_>) -> Result<Self, Reject> {
         match &context.cause {
             Cause::Disconnect { reason } => Ok(Self(*reason)),
-            Cause::Event { .. } | Cause::Connect { .. } => Err(Reject::internal(
+            Cause::Event { .. } | Cause::Connect { .. } | Cause::Upgrade => Err(Reject::internal(
                 "a reason is only known to disconnect handlers",
             )),
         }

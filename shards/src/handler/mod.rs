@@ -11,8 +11,8 @@ mod reply;
 
 pub use call::{AsyncHandler, Context, SyncHandler};
 pub(crate) use call::{Call, Cause, LocalFuture, Outcome, Verdict};
-pub(crate) use extract::INTERNAL_ERROR;
 pub use extract::{AckHandle, Auth, Data, EventName, FromContext, Local, Reason, Reject, State};
+pub(crate) use extract::{Credentials, INTERNAL_ERROR};
 pub use handshake::{Handshake, Keep};
 pub use registry::{App, NamespaceBuilder};
 pub(crate) use registry::{Handlers, Locals, States};

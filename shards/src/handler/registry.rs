@@ -23,7 +23,10 @@ type EventHandler = Rc<dyn Call<Reply>>;
 #[derive(Default)]
 pub(crate) struct Handlers {
     pub(crate) auth: Option<Rc<dyn Call<Verdict>>>,
+    /// What the client proved itself with stays with its socket.
+    pub(crate) keep_auth: bool,
     pub(crate) connect: Vec<EventHandler>,
+    pub(crate) upgrade: Vec<EventHandler>,
     pub(crate) disconnect: Vec<EventHandler>,
     /// By name, in the order they were registered; the result of the first is the acknowledgement.
     pub(crate) events: HashMap<Rc<str>, Vec<EventHandler>, foldhash::fast::RandomState>,
@@ -46,6 +49,7 @@ impl Drop for Handlers {
         let events = take(&mut self.events).into_values().flatten();
         events
             .chain(take(&mut self.connect))
+            .chain(take(&mut self.upgrade))
             .chain(take(&mut self.disconnect))
             .chain(self.fallback.take())
             .for_each(discard);
@@ -156,6 +160,7 @@ fn awaited<F, P, T>(handler: F) -> Awaited<F, P, T> {
 
 #[expect(
     clippy::return_self_not_must_use,
+    clippy::must_use_candidate,
     reason = "a handler is registered whether or not another follows"
 )]
 impl NamespaceBuilder<'_> {
@@ -171,6 +176,27 @@ impl NamespaceBuilder<'_> {
         self
     }
 
+    /// Keeps what each client sent as `auth` for as long as it is connected, so that [`crate::Auth`] can
+    /// be a parameter of all handlers of the namespace, `on_disconnect` included: the official server's
+    /// `socket.handshake.auth`. It costs the size of that JSON for each client, and some 200 bytes if nothing
+    /// else is kept with it ([`crate::Socket::set`]).
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// # #[derive(serde::Deserialize)]
+    /// # struct Login { user: String }
+    /// fn app(app: &mut App) {
+    ///     app.ns("/")
+    ///         .keep_auth()
+    ///         .on_sync("who am I?", |Auth(login): Auth<Login>| login.user);
+    /// }
+    /// ```
+    pub const fn keep_auth(self) -> Self {
+        self.handlers.keep_auth = true;
+        self
+    }
+
     /// Runs when a client has joined.
     pub fn on_connect<F, P, T>(self, handler: F) -> Self
     where
@@ -179,6 +205,29 @@ impl NamespaceBuilder<'_> {
         T: IntoReply + 'static,
     {
         self.handlers.connect.push(Rc::new(awaited(handler)));
+        self
+    }
+
+    /// Runs when a client that had joined over long-polling goes on over WebSocket: the official
+    /// server's `socket.conn.on("upgrade")`. It runs before what the client sends there. Who joins after the
+    /// upgrade or began with WebSocket is not told: [`crate::Socket::transport`] always says which it is.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// fn app(app: &mut App) {
+    ///     app.ns("/").on_upgrade(async |s: Socket| {
+    ///         s.emit("you are on", s.transport().unwrap_or("nothing any more"));
+    ///     });
+    /// }
+    /// ```
+    pub fn on_upgrade<F, P, T>(self, handler: F) -> Self
+    where
+        F: AsyncHandler<P, T>,
+        P: 'static,
+        T: IntoReply + 'static,
+    {
+        self.handlers.upgrade.push(Rc::new(awaited(handler)));
         self
     }
 

@@ -31,7 +31,7 @@ pub struct NoAck;
 #[diagnostic::on_unimplemented(
     message = "a handler cannot return `{Self}`",
     note = "return (), NoAck, a string, number, bool, serde_json::Value, Raw, Binary, SocketId, or Ack(value) for any serde::Serialize value",
-    note = "or Result<one of these, E> where E implements Display",
+    note = "or Option<one of these>, or Result<one of these, E> where E implements Display",
     note = "if it is a future or an async block: the handler is async, and belongs to `on`, not `on_sync`"
 )]
 pub trait IntoReply {
@@ -112,6 +112,15 @@ impl<T: Serialize> IntoReply for Args<T> {
 impl IntoReply for Raw {
     fn into_reply(self) -> Reply {
         ack(self)
+    }
+}
+
+/// `None` is `null`, as it is inside of a value and as `undefined` is on the official server: who
+/// waits is told that there is nothing. [`NoAck`] says nothing.
+#[expect(private_interfaces, reason = "sealed by it")]
+impl<R: IntoReply> IntoReply for Option<R> {
+    fn into_reply(self) -> Reply {
+        self.map_or_else(|| ack(&serde_json::Value::Null), IntoReply::into_reply)
     }
 }
 

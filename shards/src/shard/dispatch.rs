@@ -23,8 +23,8 @@ use crate::{
     discard::discard,
     engine_server::Message,
     handler::{
-        Call, Cause, Context, Handlers, INTERNAL_ERROR, LocalFuture, Outcome, Refused, Reject,
-        Reply, Verdict,
+        Call, Cause, Context, Credentials, Handlers, INTERNAL_ERROR, LocalFuture, Outcome, Refused,
+        Reject, Reply, Verdict,
     },
     post::Ask,
 };
@@ -282,6 +282,7 @@ impl Shard {
         let Some(handler) = handler else {
             return self.admit(key, namespace, auth);
         };
+        self.keep_auth(&socket, auth);
         let shard = Rc::clone(self);
         let cause = Cause::Connect { auth };
         let context = Context {
@@ -314,6 +315,14 @@ impl Shard {
         });
     }
 
+    /// Keeps a client's credentials where the namespace wants that.
+    fn keep_auth(&self, socket: &Socket, auth: Option<&str>) {
+        let handlers = self.handlers(socket.namespace);
+        if handlers.is_some_and(|handlers| handlers.keep_auth) {
+            socket.set(Credentials(auth.map(Into::into)));
+        }
+    }
+
     fn admit(self: &Rc<Self>, key: SocketKey, namespace: NamespaceId, auth: Option<&str>) {
         if self.with_hub(|hub, _| hub.accept(key)) {
             self.connected(key, namespace, auth);
@@ -324,6 +333,9 @@ impl Shard {
         let Some(handlers) = self.handlers(namespace) else {
             return;
         };
+        if handlers.keep_auth && handlers.auth.is_none() {
+            self.keep_auth(&self.socket(key, namespace), auth);
+        }
         if handlers.connect.is_empty() {
             return;
         }
@@ -339,6 +351,33 @@ impl Shard {
                 shard.finish_event(key, None, "connect", result);
             });
         }
+    }
+
+    /// A session that polled has gone on to WebSocket.
+    pub(super) fn upgraded(self: &Rc<Self>, session: SessionKey) {
+        let namespaces = match &self.application {
+            Application::SocketIo(namespaces) => namespaces,
+            Application::EngineIo(handlers) => return handlers.upgraded(self, session),
+        };
+        if namespaces.iter().all(|(_, ns)| ns.upgrade.is_empty()) {
+            return;
+        }
+        let sockets = self.hub.borrow_mut().sockets_on(session);
+        for (key, namespace) in sockets {
+            let socket = self.socket(key, namespace);
+            let context = Context {
+                socket: &socket,
+                cause: Cause::Upgrade,
+            };
+            let handlers = self.handlers(namespace);
+            for handler in handlers.map_or(&[][..], |handlers| &handlers.upgrade) {
+                let shard = Rc::clone(self);
+                drive(handler, &context, move |result| {
+                    shard.finish_event(key, None, "upgrade", result);
+                });
+            }
+        }
+        self.drain_events();
     }
 
     /// The socket is out of every table before user code hears of it: whatever that does, nothing

@@ -94,16 +94,9 @@ impl Shard {
             }
             self.websocket_message(session, incoming)
         });
-        let upgraded = was_probe && !probing && {
-            let mut hub = self.hub.borrow_mut();
-            hub.sessions().is_on(session, conn_id(key))
-        };
         // At once: more may come on the connection in the same turn, or its end.
         if let Some(conn) = self.conns.borrow_mut().get_mut(key) {
             match &mut conn.role {
-                role @ Role::Probe { .. } if upgraded => {
-                    *role = Role::WebSocket { session, reader };
-                }
                 Role::WebSocket { reader: slot, .. } | Role::Probe { reader: slot, .. } => {
                     *slot = reader;
                 }
@@ -174,6 +167,12 @@ impl Shard {
                 *probing = hub.sessions().is_probing(session, conn);
                 let upgraded = !*probing && hub.sessions().is_on(session, conn);
                 drop(hub);
+                if upgraded {
+                    // At once: user code follows. The reader is back when what was read is done.
+                    let reader = ws::Reader::default();
+                    self.become_websocket(key, Role::WebSocket { session, reader });
+                    self.upgraded(session);
+                }
                 if *probing || upgraded {
                     ControlFlow::Continue(())
                 } else {

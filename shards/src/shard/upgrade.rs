@@ -240,7 +240,7 @@ impl Shard {
         true
     }
 
-    fn become_websocket(&self, key: ConnKey, role: Role) {
+    pub(super) fn become_websocket(&self, key: ConnKey, role: Role) {
         if let Some(conn) = self.conns.borrow_mut().get_mut(key) {
             conn.role = role;
         }

@@ -269,3 +269,92 @@ fn a_server_that_does_not_run_asks_nobody() {
     let all = crate::block_on(unstarted.io().all().call::<()>("q", ()).all());
     assert!(matches!(all.error, Some(AckError::NotSent)), "{all:?}");
 }
+
+/// One argument, all of them, or as they came: of one client and of many.
+#[test]
+fn an_answer_is_taken_as_what_is_asked_for() {
+    async fn asks(s: Socket) -> Result<Ack<Json>, AckError> {
+        let first: u8 = s.call("q", ()).await?;
+        let Args((one, two)): Args<(u8, String)> = s.call("q", ()).await?;
+        let Args(all): Args<Vec<Json>> = s.call("q", ()).await?;
+        let Args((_, binary)): Args<(u8, Binary)> = s.call("binary", ()).await?;
+        let raw: Raw = s.call("q", ()).await?;
+        let many = s.all().call::<Args<(u8, String)>>("q", ()).first().await?.0;
+        let short = s.call::<Args<(u8, String)>>("short", ()).await;
+        let AckError::Decode(short) = short.unwrap_err() else {
+            panic!("one argument is not two")
+        };
+        Ok(Ack(json!([
+            first,
+            one,
+            two,
+            all,
+            binary.0.len(),
+            raw.json(),
+            many,
+            short.to_string()
+        ])))
+    }
+    let running = start(|app| {
+        app.ns("/").on("ask", asks);
+    });
+    let mut client = Client::join(running.address());
+    client.send(r#"427["ask"]"#);
+    for _ in 0..7 {
+        let (id, question) = client.question();
+        match question[0].as_str().unwrap() {
+            "binary" => {
+                client.send(&format!(r#"461-{id}[1,{{"_placeholder":true,"num":0}}]"#));
+                client.bytes(b"xyz");
+            }
+            "short" => client.answer(id, "[1]"),
+            _ => client.answer(id, r#"[1,"two"]"#),
+        }
+    }
+    let short = "invalid length 1, expected a tuple of size 2 at line 1 column 3";
+    let expected = json!([1, 1, "two", [1, "two"], 3, r#"1,"two""#, [1, "two"], short]);
+    assert_eq!(client.text().unwrap(), format!("437[{expected}]"));
+    drop(client);
+    running.stop().unwrap();
+}
+
+/// Without a limit it is the answer that ends the wait, or the client's end.
+#[test]
+fn a_question_may_wait_without_limit() {
+    let (told, hear) = channel();
+    let running = start(move |app| {
+        let told = told.clone();
+        app.ns("/").on("ask", async move |s: Socket| {
+            let answer = s.call_timeout::<u8>(Duration::MAX, "q", ()).await;
+            let _ = told.send(answer.map_err(|error| error.to_string()));
+            let many = s.all().timeout(Duration::MAX).call::<u8>("q", ());
+            let _ = told.send(many.first().await.map_err(|error| error.to_string()));
+            NoAck
+        });
+    });
+    let mut client = Client::join(running.address());
+    client.emit(r#"["ask"]"#);
+    for n in [1, 2] {
+        let (id, _) = client.question();
+        client.answer(id, &format!("[{n}]"));
+        assert_eq!(hear.recv_timeout(client::PATIENCE).unwrap(), Ok(n));
+    }
+    for left in 1..=2 {
+        client.emit(r#"["ask"]"#);
+        if left == 2 {
+            let (id, _) = client.question();
+            client.answer(id, "[3]");
+            assert_eq!(hear.recv_timeout(client::PATIENCE).unwrap(), Ok(3));
+        }
+        client.question();
+        client.vanish();
+        let gone = Err(AckError::Disconnected.to_string());
+        assert_eq!(hear.recv_timeout(client::PATIENCE).unwrap(), gone);
+        if left == 1 {
+            hear.recv_timeout(client::PATIENCE).unwrap().unwrap_err(); // to nobody
+        }
+        client = Client::join(running.address());
+    }
+    drop(client);
+    running.stop().unwrap();
+}

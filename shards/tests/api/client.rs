@@ -149,6 +149,11 @@ impl Client {
         self.ws.send(Message::text(packet)).unwrap();
     }
 
+    /// Sends a binary message.
+    pub(crate) fn bytes(&mut self, bytes: &'static [u8]) {
+        self.ws.send(Message::binary(bytes)).unwrap();
+    }
+
     /// The next Engine.IO packet that is no ping; `None` when the connection was closed properly.
     pub(crate) fn text(&mut self) -> Option<String> {
         loop {

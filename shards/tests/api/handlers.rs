@@ -202,6 +202,28 @@ fn the_fallback_has_what_nobody_else_has() {
     running.stop().unwrap();
 }
 
+/// Nothing is `null`, as on the official server: who waits hears of it.
+#[test]
+fn a_handler_may_have_nothing_to_say() {
+    let running = start(|app| {
+        app.ns("/")
+            .on_sync("find", |Data(n): Data<u32>| (n > 0).then_some(n))
+            .on("try", async |Data(n): Data<u32>| match n {
+                0 => Err("zero"),
+                n => Ok((n > 1).then_some(Args((n, n)))),
+            });
+    });
+    let mut client = Client::join(running.address());
+    assert_eq!(client.ask(r#"["find",3]"#), json!([3]));
+    assert_eq!(client.ask(r#"["find",0]"#), json!([null]));
+    assert_eq!(client.ask(r#"["try",2]"#), json!([2, 2]));
+    assert_eq!(client.ask(r#"["try",1]"#), json!([null]));
+    let error = json!([{ "error": { "message": "zero" } }]);
+    assert_eq!(client.ask(r#"["try",0]"#), error);
+    drop(client);
+    running.stop().unwrap();
+}
+
 #[test]
 fn a_handler_that_fails_harms_only_its_event() {
     let running = start(|app| {

@@ -12,6 +12,7 @@ mod leave;
 mod lifecycle;
 mod requests;
 mod select;
+mod session;
 
 use std::sync::mpsc;
 

@@ -97,3 +97,84 @@ fn a_namespace_may_be_named_before_the_start() {
     drop(client);
     running.stop().unwrap();
 }
+
+/// Several rooms at once, of one client and of a selection, on all shards.
+#[test]
+fn rooms_are_joined_and_left_together() {
+    fn app(app: &mut App) {
+        app.ns("/")
+            .on_sync("join", |s: Socket, Args(rooms): Args<Vec<String>>| {
+                s.join_each(rooms)
+            })
+            .on_sync("leave", |s: Socket, Args(rooms): Args<Vec<String>>| {
+                s.leave_each(&rooms);
+            })
+            .on_sync("leave all", |s: Socket| s.leave_all())
+            .on_sync("rooms", |s: Socket| {
+                let mut rooms = s.rooms();
+                rooms.sort();
+                Ack(rooms)
+            })
+            .on("others", async |io: Io| {
+                io.to("a").join_each(["c", "d"])?;
+                io.to("c").leave_each(["a", "b"])?;
+                let (a, c) = (io.to("a").ids().await?, io.to("c").ids().await?);
+                Ok::<_, EmitError>(Ack((texts(a), texts(c))))
+            });
+    }
+    for shards in SHARD_COUNTS {
+        let running = server(shards).app(app).start().unwrap();
+        let mut clients = crowd(&running);
+        for client in &mut clients {
+            assert_eq!(client.ask(r#"["join","a","b","own"]"#), json!([]));
+            assert_eq!(client.ask(r#"["rooms"]"#), json!([["a", "b", "own"]]));
+        }
+        let none: [&str; 0] = [];
+        let moved = clients[0].ask(r#"["others"]"#);
+        assert_eq!(moved, json!([[none, ids(&clients)]]));
+        for client in &mut clients {
+            assert_eq!(client.ask(r#"["leave","c","nowhere"]"#), json!([]));
+            assert_eq!(client.ask(r#"["rooms"]"#), json!([["d", "own"]]));
+            assert_eq!(client.ask(r#"["leave all"]"#), json!([]));
+            assert_eq!(client.ask(r#"["rooms"]"#), json!([none]));
+        }
+        // Its own room is not left: it can be reached.
+        let one = &mut clients[0];
+        running.io().to(&one.id).emit("still", ()).unwrap();
+        assert_eq!(one.event(), json!(["still"]));
+        drop(clients);
+        running.stop().unwrap();
+    }
+}
+
+#[test]
+fn of_several_rooms_those_are_joined_that_can_be() {
+    let limits = stentor::Limits {
+        rooms_per_socket: 2,
+        ..stentor::Limits::default()
+    };
+    let running = server(1)
+        .limits(limits)
+        .app(|app| {
+            app.ns("/")
+                .on_sync("join", |s: Socket| {
+                    let long = "x".repeat(1025);
+                    let joined = s.join_each(["a", &long, "b", "c"]);
+                    Ack((joined.map_err(|error| error.to_string()), s.rooms().len()))
+                })
+                .on_sync("gone", |s: Socket| {
+                    s.disconnect(false);
+                    assert_eq!(s.join_each(["d"]), Err(JoinError::NotConnected));
+                    s.leave_all();
+                });
+        })
+        .start()
+        .unwrap();
+    let mut client = Client::join(running.address());
+    let full = json!([[{ "Err": JoinError::Full.to_string() }, 2]]);
+    assert_eq!(client.ask(r#"["join"]"#), full);
+    client.emit(r#"["gone"]"#);
+    assert_eq!(client.text().as_deref(), Some("41"));
+    drop(client);
+    running.stop().unwrap();
+}
