@@ -1,17 +1,19 @@
-//! Runs the simulator: `stentor-sim [--seed N] [--seeds COUNT] [--steps N] [--fault drop|twice|swap]`.
+//! Runs the simulator: `stentor-sim [--seed N] [--seeds COUNT] [--steps N] [--fault drop|twice|swap]
+//! [--mail publish|relay|act|ack]`.
 //!
 //! Prints one line per seed, with the hash of its event log. The first seed that breaks a promise
 //! is printed with its last events, and the exit status is 1.
 
 use std::{env, process::ExitCode};
 
-use stentor_engine::sim::{Fault, Options, run};
+use stentor_engine::sim::{Fault, Letters, Options, run};
 
 struct Args {
     seed: u64,
     seeds: u64,
     steps: u64,
     fault: Fault,
+    letters: Letters,
 }
 
 fn args() -> Result<Args, String> {
@@ -20,6 +22,7 @@ fn args() -> Result<Args, String> {
         seeds: 1,
         steps: 20_000,
         fault: Fault::None,
+        letters: Letters::Publish,
     };
     let mut words = env::args().skip(1);
     while let Some(word) = words.next() {
@@ -43,6 +46,15 @@ fn args() -> Result<Args, String> {
                     _ => return Err(format!("--fault {value}: drop, twice or swap")),
                 }
             }
+            "--mail" => {
+                args.letters = match &*value {
+                    "publish" => Letters::Publish,
+                    "relay" => Letters::Relay,
+                    "act" => Letters::Act,
+                    "ack" => Letters::Ack,
+                    _ => return Err(format!("--mail {value}: publish, relay, act or ack")),
+                }
+            }
             _ => return Err(format!("unknown option {word}")),
         }
     }
@@ -62,6 +74,7 @@ fn main() -> ExitCode {
             seed,
             steps: args.steps,
             fault: args.fault,
+            letters: args.letters,
         });
         if let Some(failure) = &outcome.failure {
             for event in &outcome.events {

@@ -21,6 +21,9 @@ pub(super) const NAMESPACES: [&str; 3] = ["/", "/a", "/gate"];
 /// One that no server has.
 pub(super) const NOWHERE: &str = "/nowhere";
 
+/// Credentials that clients send with CONNECT.
+pub(super) const AUTHS: [&str; 3] = [r#"{"token":"x"}"#, "{}", r#"{ "a":["\""] }"#];
+
 /// A message as it travels to the server.
 #[derive(Debug, Clone)]
 pub(super) enum Wire {
@@ -38,7 +41,8 @@ pub(super) struct Sent {
 /// What a server must make of a message.
 #[derive(Debug, Clone)]
 pub(super) enum What {
-    Connect(&'static str),
+    /// To join a namespace, with these credentials.
+    Connect(&'static str, Option<&'static str>),
     Leave(&'static str),
     /// An event or an answer, with the number of binary parts that follow.
     Packet(Packet, usize),
@@ -48,6 +52,8 @@ pub(super) enum What {
     Close,
     /// Said on a connection that probes.
     Probe,
+    /// More than a message may have, as the reader of its transport finds.
+    TooLarge,
     /// Not an Engine.IO packet, or one that clients may not send.
     BadEngine(CloseReason),
     /// Not a Socket.IO packet, or one that breaks a rule. With a namespace the rule counts only if
@@ -60,6 +66,8 @@ pub(super) enum What {
 pub(super) enum Habit {
     /// Reads, polls and answers pings at once.
     Sound,
+    /// The same over a narrow line: what is queued for it waits, and it loses nothing.
+    Steady,
     /// Never answers a ping.
     Silent,
     /// Stops reading for a while.
@@ -213,7 +221,8 @@ impl Client {
         let root = NAMESPACES[0];
         let here = Some(root);
         let forced = CloseReason::ForcedClose;
-        let cases: [(&str, What); 12] = [
+        let cases: [(&str, What); 13] = [
+            ("", What::TooLarge),
             ("9", What::BadEngine(CloseReason::ParseError)),
             ("2", What::BadEngine(CloseReason::TransportError)),
             ("4", What::Bad(forced, None)),
@@ -241,6 +250,16 @@ impl Client {
     }
 }
 
+/// Binary parts, so many.
+pub(super) fn parts(random: &mut Random, count: u64) -> Value {
+    let parts = (0..count).map(|_| {
+        let long = if random.chance(20) { 300 } else { 8 };
+        let len = random.index(long);
+        Value::Binary(random.bytes(len))
+    });
+    Value::Object(alloc::vec![("b".into(), Value::List(parts.collect()))])
+}
+
 /// Arguments of an event: its number, and perhaps more.
 pub(super) fn arguments(random: &mut Random, number: u64, long: usize) -> Vec<Value> {
     let mut data = alloc::vec![Value::Number(number)];
@@ -257,13 +276,7 @@ pub(super) fn arguments(random: &mut Random, number: u64, long: usize) -> Vec<Va
         3 => data.push(Value::Text("y".repeat(random.index(400)))),
         4 | 5 => {
             let count = random.between(1, 3);
-            let parts = (0..count).map(|_| {
-                let long = if random.chance(20) { 300 } else { 8 };
-                let len = random.index(long);
-                Value::Binary(random.bytes(len))
-            });
-            let parts = parts.collect();
-            data.push(Value::Object(alloc::vec![("b".into(), Value::List(parts))]));
+            data.push(parts(random, count));
         }
         _ => {}
     }

@@ -51,13 +51,18 @@
 //! | partial packet kept by a closed session | | | nothing: a closed session reads nothing, so nobody can tell |
 
 mod app;
+mod checks;
 mod client;
+mod deeds;
+mod going;
 mod log;
+mod mail;
 mod net;
 mod oracle;
 mod peer;
 mod random;
 mod reading;
+mod requests;
 mod server;
 #[cfg(test)]
 mod tests;
@@ -82,6 +87,19 @@ pub enum Fault {
     SwapMails,
 }
 
+/// Which mail a [`Fault`] strikes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Letters {
+    /// Broadcasts.
+    Publish,
+    /// Broadcasts by somebody who is no hub.
+    Relay,
+    /// What is to be done with sockets.
+    Act,
+    /// News of questions.
+    Ack,
+}
+
 /// What to run.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
@@ -91,6 +109,8 @@ pub struct Options {
     pub steps: u64,
     /// What is made to go wrong.
     pub fault: Fault,
+    /// With which mail.
+    pub letters: Letters,
 }
 
 /// What a run came to.

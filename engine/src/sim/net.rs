@@ -10,6 +10,7 @@ use crate::{
     hub::{Client, Io, SessionKey},
     id::ConnId,
     out::Written,
+    time::Tick,
 };
 
 /// How a connection has failed.
@@ -23,6 +24,17 @@ pub(super) enum Break {
     Reset,
 }
 
+/// How the server ends a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// A close frame.
+    Close,
+    /// None: a packet is half sent.
+    Cut,
+    /// The client's own end, or an upgrade that was refused.
+    Quiet,
+}
+
 /// What reaches the server on a connection.
 #[derive(Debug)]
 pub(super) enum Inbound {
@@ -32,6 +44,10 @@ pub(super) enum Inbound {
 
 /// One WebSocket connection.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts that do not exclude each other"
+)]
 pub(super) struct Conn {
     /// The client that opened it.
     pub(super) client: usize,
@@ -51,6 +67,14 @@ pub(super) struct Conn {
     pub(super) room: usize,
     /// The server was told that the pipe is full.
     pub(super) blocked: bool,
+    /// The last write was not all taken; and whether any ever was not.
+    pub(super) full: bool,
+    pub(super) was_full: bool,
+    /// Bytes of the last write.
+    pub(super) offered: usize,
+    /// When it began, and when and how the server ended it.
+    pub(super) opened: u64,
+    pub(super) ended: Option<(u64, End)>,
     pub(super) inbound: VecDeque<Inbound>,
     pub(super) broken: Break,
 }
@@ -81,9 +105,16 @@ impl Net {
     }
 
     /// The server closes a connection: nothing it was sent is read any more.
-    pub(super) fn free(&mut self, conn: usize) {
+    pub(super) fn free(&mut self, conn: usize, now: Tick, how: End) {
+        self.conns[conn].ended = Some((now.0, how));
         self.conns[conn].id = None;
         self.conns[conn].inbound.clear();
+    }
+
+    /// The connection that carries a client's session.
+    pub(super) fn carrier(&self, client: usize) -> Option<usize> {
+        let carries = |conn: &Conn| conn.client == client && conn.id.is_some() && !conn.probing;
+        self.conns.iter().position(carries)
     }
 
     /// Connections that the server holds open.
@@ -111,6 +142,9 @@ impl Io<Client> for Net {
             left -= take;
         }
         conn.blocked = taken < total;
+        conn.full = conn.blocked;
+        conn.was_full |= conn.full;
+        conn.offered = total;
         self.written.push(at);
         if taken == 0 {
             return Written::Blocked;

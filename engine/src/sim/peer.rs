@@ -6,7 +6,9 @@
 use alloc::{collections::VecDeque, format, string::String, vec::Vec};
 
 use super::{
-    client::{self, Client, Habit, NAMESPACES, NOWHERE, Place, Sent, Upgrade, Via, What, Wire},
+    client::{
+        self, AUTHS, Client, Habit, NAMESPACES, NOWHERE, Place, Sent, Upgrade, Via, What, Wire,
+    },
     net::{Break, Conn, Inbound},
     wire::{self, Kind, Packet, Value},
     world::{Task, World},
@@ -23,7 +25,8 @@ impl World {
     pub(super) fn arrive(&mut self) {
         let hub = self.random.index(self.hubs.len());
         let habit = match self.random.below(100) {
-            0..=69 => Habit::Sound,
+            0..=57 => Habit::Sound,
+            58..=69 => Habit::Steady,
             70..=75 => Habit::Silent,
             76..=85 => Habit::Stalls,
             86..=94 => Habit::Slow,
@@ -31,7 +34,7 @@ impl World {
         };
         let at = self.clients.len();
         let mut client = Client::new(hub, habit);
-        if self.random.chance(50) {
+        if self.random.chance(50) || !self.config.polling {
             client.via = Via::Ws(self.net.conns.len());
             let id = self.net.name();
             let handshake = Some((id, PREAMBLE));
@@ -61,7 +64,9 @@ impl World {
             "client {at} comes to {hub}: {habit:?} {:?}",
             client.via
         ));
-        self.oracle.sessions[at].excused = !matches!(habit, Habit::Sound | Habit::Idle);
+        if matches!(habit, Habit::Silent | Habit::Slow) {
+            self.oracle.sessions[at].lapse = u64::MAX;
+        }
         self.clients.push(client);
         self.drain(hub);
         self.soon(Task::Act(at));
@@ -77,7 +82,9 @@ impl World {
         // Whoever must not be slow has room for the largest packet of a turn.
         let room = match habit {
             Habit::Sound | Habit::Idle => 200_000,
-            _ => self.random.pick(&[40, 700, 5_000, 60_000]),
+            Habit::Steady => self.random.pick(&[700, 3_000]),
+            Habit::Slow => self.random.pick(&[40, 700, 5_000]),
+            Habit::Stalls | Habit::Silent => self.random.pick(&[700, 5_000, 60_000]),
         };
         Conn {
             client,
@@ -90,6 +97,11 @@ impl World {
             preamble: false,
             room,
             blocked: false,
+            full: false,
+            was_full: false,
+            offered: 0,
+            opened: self.now.0,
+            ended: None,
             inbound: VecDeque::new(),
             broken: Break::No,
         }
@@ -133,15 +145,19 @@ impl World {
         }
         let which = self.random.index(3);
         if self.random.chance(2) {
-            client.text("40/nowhere,", What::Connect(NOWHERE));
+            client.text("40/nowhere,", What::Connect(NOWHERE, None));
         } else if client.places[which] == Place::Out {
             client.places[which] = Place::Asked;
-            let auth = self.random.pick(&["", "{\"token\":\"x\"}"]);
-            let text = match NAMESPACES[which] {
-                "/" => format!("40{auth}"),
-                name => format!("40{name},{auth}"),
+            let auth = match self.random.below(5) {
+                0 | 1 => None,
+                nth => Some(AUTHS[nth as usize - 2]),
             };
-            client.text(text, What::Connect(NAMESPACES[which]));
+            let json = auth.unwrap_or_default();
+            let text = match NAMESPACES[which] {
+                "/" => format!("40{json}"),
+                name => format!("40{name},{json}"),
+            };
+            client.text(text, What::Connect(NAMESPACES[which], auth));
         }
     }
 
@@ -151,7 +167,14 @@ impl World {
         };
         let number = self.number();
         let mut data = alloc::vec![Value::Text(client::name(&mut self.random).into())];
-        data.extend(client::arguments(&mut self.random, number, 1_000));
+        if self.random.chance(3) {
+            // As many binary parts as there may be.
+            let most = self.config.limits.attachments as u64;
+            data.push(Value::Number(number));
+            data.push(client::parts(&mut self.random, most));
+        } else {
+            data.extend(client::arguments(&mut self.random, number, 1_000));
+        }
         let client = &mut self.clients[at];
         let id = self.random.chance(30).then_some(client.asks);
         client.asks += 1;
@@ -181,7 +204,9 @@ impl World {
     fn stall(&mut self, at: usize) {
         if self.clients[at].habit == Habit::Stalls {
             let wait = self.random.between(50, 4_000);
-            self.clients[at].stalled_until = self.now.0 + wait;
+            let until = (self.now.0 + wait).max(self.clients[at].stalled_until);
+            self.clients[at].stalled_until = until;
+            self.oracle.sessions[at].lapse = until;
         }
     }
 
@@ -189,7 +214,15 @@ impl World {
     fn misbehave(&mut self, at: usize) {
         let random = &mut self.random;
         let client = &mut self.clients[at];
-        match random.below(7) {
+        match random.below(9) {
+            7 => self.aborts(at),
+            8 => {
+                // One binary part more than there may be.
+                let most = self.config.limits.attachments + 1;
+                let text = format!("45{most}-[\"a\"]");
+                let what = What::Bad(crate::error::CloseReason::ForcedClose, None);
+                client.text(text, what);
+            }
             0 => {
                 let bytes = random.bytes(3);
                 let (wire, what) = (Wire::Binary(bytes.clone()), What::Part(bytes));
@@ -214,12 +247,12 @@ impl World {
                 let ready = client.places.contains(&Place::Asked);
                 client.leaving = ready && random.chance(20);
             }
-            2 if client.places[0] == Place::In => client.text("40", What::Connect("/")),
+            2 if client.places[0] == Place::In => client.text("40", What::Connect("/", None)),
             3 => client.text("b*", What::BadEngine(crate::error::CloseReason::ParseError)),
             4 if client.via == Via::Polling => {
                 // Its own answers may cross now: what it reads is in no order.
                 self.oracle.sessions[at].left = true;
-                self.oracle.sessions[at].excused = true;
+                self.oracle.sessions[at].lapse = u64::MAX;
                 client.gone = true;
                 if random.chance(50) {
                     self.soon(Task::Get(at));
@@ -247,57 +280,6 @@ impl World {
             }
             _ => client.bad(random),
         }
-    }
-
-    // ---- going ----
-
-    pub(super) fn vanish(&mut self, at: usize, how: Break) {
-        self.log(format_args!("client {at} vanishes: {how:?}"));
-        self.clients[at].gone = true;
-        self.oracle.sessions[at].left = true;
-        self.oracle.sessions[at].excused = true;
-        for conn in 0..self.net.conns.len() {
-            if self.net.conns[conn].client == at && self.net.conns[conn].id.is_some() {
-                self.net.conns[conn].broken = how;
-                if how == Break::Reset {
-                    self.net.conns[conn].inbound.push_back(Inbound::End);
-                    self.soon(Task::Recv(conn));
-                }
-            }
-        }
-    }
-
-    /// A client leaves, in one way or another.
-    pub(super) fn depart(&mut self, at: usize) {
-        if self.clients[at].gone || self.clients[at].leaving {
-            return;
-        }
-        match (self.random.below(6), self.clients[at].via) {
-            (0, _) => self.vanish(at, Break::Silent),
-            (1, _) => self.vanish(at, Break::Reset),
-            (2, Via::Ws(conn)) => {
-                self.clients[at].gone = true;
-                self.oracle.sessions[at].left = true;
-                self.net.conns[conn].inbound.push_back(Inbound::End);
-                self.soon(Task::Recv(conn));
-            }
-            _ => {
-                self.clients[at].text("1", What::Close);
-                self.clients[at].leaving = true;
-                self.transmit(at);
-            }
-        }
-    }
-
-    pub(super) fn finish(&mut self, at: usize, closed: bool) {
-        if self.clients[at].gone {
-            return;
-        }
-        self.log(format_args!("client {at} is done, closed: {closed}"));
-        // A client that says `5` to a session that has ended hears no last words.
-        let adopted = self.oracle.sessions[at].upgraded || self.clients[at].via == Via::Polling;
-        self.oracle.ended(at, closed && adopted);
-        self.vanish(at, Break::Reset);
     }
 
     // ---- sending ----
@@ -331,7 +313,7 @@ impl World {
         if client.leaving && client.outbox.is_empty() {
             client.gone = true;
             self.oracle.sessions[at].left = true;
-            self.oracle.sessions[at].excused = true;
+            self.oracle.sessions[at].lapse = u64::MAX;
         }
     }
 
@@ -358,7 +340,10 @@ impl World {
             return;
         }
         if !right && self.clients[at].via == Via::Polling {
-            return self.finish(at, false);
+            // The session has ended: what it still says is waited for.
+            self.clients[at].outbox.clear();
+            self.paused(at);
+            return self.poll(at);
         }
         self.paused(at);
         self.transmit(at);
@@ -371,7 +356,7 @@ impl World {
             return;
         }
         let Some(body) = body else {
-            return self.finish(at, false);
+            return self.turned_away(at);
         };
         let Ok(body) = String::from_utf8(body) else {
             return self.oracle.blame("a polling body is not UTF-8".into());

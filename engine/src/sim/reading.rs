@@ -7,6 +7,7 @@ use alloc::{format, string::String, vec::Vec};
 
 use super::{
     client::{self, Habit, Place, Upgrade, Via, What},
+    deeds::PONG,
     peer::PREAMBLE,
     wire::{self, Kind, Packet, Value},
     world::{Task, World},
@@ -50,7 +51,7 @@ impl World {
     pub(super) fn hangs_up(&mut self, at: usize, conn: usize) {
         let client = &mut self.clients[at];
         if client.via == Via::Ws(conn) {
-            return self.finish(at, true);
+            return self.cut_off(at, conn);
         }
         match client.upgrade {
             Upgrade::Asked(c, _) | Upgrade::Pausing(c) if c == conn => {
@@ -80,6 +81,10 @@ impl World {
         }
         let mut done = 0;
         loop {
+            if bytes[done..].starts_with(&PONG) {
+                done += PONG.len();
+                continue;
+            }
             match wire::frame(&bytes[done..]) {
                 Ok(Some((text, payload, len))) => {
                     done += len;
@@ -152,8 +157,10 @@ impl World {
             return self.oracle.blame(format!("no sid in {json}"));
         };
         let upgrades = match self.clients[at].via {
-            Via::Polling => alloc::vec![Value::Text("websocket".into())],
-            Via::Ws(_) => Vec::new(),
+            Via::Polling if self.config.allow_upgrades => {
+                alloc::vec![Value::Text("websocket".into())]
+            }
+            Via::Polling | Via::Ws(_) => Vec::new(),
         };
         let interval = self.config.ping_interval.as_millis() as u64;
         let right = (!open || sid.is_some_and(|sid| sid == text.as_bytes()))

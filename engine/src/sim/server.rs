@@ -11,17 +11,16 @@ use alloc::{
 };
 
 use super::{
-    client::{Sent, Upgrade, Wire},
-    net::Inbound,
+    client::{Sent, Upgrade, What, Wire},
+    net::{End, Inbound},
     oracle::Outcome,
     wire::{self, Kind, Packet},
     world::{Task, World},
 };
 use crate::{
-    eio::{payload, session::Poll},
     error::{CloseReason, PeerError},
-    hub::{Ending, Event, Incoming, Mail, Received, SessionKey, Signal, SocketKey},
-    id::Sid,
+    hub::{Ending, Event, Incoming, Received, Signal, SocketKey},
+    limits::DRAIN_WAIT,
 };
 
 impl World {
@@ -34,13 +33,24 @@ impl World {
 
     pub(super) fn end_turn(&mut self, hub: usize) {
         self.turns[hub] = false;
+        self.flush(hub);
+        if self.hubs[hub].dirty() > 0 {
+            return self.touch(hub);
+        }
+        self.check_queues(hub);
+    }
+
+    /// What is queued leaves: at the turn's end, and before it where user code says much.
+    pub(super) fn flush(&mut self, hub: usize) {
         self.hubs[hub].flush(self.now, &mut self.net);
+        self.oracle.turn_over(hub);
         self.take(hub);
         self.oracle.drained();
         if let Some(wrong) = self.net.wrong.take() {
             self.oracle.blame(wrong);
         }
         for conn in core::mem::take(&mut self.net.written) {
+            self.wrote(conn);
             self.soon(Task::Read(conn));
         }
         for (key, body) in core::mem::take(&mut self.net.answers) {
@@ -51,25 +61,23 @@ impl World {
         }
         self.signals(hub);
         self.check_bounds(hub);
-        if self.hubs[hub].dirty() > 0 {
-            self.touch(hub);
-        }
     }
 
-    fn check_bounds(&mut self, hub: usize) {
-        let max = self.config.limits.outbox_bytes;
-        let mut keys = self
-            .oracle
-            .sessions
-            .iter()
-            .filter(|s| s.open && s.hub == hub);
-        let hub = &mut self.hubs[hub];
-        let over = keys.any(|session| hub.sessions().backlog_bytes(session.key) > max);
-        self.oracle.expect(!over, "a backlog is over its bound");
-        let counts = hub.counts();
-        let right = counts.timers == counts.sessions + counts.questions;
-        self.oracle
-            .expect(right, "a timer of nothing, or something without timer");
+    /// A connection was written to. What is held may leave before its time only if it is more than
+    /// the bound.
+    fn wrote(&mut self, conn: usize) {
+        let conn = &self.net.conns[conn];
+        if conn.full {
+            // Its ping waits with the rest.
+            let lapse = &mut self.oracle.sessions[conn.client].lapse;
+            *lapse = (*lapse).max(self.now.0 + 1);
+        }
+        if !conn.probing && self.held.remove(&conn.client) {
+            let ended = !self.oracle.sessions[conn.client].open;
+            let much = conn.offered > self.config.limits.outbox_bytes;
+            self.oracle
+                .expect(ended || much, "what was held left before its time");
+        }
     }
 
     // ---- what a hub says ----
@@ -104,34 +112,47 @@ impl World {
         self.log(format_args!("hub {hub}: {event:?}"));
         match event {
             Event::Connecting {
-                socket, namespace, ..
+                socket,
+                namespace,
+                auth,
             } => {
                 let id = self.hubs[hub].socket_id(socket);
                 let at = (self.session_of(hub, socket), namespace);
-                self.oracle.connecting(hub, socket, id, at);
+                self.oracle.connecting(hub, socket, id, at, auth.as_deref());
                 self.knocks(hub, socket);
             }
             Event::Connected {
-                socket, namespace, ..
+                socket,
+                namespace,
+                auth,
             } => {
                 let id = self.hubs[hub].socket_id(socket);
                 let at = (self.session_of(hub, socket), namespace);
-                self.oracle.connected(hub, socket, id, at);
+                self.oracle.connected(hub, socket, id, at, auth.as_deref());
             }
             Event::Disconnected {
+                session,
                 socket,
                 reason,
                 rooms,
                 connected,
                 ..
             } => {
-                let at = self.oracle.socket(hub, socket);
+                let at = (
+                    self.oracle.socket(hub, socket),
+                    self.oracle.session(hub, session),
+                );
                 let rooms: BTreeSet<String> = rooms.iter().map(ToString::to_string).collect();
                 self.oracle
                     .disconnected(self.now, at, reason, &rooms, connected);
             }
-            Event::NotJoined { sockets, .. } => {
-                self.oracle.expect(sockets > 0, "nobody was refused");
+            Event::NotJoined {
+                namespace,
+                room,
+                sockets,
+            } => {
+                let namespace = usize::from(namespace.0);
+                self.oracle.not_joined(hub, namespace, &room, sockets);
             }
             Event::Closed { session, reason } => {
                 let at = self.oracle.session(hub, session);
@@ -163,16 +184,33 @@ impl World {
                     }
                 }
                 // The same close may be ordered twice.
-                Signal::Close(id, _) | Signal::Cut(id) => {
+                Signal::Close(id, code) => {
                     if let Some(conn) = self.net.find(id) {
-                        self.server_closes(conn);
+                        self.check_code(conn, code);
+                        self.server_closes(conn, End::Close);
+                    }
+                }
+                Signal::Cut(id) => {
+                    if let Some(conn) = self.net.find(id) {
+                        self.server_closes(conn, End::Cut);
                     }
                 }
             }
         }
     }
 
-    fn server_closes(&mut self, at: usize) {
+    /// A close frame says why its session ended, unless it had no time left to say all it had to.
+    fn check_code(&mut self, at: usize, code: Option<u16>) {
+        let conn = &self.net.conns[at];
+        let session = &self.oracle.sessions[conn.client];
+        let said = self.oracle.close_code(conn.client);
+        let wanted = said.filter(|_| !conn.probing);
+        let late = self.now.0 >= session.closed_at + DRAIN_WAIT.as_millis() as u64;
+        let right = code == wanted || (late && code.is_none());
+        self.oracle.expect(right, "a wrong close code");
+    }
+
+    fn server_closes(&mut self, at: usize, how: End) {
         let conn = &self.net.conns[at];
         let client = &self.clients[conn.client];
         let session = &self.oracle.sessions[conn.client];
@@ -180,41 +218,14 @@ impl World {
             client.upgrade,
             Upgrade::Pausing(c) | Upgrade::Asked(c, super::client::Style::Good) if c == at
         );
-        if good && conn.probing && session.open && !session.excused && !session.left {
+        let patience = self.config.upgrade_timeout.as_millis() as u64;
+        let sound = session.lapse.saturating_add(patience) < self.now.0 && !session.left;
+        if good && conn.probing && session.open && sound {
             self.oracle.blame("a good upgrade was cut off".into());
         }
-        self.net.free(at);
+        self.held.remove(&conn.client);
+        self.net.free(at, self.now, how);
         self.soon(Task::Read(at));
-    }
-
-    // ---- mail ----
-
-    fn mail_leaves(&mut self, from: usize, to: usize, mail: Mail) {
-        self.log(format_args!("mail {from} to {to}: {mail:?}"));
-        if let Mail::Ack { token, news } = &mail {
-            self.oracle.news_leave(from, to, *token, news, self.now);
-        }
-        let wait = self.random.below(self.mail_lag);
-        let last = self.last_mail.entry((from, to)).or_default();
-        *last = (*last).max(self.now.0 + wait);
-        let wait = *last - self.now.0;
-        for mail in self.spoil(from, to, mail) {
-            self.mail.entry((from, to)).or_default().push_back(mail);
-            self.after(wait, Task::Mail(from, to));
-        }
-    }
-
-    pub(super) fn mail_arrives(&mut self, from: usize, to: usize) {
-        let Some(mail) = self.mail.entry((from, to)).or_default().pop_front() else {
-            return;
-        };
-        if !matches!(mail, Mail::Ack { .. }) {
-            self.oracle.letter_arrives(from, to, self.now);
-        }
-        self.arriving = matches!(mail, Mail::Ack { .. }).then_some(from);
-        self.hubs[to].receive_mail(self.now, mail);
-        self.drain(to);
-        self.arriving = None;
     }
 
     // ---- connections ----
@@ -240,7 +251,7 @@ impl World {
                 self.signals(hub);
                 if self.net.conns[at].id == Some(id) {
                     self.hubs[hub].sessions().abandon_probe(key, id);
-                    self.net.free(at);
+                    self.net.free(at, self.now, End::Quiet);
                     self.drain(hub);
                 }
             }
@@ -251,7 +262,8 @@ impl World {
                 self.hubs[hub].sessions().connection_lost(key);
                 self.drain(hub);
                 self.signals(hub);
-                self.net.free(at);
+                self.held.remove(&client);
+                self.net.free(at, self.now, End::Quiet);
             }
             (Some(Inbound::Message(sent)), true) => {
                 let text = match &sent.wire {
@@ -262,6 +274,7 @@ impl World {
                 let now = self.now;
                 let sessions = self.hubs[hub].sessions();
                 sessions.recv_probe(now, key, id, text);
+                self.oracle.sessions[client].unsure = true;
                 if sessions.is_on(key, id) {
                     self.net.conns[at].probing = false;
                     self.oracle.upgraded(client, now);
@@ -274,11 +287,15 @@ impl World {
     }
 
     /// A message for a session.
-    fn message(&mut self, client: usize, sent: &Sent) {
+    pub(super) fn message(&mut self, client: usize, sent: &Sent) {
         let session = &self.oracle.sessions[client];
         let (hub, key) = (session.hub, session.key);
         self.log(format_args!("client {client} said {sent:?}"));
         let expected = self.oracle.predict(client, &sent.what, self.now);
+        if let What::TooLarge = sent.what {
+            self.hubs[hub].fail(self.now, key, PeerError::TooLarge);
+            return self.drain(hub);
+        }
         let mut from = None;
         let received = match &sent.wire {
             Wire::Text(text) => self.hubs[hub].receive_text(self.now, key, text),
@@ -302,106 +319,6 @@ impl World {
         if let (Outcome::Event(packet), Some(socket)) = (expected, from) {
             self.hears(hub, socket, &packet);
         }
-    }
-
-    // ---- requests ----
-
-    /// The session that a request's sid names.
-    fn find(&self, client: usize) -> Option<(usize, SessionKey)> {
-        let sid = Sid::parse(self.clients[client].sid.as_ref()?.as_bytes())?;
-        let hub = usize::from(sid.shard().0);
-        Some((hub, self.hubs.get(hub)?.find(&sid)?))
-    }
-
-    pub(super) fn get(&mut self, client: usize) {
-        let Some((hub, key)) = self.find(client) else {
-            return self.soon(Task::Answer(client, None));
-        };
-        let parked = self.parked.contains_key(&(hub, key.to_bits()));
-        self.log(format_args!("client {client} polls"));
-        match self.hubs[hub].sessions().recv_get(key) {
-            Some(Ok(Poll::Park)) => {
-                self.parked.insert((hub, key.to_bits()), client);
-            }
-            Some(Ok(Poll::Answer)) => {
-                let body = self.hubs[hub].sessions().take_poll(key);
-                self.soon(Task::Answer(client, Some(body)));
-            }
-            Some(Ok(Poll::Mismatch)) | None => self.soon(Task::Answer(client, None)),
-            Some(Err(error)) => {
-                self.oracle.expect(parked, "an overlap of one GET");
-                self.oracle.ends(client, error.close_reason());
-                self.hubs[hub].fail(self.now, key, error);
-                self.soon(Task::Answer(client, None));
-            }
-        }
-        self.drain(hub);
-    }
-
-    /// The head of a POST arrives.
-    pub(super) fn post(&mut self, client: usize, body: Vec<Sent>) {
-        let Some((hub, key)) = self.find(client) else {
-            return self.soon(Task::Posted(client, false));
-        };
-        match self.hubs[hub].sessions().recv_post(key) {
-            Some(Ok(true)) => {
-                self.posting.insert(client);
-                self.soon(Task::PostBody(client, body));
-            }
-            Some(Ok(false)) | None => self.soon(Task::Posted(client, false)),
-            Some(Err(error)) => {
-                let posting = self.posting.contains(&client);
-                self.oracle.expect(posting, "an overlap of one POST");
-                self.oracle.ends(client, error.close_reason());
-                self.hubs[hub].fail(self.now, key, error);
-                self.soon(Task::Posted(client, false));
-            }
-        }
-        self.drain(hub);
-    }
-
-    /// The body of a POST has arrived.
-    pub(super) fn post_body(&mut self, client: usize, messages: &[Sent]) {
-        self.posting.remove(&client);
-        let session = &self.oracle.sessions[client];
-        let (hub, key) = (session.hub, session.key);
-        let mut body = String::new();
-        for (at, sent) in messages.iter().enumerate() {
-            body.push_str(if at == 0 { "" } else { "\u{1e}" });
-            match &sent.wire {
-                Wire::Text(text) => body.push_str(text),
-                Wire::Binary(data) => {
-                    body.push('b');
-                    body.push_str(&wire::to_base64(data));
-                }
-            }
-        }
-        let packets: Vec<_> = payload::packets(&body).collect();
-        let whole = packets.len() == messages.len();
-        self.oracle.expect(whole, "a body fell into other packets");
-        for (packet, sent) in packets.into_iter().zip(messages) {
-            let wire = match packet.strip_prefix('b').map(payload::binary) {
-                None => Wire::Text(packet.into()),
-                Some(Ok(data)) => Wire::Binary(data),
-                Some(Err(error)) => {
-                    self.base64(client, error);
-                    continue;
-                }
-            };
-            let what = sent.what.clone();
-            self.message(client, &Sent { wire, what });
-        }
-        self.hubs[hub].sessions().end_post(key);
-        self.touch(hub);
-        self.soon(Task::Posted(client, true));
-    }
-
-    fn base64(&mut self, client: usize, error: PeerError) {
-        let session = &self.oracle.sessions[client];
-        let (hub, key) = (session.hub, session.key);
-        self.oracle.ends(client, CloseReason::ParseError);
-        self.hubs[hub].fail(self.now, key, error);
-        self.drain(hub);
     }
 }
 

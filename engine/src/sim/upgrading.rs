@@ -2,7 +2,7 @@
 
 use super::{
     client::{Sent, Style, Upgrade, Via, What, Wire},
-    net::{Break, Conn, Inbound},
+    net::{Break, Conn, End, Inbound},
     world::{Task, World},
 };
 
@@ -20,7 +20,8 @@ impl World {
         let client = &self.clients[at];
         let mut conns = self.net.conns.iter();
         let probing = conns.any(|c| c.client == at && c.id.is_some() && c.probing);
-        let wanted = session.open && !session.upgraded && !probing;
+        let allowed = self.config.allow_upgrades;
+        let wanted = session.open && !session.upgraded && !probing && allowed;
         let second = client.upgrade != Upgrade::No;
         let style = match self.random.below(100) {
             0..=59 => Style::Good,
@@ -46,7 +47,7 @@ impl World {
         self.oracle
             .expect(took == wanted, "a probe was wrongly taken or refused");
         if !took {
-            self.net.free(at_conn);
+            self.net.free(at_conn, self.now, End::Quiet);
         } else if second {
             // The server has given up on the first probe, and the client does not know yet.
             self.vanish(at, Break::Reset);
@@ -84,7 +85,7 @@ impl World {
                 self.probe_says(conn, "5");
                 self.clients[at].gone = true;
                 self.oracle.sessions[at].left = true;
-                self.oracle.sessions[at].excused = true;
+                self.oracle.sessions[at].lapse = u64::MAX;
             }
         }
     }
@@ -102,7 +103,7 @@ impl World {
         match self.clients[at].upgrade {
             Upgrade::Asked(c, Style::Good | Style::LateFive) if c == conn => {
                 if self.clients[at].upgrade == Upgrade::Asked(conn, Style::LateFive) {
-                    self.oracle.sessions[at].excused = true;
+                    self.oracle.sessions[at].lapse = u64::MAX;
                     self.oracle.sessions[at].left = true;
                     let late = self.config.upgrade_timeout.as_millis() as u64;
                     let wait = late - 60 + self.random.below(80);

@@ -241,7 +241,7 @@ fn fill<B: AsRef<[u8]>>(value: Value, parts: &[B]) -> Read<Value> {
 }
 
 /// Reads a stream of Socket.IO messages into whole packets.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Reader {
     pub(super) waiting: Option<(Packet, usize, Vec<Vec<u8>>)>,
 }

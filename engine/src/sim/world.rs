@@ -15,21 +15,22 @@ use alloc::{
 use core::{cell::RefCell, fmt, time::Duration};
 
 use super::{
-    Fault, Options, Outcome,
+    Fault, Letters, Options, Outcome,
     client::{Client, NAMESPACES, Sent},
     log::Log,
-    net::Net,
-    oracle::Oracle,
+    net::{Conn, Net},
+    oracle::{Oracle, is_lie},
     random::Random,
     wire::Packet,
 };
 use crate::{
     config::Config,
     error::CloseReason,
-    hub::{Counts, Directory, Hub, Mail, Mode, Namespace, Setup, ShardSet},
+    hub::{Counts, Directory, Hub, Mail, Mode, Namespace, RoomHash, Setup, ShardSet},
     id::ShardId,
     limits::Limits,
     time::Tick,
+    wheel::GRAIN_MS,
 };
 
 /// Something to come. Numbers are clients, connections (`Read`, `Recv`, `Writable`) or hubs
@@ -48,6 +49,7 @@ pub(super) enum Task {
     Answer(usize, Option<Vec<u8>>),
     Say(usize, Packet),
     Five(usize, usize),
+    Release(usize),
     Mail(usize, usize),
     EndTurn(usize),
     Deed(usize),
@@ -55,31 +57,42 @@ pub(super) enum Task {
     LateAck(usize, u64),
 }
 
-/// Rooms by hash: how often each shard has added it, or is expected to.
-type Table = BTreeMap<u64, [u32; 4]>;
+/// The directory, and what was wrong with how the hubs keep it.
+#[derive(Default)]
+pub(super) struct Table {
+    /// Rooms by hash: how often each shard has added it, or is expected to.
+    rows: BTreeMap<u64, [u32; 4]>,
+    pub(super) wrong: bool,
+}
 
 struct View {
     table: Rc<RefCell<Table>>,
     shard: usize,
+    shards: usize,
+    /// It names some shards too many.
+    liar: bool,
 }
 
 impl Directory for View {
     fn add(&mut self, hash: u64) {
-        self.table.borrow_mut().entry(hash).or_default()[self.shard] += 1;
+        let rows = &mut self.table.borrow_mut().rows;
+        rows.entry(hash).or_default()[self.shard] += 1;
     }
 
     fn remove(&mut self, hash: u64) {
         let mut table = self.table.borrow_mut();
-        let row = table.get_mut(&hash).expect("removed what was added");
-        row[self.shard] -= 1;
+        let row = table.rows.entry(hash).or_default();
+        let left = row[self.shard].checked_sub(1);
+        row[self.shard] = left.unwrap_or_default();
         if *row == [0; 4] {
-            table.remove(&hash);
+            table.rows.remove(&hash);
         }
+        table.wrong |= left.is_none();
     }
 
     fn expect(&mut self, hash: u64, shards: ShardSet) {
-        let mut table = self.table.borrow_mut();
-        let row = table.entry(hash).or_default().iter_mut().enumerate();
+        let rows = &mut self.table.borrow_mut().rows;
+        let row = rows.entry(hash).or_default().iter_mut().enumerate();
         row.for_each(|(at, n)| *n += u32::from(shards & 1 << at != 0));
     }
 
@@ -89,9 +102,12 @@ impl Directory for View {
 
     fn shards(&self, hash: u64) -> ShardSet {
         let table = self.table.borrow();
-        let row = table.get(&hash).copied().unwrap_or_default();
+        let row = table.rows.get(&hash).copied().unwrap_or_default();
+        let lie = |at: usize| self.liar && at < self.shards && is_lie(hash, at);
         let bits = row.iter().enumerate();
-        bits.fold(0, |set, (at, n)| set | ShardSet::from(*n > 0) << at)
+        bits.fold(0, |set, (at, n)| {
+            set | ShardSet::from(*n > 0 || lie(at)) << at
+        })
     }
 }
 
@@ -103,7 +119,7 @@ pub(super) struct World {
     pub(super) random: Random,
     pub(super) config: Config,
     pub(super) hubs: Vec<Hub>,
-    table: Rc<RefCell<Table>>,
+    pub(super) table: Rc<RefCell<Table>>,
     /// Hubs whose turn will end.
     pub(super) turns: Vec<bool>,
     pub(super) mail: BTreeMap<(usize, usize), VecDeque<Mail>>,
@@ -116,6 +132,8 @@ pub(super) struct World {
     pub(super) parked: BTreeMap<(usize, u64), usize>,
     /// Clients whose POST is being read.
     pub(super) posting: BTreeSet<usize>,
+    /// Clients whose output is held.
+    pub(super) held: BTreeSet<usize>,
     pub(super) oracle: Oracle,
     log: Log,
     /// Milliseconds a message or a decision takes, at most; and how coarse time is.
@@ -126,9 +144,10 @@ pub(super) struct World {
     /// Clients and the application still begin new things.
     pub(super) playing: bool,
     pub(super) numbers: u64,
-    fault: Fault,
+    pub(super) fault: Fault,
+    pub(super) struck: Letters,
     /// Mails until the fault; 0 when it has struck.
-    fault_after: u64,
+    pub(super) fault_after: u64,
 }
 
 fn config(random: &mut Random) -> Config {
@@ -138,9 +157,12 @@ fn config(random: &mut Random) -> Config {
         ping_timeout: ms(random, 400, 1_200),
         upgrade_timeout: ms(random, 300, 900),
         connect_timeout: ms(random, 400, 2_000),
+        polling: !random.chance(5),
+        allow_upgrades: !random.chance(8),
         limits: Limits {
             outbox_bytes: random.between(6_000, 150_000) as usize,
-            attachments: 4,
+            attachments: random.between(3, 5) as usize,
+            namespaces_per_session: random.pick(&[1, 2, 3, 3, 64]),
             attachments_wait: ms(random, 100, 600),
             rooms_per_socket: random.between(1, 5) as usize,
             acks_per_socket: random.between(1, 6) as usize,
@@ -155,8 +177,9 @@ impl World {
         let mut random = Random::new(options.seed);
         let shards = random.between(1, 4) as usize;
         let config = config(&mut random);
-        let table = Rc::new(RefCell::new(Table::new()));
+        let table = Rc::new(RefCell::new(Table::default()));
         let seed = random.next();
+        let liar = random.chance(30);
         let hub = |shard: usize| {
             let mut entropy = random.fork();
             let namespace = |name: &&str| Namespace {
@@ -172,6 +195,8 @@ impl World {
                 directory: Box::new(View {
                     table: Rc::clone(&table),
                     shard,
+                    shards,
+                    liar,
                 }),
                 entropy: Box::new(move |out| entropy.fill(out)),
             })
@@ -181,7 +206,7 @@ impl World {
             now: Tick(0),
             tasks: BTreeMap::new(),
             serial: 0,
-            oracle: Oracle::new(config.clone(), shards),
+            oracle: Oracle::new(config.clone(), shards, liar, RoomHash::new(seed)),
             config,
             hubs,
             table,
@@ -193,6 +218,7 @@ impl World {
             clients: Vec::new(),
             parked: BTreeMap::new(),
             posting: BTreeSet::new(),
+            held: BTreeSet::new(),
             log: Log::new(),
             lag: random.between(1, 20),
             grain: random.between(1, 6),
@@ -201,6 +227,7 @@ impl World {
             playing: true,
             numbers: 0,
             fault: options.fault,
+            struck: options.letters,
             fault_after: random.between(3, 20),
             random,
         }
@@ -243,9 +270,18 @@ impl World {
             self.step();
         }
         self.playing = false;
-        self.run_for(4_000);
-        self.settled();
-        self.leave();
+        if self.oracle.fault.is_some() {
+            return;
+        }
+        if self.random.chance(15) {
+            self.shut_down();
+        } else {
+            self.run_for(4_000);
+            self.settled();
+            for client in 0..self.clients.len() {
+                self.depart(client);
+            }
+        }
         let config = &self.config;
         let heart = config.ping_interval + 2 * config.ping_timeout;
         self.run_for(45_000 + heart.as_millis() as u64);
@@ -282,17 +318,27 @@ impl World {
             && at.is_none_or(|(at, _)| due.0 <= at)
         {
             self.now = self.now.max(due);
-            self.hubs[hub].advance(self.now);
-            self.drain(hub);
-            self.touch(hub);
-            self.oracle.check_time(self.now);
-            return;
+            return self.time_passes(hub);
         }
         let Some((at, task)) = self.tasks.pop_first() else {
             return;
         };
         self.now = self.now.max(Tick(at.0));
         self.perform(task);
+    }
+
+    /// A hub is told the time.
+    fn time_passes(&mut self, hub: usize) {
+        self.oracle.pinged[hub] = true;
+        self.hubs[hub].advance(self.now);
+        self.drain(hub);
+        self.oracle.check_time(self.now);
+        let patience = self.config.upgrade_timeout.as_millis() as u64 + 2 * GRAIN_MS + self.grain;
+        let now = self.now.0;
+        let late = |conn: &Conn| conn.id.is_some() && conn.probing && conn.opened + patience < now;
+        let late = self.net.conns.iter().any(late);
+        self.oracle
+            .expect(!late, "an upgrade is open after its time");
     }
 
     fn perform(&mut self, task: Task) {
@@ -309,6 +355,7 @@ impl World {
             Task::Answer(client, body) => self.answered(client, body),
             Task::Say(client, packet) => self.say(client, packet),
             Task::Five(client, conn) => self.five(client, conn),
+            Task::Release(client) => self.release(client),
             Task::Mail(from, to) => self.mail_arrives(from, to),
             Task::EndTurn(hub) => self.end_turn(hub),
             Task::Deed(hub) => self.deed(hub),
@@ -329,59 +376,28 @@ impl World {
         self.after(wait, Task::Arrive);
     }
 
-    /// The mail that really travels in place of this one.
-    pub(super) fn spoil(&mut self, from: usize, to: usize, mail: Mail) -> Vec<Mail> {
-        let publishes = matches!(mail, Mail::Publish(_));
-        if self.fault == Fault::None || self.fault_after == 0 || !publishes {
-            return [mail].into();
-        }
-        self.fault_after -= 1;
-        if self.fault_after > 0 {
-            return [mail].into();
-        }
-        let waiting = self.mail.entry((from, to)).or_default();
-        match self.fault {
-            Fault::None => [mail].into(),
-            Fault::DropMail => Vec::new(),
-            Fault::DuplicateMail => [mail.clone(), mail].into(),
-            Fault::SwapMails => match waiting.pop_back() {
-                Some(other @ Mail::Publish(_)) => [mail, other].into(),
-                other => {
-                    waiting.extend(other);
-                    self.fault_after = 1; // nothing to overtake: the next one, then
-                    [mail].into()
-                }
-            },
-        }
-    }
-
     // ---- the end ----
 
     /// Nothing new has happened for a while: who is there has got everything.
     fn settled(&mut self) {
-        if let Err(missing) = self.oracle.settled() {
+        if let Err(missing) = self.oracle.settled(self.now) {
             self.oracle.blame(missing);
         }
         let letters = self.oracle.letters_left();
         self.oracle.expect(letters == 0, "a mail never arrived");
     }
 
-    fn leave(&mut self) {
-        if self.random.chance(15) {
-            self.log(format_args!("the server stops"));
-            for at in 0..self.oracle.sessions.len() {
-                self.oracle.ends(at, CloseReason::ServerShuttingDown);
-            }
-            // One hub's events are another's dues: all stop, then all are drained.
-            for hub in &mut self.hubs {
-                hub.shut_down(self.now);
-            }
-            self.drain_all();
-        } else {
-            for client in 0..self.clients.len() {
-                self.depart(client);
-            }
+    /// The server stops in the middle of everything.
+    fn shut_down(&mut self) {
+        self.log(format_args!("the server stops"));
+        for at in 0..self.oracle.sessions.len() {
+            self.oracle.ends(at, CloseReason::ServerShuttingDown);
         }
+        // One hub's events are another's dues: all stop, then all are drained.
+        for hub in &mut self.hubs {
+            hub.shut_down(self.now);
+        }
+        self.drain_all();
     }
 
     fn cleared(&mut self) {
@@ -396,7 +412,7 @@ impl World {
             let what = format!("the GET of client {client} was never answered");
             self.oracle.blame(what);
         }
-        let rooms = self.table.borrow().len();
+        let rooms = self.table.borrow().rows.len();
         let left = [
             ("room in the directory", rooms),
             ("connection", self.net.open()),

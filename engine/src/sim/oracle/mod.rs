@@ -7,29 +7,33 @@
 //! never looked at, except its counts when all is over.
 
 mod acks;
+mod fate;
+mod many;
+mod members;
 mod packets;
 mod timing;
 
 use alloc::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     format,
-    string::{String, ToString as _},
+    string::String,
     vec::Vec,
 };
 
 use super::{
     client::NAMESPACES,
-    wire::{Kind, Packet, Value},
+    wire::{Packet, Value},
 };
 use crate::{
     config::Config,
     error::CloseReason,
-    hub::{AckNews, Action, SessionKey, SocketKey},
+    hub::{AckNews, Action, RoomHash, SessionKey, SocketKey},
     id::{NamespaceId, SocketId},
     time::Tick,
 };
 use acks::Pending;
 pub(super) use acks::Question;
+pub(super) use fate::Fate;
 pub(super) use packets::Outcome;
 
 /// A packet that a session is to get.
@@ -45,8 +49,11 @@ pub(super) struct Expected {
 /// Something that must have happened when the call that is running is drained.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Due {
-    Connecting(usize, usize),
-    Connected(usize, usize),
+    /// The session, the namespace and the credentials.
+    Connecting(usize, usize, Option<&'static str>),
+    Connected(usize, usize, Option<&'static str>),
+    /// Hub, namespace, room and how many sockets are not let in.
+    NotJoined(usize, usize, String, usize),
     Disconnected(usize, CloseReason),
     Closed(usize, CloseReason),
     Asked(u64, usize, usize),
@@ -76,17 +83,42 @@ pub(super) struct Session {
     pub(super) open: bool,
     pub(super) closed: Option<CloseReason>,
     pub(super) upgraded: bool,
-    /// The client did something for which it may be timed out or dropped.
-    pub(super) excused: bool,
+    /// Until when the client may be timed out or dropped for what it did or does.
+    pub(super) lapse: u64,
     /// The client is gone: nobody reads.
     pub(super) left: bool,
     pub(super) queue: VecDeque<Expected>,
     partial: Option<Partial>,
     opened: u64,
     joined: bool,
+    pub(super) closed_at: u64,
+    /// It sent more than a message may have.
+    too_large: bool,
     /// When something last came, and when the heart was last set at rest.
     heard: u64,
     beat: u64,
+    /// When something first came after the ping was due.
+    grace: Option<u64>,
+    /// Its transport takes what is queued at this moment.
+    pub(super) takes: bool,
+    /// The moment in which it was last given something.
+    moment: u64,
+    /// Or perhaps in another: see [`Fate::Either`].
+    pub(super) unsure: bool,
+}
+
+impl Session {
+    /// Whether it ended in a way that lets its client have what was queued, and a farewell.
+    pub(super) const fn is_polite(&self) -> bool {
+        matches!(
+            self.closed,
+            Some(
+                CloseReason::ForcedClose
+                    | CloseReason::ForcedServerClose
+                    | CloseReason::ServerShuttingDown
+            )
+        )
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,6 +154,8 @@ pub(super) struct Target {
 #[derive(Debug, Clone)]
 enum Letter {
     Publish(Target, Expected, Option<Question>),
+    /// What a hub is to publish for somebody who is none.
+    Relay(Target, Expected),
     Act(Target, Action),
 }
 
@@ -143,13 +177,28 @@ pub(super) struct Oracle {
     pub(super) fault: Option<String>,
     /// Packets that clients read and found right.
     pub(super) received: u64,
+    /// By hub: its moment, and whether a ping may have been queued in this turn.
+    moments: Vec<u64>,
+    pub(super) pinged: Vec<bool>,
+    /// Whether the directory names some shards too many, and by which names it knows rooms.
+    liar: bool,
+    names: RoomHash,
+}
+
+/// Whether a directory that lies names this shard for a room of this hash.
+pub(super) const fn is_lie(hash: u64, shard: usize) -> bool {
+    hash.is_multiple_of(5) && (hash >> 8) % 4 == shard as u64
 }
 
 impl Oracle {
-    pub(super) const fn new(config: Config, hubs: usize) -> Self {
+    pub(super) fn new(config: Config, hubs: usize, liar: bool, names: RoomHash) -> Self {
         Self {
             config,
             hubs,
+            liar,
+            names,
+            moments: alloc::vec![1; hubs],
+            pinged: alloc::vec![false; hubs],
             sessions: Vec::new(),
             sockets: Vec::new(),
             by_key: BTreeMap::new(),
@@ -186,14 +235,20 @@ impl Oracle {
             open: true,
             closed: None,
             upgraded: false,
-            excused: false,
+            lapse: 0,
             left: false,
             queue: VecDeque::new(),
             partial: None,
             opened: now.0,
             joined: false,
+            closed_at: 0,
+            too_large: false,
             heard: now.0,
             beat: now.0,
+            grace: None,
+            takes: false,
+            moment: self.moments[hub],
+            unsure: false,
         });
     }
 
@@ -254,6 +309,14 @@ impl Oracle {
         letters.any(|(_, letters)| letters.iter().any(joins))
     }
 
+    /// Whether the directory names a hub for a room, or for everybody, whoever is there.
+    fn lies(&self, hub: usize, namespace: usize, room: Option<&str>) -> bool {
+        let namespace = NamespaceId(namespace as u16);
+        let everyone = || self.names.everyone(namespace);
+        let hash = room.map_or_else(everyone, |room| self.names.room(namespace, room));
+        self.liar && is_lie(hash, hub)
+    }
+
     /// The other hubs that a mail must go to: who has a member or is about to have one, exceptions
     /// not considered.
     fn addressed(&self, from: usize, to: &Target) -> Vec<usize> {
@@ -272,167 +335,15 @@ impl Oracle {
                 SocketId::parse(room).is_some_and(|id| usize::from(id.shard().0) == *hub)
             };
             let member = !self.meant(*hub, &wide(to)).is_empty();
-            member || self.expects(*hub, to) || (inhabited && to.rooms.iter().any(owns))
+            let named = inhabited || self.lies(*hub, to.namespace, None);
+            let lied = match &*to.rooms {
+                [] => named,
+                rooms => rooms.iter().any(|r| self.lies(*hub, to.namespace, Some(r))),
+            };
+            member || lied || self.expects(*hub, to) || (named && to.rooms.iter().any(owns))
         };
         let others = (0..self.hubs).filter(|hub| *hub != from);
         others.filter(is_addressed).collect()
-    }
-
-    // ---- joining and leaving ----
-
-    fn add(&mut self, hub: usize, key: SocketKey, id: String, at: (usize, usize), state: State) {
-        self.by_key.insert((hub, key.to_bits()), self.sockets.len());
-        let (session, namespace) = at;
-        self.sockets.push(Socket {
-            hub,
-            key,
-            id,
-            namespace,
-            session,
-            state,
-            rooms: BTreeSet::new(),
-            pending: BTreeMap::new(),
-        });
-    }
-
-    /// A socket came to be, as was due. False if it belongs to nobody.
-    fn came(
-        &mut self,
-        hub: usize,
-        key: SocketKey,
-        id: Option<SocketId>,
-        at: (Option<usize>, NamespaceId),
-        due: fn(usize, usize) -> Due,
-    ) -> bool {
-        let (Some(session), Some(id)) = (at.0, id) else {
-            self.blame("a socket of nobody".into());
-            return false;
-        };
-        let namespace = usize::from(at.1.0);
-        self.happened(&due(session, namespace));
-        let at = (session, namespace);
-        self.add(hub, key, id.to_string(), at, State::Connecting);
-        true
-    }
-
-    pub(super) fn connecting(
-        &mut self,
-        hub: usize,
-        key: SocketKey,
-        id: Option<SocketId>,
-        at: (Option<usize>, NamespaceId),
-    ) {
-        self.came(hub, key, id, at, Due::Connecting);
-    }
-
-    pub(super) fn connected(
-        &mut self,
-        hub: usize,
-        key: SocketKey,
-        id: Option<SocketId>,
-        at: (Option<usize>, NamespaceId),
-    ) {
-        if self.came(hub, key, id, at, Due::Connected) {
-            self.admit(self.sockets.len() - 1);
-        }
-    }
-
-    /// A socket is let in: its client hears so.
-    pub(super) fn admit(&mut self, socket: usize) {
-        let Socket { session, .. } = self.sockets[socket];
-        self.sockets[socket].state = State::In;
-        self.sessions[session].joined = true;
-        let sid = Value::Text(self.sockets[socket].id.clone());
-        let data = alloc::vec![Value::Object(alloc::vec![("sid".into(), sid)])];
-        self.send(socket, Kind::Connect, None, data);
-    }
-
-    pub(super) fn refused(&mut self, socket: usize, error: Value) {
-        self.send(socket, Kind::ConnectError, None, alloc::vec![error]);
-        self.sockets[socket].state = State::Out;
-    }
-
-    /// The server removes sockets from their namespaces, and with `close` ends the session.
-    pub(super) fn kicked(&mut self, socket: usize, close: bool) {
-        let session = self.sockets[socket].session;
-        for at in 0..self.sockets.len() {
-            let other = &self.sockets[at];
-            let leaves = at == socket || (close && other.session == session);
-            if !leaves || other.state == State::Out {
-                continue;
-            }
-            if other.state == State::In {
-                self.send(at, Kind::Disconnect, None, Vec::new());
-            }
-            let reason = CloseReason::ServerNamespaceDisconnect;
-            self.due.push(Due::Disconnected(at, reason));
-        }
-        if close {
-            let reason = CloseReason::ForcedServerClose;
-            self.due.push(Due::Closed(session, reason));
-        }
-    }
-
-    pub(super) fn disconnected(
-        &mut self,
-        now: Tick,
-        socket: Option<usize>,
-        reason: CloseReason,
-        rooms: &BTreeSet<String>,
-        connected: bool,
-    ) {
-        let Some(at) = socket else {
-            return self.blame("a stranger disconnected".into());
-        };
-        if !self.was_due(&Due::Disconnected(at, reason)) {
-            self.excuse(now, self.sockets[at].session, reason);
-        }
-        self.leaving.push(at);
-        let socket = &mut self.sockets[at];
-        let state = core::mem::replace(&mut socket.state, State::Out);
-        let expected = core::mem::take(&mut socket.rooms);
-        self.expect(state != State::Out, "a socket disconnected twice");
-        self.expect(
-            (state == State::In) == connected,
-            "a wrong state at the end",
-        );
-        self.expect(
-            *rooms == expected,
-            "the rooms at the end are not those joined",
-        );
-    }
-
-    /// A session is about to end for this reason, and its sockets with it.
-    pub(super) fn ends(&mut self, session: usize, reason: CloseReason) {
-        if !self.sessions[session].open {
-            return;
-        }
-        for at in 0..self.sockets.len() {
-            let socket = &self.sockets[at];
-            if socket.session == session && socket.state != State::Out {
-                self.due.push(Due::Disconnected(at, reason));
-            }
-        }
-        self.due.push(Due::Closed(session, reason));
-    }
-
-    pub(super) fn closed(&mut self, now: Tick, session: Option<usize>, reason: CloseReason) {
-        let Some(at) = session else {
-            return self.blame("a session closed that was never open".into());
-        };
-        if !self.was_due(&Due::Closed(at, reason)) {
-            self.excuse(now, at, reason);
-        }
-        let left = |socket: &Socket| socket.session != at || socket.state == State::Out;
-        self.expect(
-            self.sockets.iter().all(left),
-            "a session closed before its sockets",
-        );
-        let session = &mut self.sessions[at];
-        let open = core::mem::replace(&mut session.open, false);
-        session.closed = Some(reason);
-        session.partial = None;
-        self.expect(open, "a session closed twice");
     }
 
     // ---- what a call must bring ----

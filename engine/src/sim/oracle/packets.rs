@@ -2,10 +2,9 @@
 
 use alloc::{collections::VecDeque, format, string::String, vec::Vec};
 
-use super::{Due, Expected, Letter, Oracle, Partial, Question, State, Target};
+use super::{Due, Expected, Oracle, Partial, State};
 use crate::{
     error::CloseReason,
-    hub::Action,
     sim::{
         client::{NAMESPACES, NOWHERE, What},
         wire::{Kind, Packet, Value},
@@ -47,7 +46,22 @@ impl Oracle {
         asks: Option<(usize, u64)>,
         volatile: bool,
     ) {
-        let session = &mut self.sessions[self.sockets[socket].session];
+        self.queue_for(self.sockets[socket].session, packet, asks, volatile);
+    }
+
+    fn queue_for(
+        &mut self,
+        session: usize,
+        packet: Packet,
+        asks: Option<(usize, u64)>,
+        volatile: bool,
+    ) {
+        let session = &mut self.sessions[session];
+        if volatile {
+            session.unsure = true;
+        } else {
+            session.moment = self.moments[session.hub];
+        }
         session.queue.push_back(Expected {
             packet,
             volatile,
@@ -89,147 +103,24 @@ impl Oracle {
         }
     }
 
-    /// A client sees its session's end. `closed` if by a close packet or the connection's end after
-    /// everything that was sent; otherwise a request was turned away.
-    pub(in crate::sim) fn ended(&mut self, at: usize, closed: bool) {
+    /// A client sees its session's end: its connection ended, or its GET brought the close.
+    /// `served` says whether the server ended it when all had left that was queued: then all must
+    /// have been read, by however slow a client.
+    pub(in crate::sim) fn ended(&mut self, at: usize, served: bool, now: Tick) {
         let session = &self.sessions[at];
-        let polite = matches!(
-            session.closed,
-            Some(
-                CloseReason::ForcedClose
-                    | CloseReason::ForcedServerClose
-                    | CloseReason::ServerShuttingDown
-            )
-        );
-        let unread = session.queue.iter().any(|expected| !expected.volatile);
-        let must_read = closed && polite && !session.excused && !session.left;
-        if session.open && !session.left && !session.excused {
+        let polite = session.is_polite();
+        let unread = session.queue.iter().find(|expected| !expected.volatile);
+        if session.open && !session.left && session.lapse < now.0 {
             self.blame(format!("session {at} is open and its client was sent away"));
-        } else if must_read && unread {
-            let lost = session.queue.front().map(|e| &e.packet);
-            let what = format!("session {at} closed politely and lost {lost:?}");
+        } else if let Some(lost) = unread.filter(|_| served && polite && !session.left) {
+            let what = format!("session {at} closed politely and lost {:?}", lost.packet);
             self.blame(what);
         }
     }
 
-    // ---- many ----
-
-    /// The application publishes: here at once, elsewhere when the mail arrives. Returns how many
-    /// mails go out.
-    pub(in crate::sim) fn publish(
-        &mut self,
-        from: usize,
-        to: &Target,
-        packet: Packet,
-        volatile: bool,
-        question: Option<(Question, Tick)>,
-    ) -> usize {
-        let expected = Expected {
-            packet,
-            volatile,
-            asks: None,
-        };
-        let hubs = self.addressed(from, to);
-        for hub in &hubs {
-            let question = question.map(|(question, _)| question);
-            let letter = Letter::Publish(to.clone(), expected.clone(), question);
-            self.letters
-                .entry((from, *hub))
-                .or_default()
-                .push_back(letter);
-        }
-        self.deliver(from, to, &expected, question);
-        hubs.len()
-    }
-
-    /// The application does something with many.
-    pub(in crate::sim) fn act(&mut self, from: usize, to: &Target, action: &Action) -> usize {
-        let hubs = self.addressed(from, to);
-        for hub in &hubs {
-            let letter = Letter::Act(to.clone(), action.clone());
-            self.letters
-                .entry((from, *hub))
-                .or_default()
-                .push_back(letter);
-        }
-        self.do_it(from, to, action);
-        hubs.len()
-    }
-
-    /// A mail arrives. What is in it is not looked at: it must be the first that was written.
-    pub(in crate::sim) fn letter_arrives(&mut self, from: usize, hub: usize, now: Tick) {
-        let letters = self.letters.entry((from, hub)).or_default();
-        match letters.pop_front() {
-            Some(Letter::Publish(to, expected, question)) => {
-                let question = question.map(|question| (question, now));
-                self.deliver(hub, &to, &expected, question);
-            }
-            Some(Letter::Act(to, action)) => self.do_it(hub, &to, &action),
-            None => self.blame(format!(
-                "a mail from {from} to {hub} that nobody had to write"
-            )),
-        }
-    }
-
-    /// Letters that did not arrive.
-    pub(in crate::sim) fn letters_left(&self) -> usize {
-        self.letters.values().map(VecDeque::len).sum()
-    }
-
-    fn deliver(
-        &mut self,
-        hub: usize,
-        to: &Target,
-        expected: &Expected,
-        question: Option<(Question, Tick)>,
-    ) {
-        let meant = self.meant(hub, to);
-        let Some((question, now)) = question else {
-            for socket in meant {
-                self.queue(socket, expected.packet.clone(), None, expected.volatile);
-            }
-            return;
-        };
-        let mut asked = 0;
-        for socket in meant {
-            if self.may_ask(socket) {
-                asked += 1;
-                self.ask(socket, question, now);
-                let asks = Some((socket, question.token));
-                self.queue(socket, expected.packet.clone(), asks, false);
-            }
-        }
-        self.due.push(Due::Asked(question.token, hub, asked));
-    }
-
-    fn do_it(&mut self, hub: usize, to: &Target, action: &Action) {
-        for socket in self.meant(hub, to) {
-            match action {
-                Action::Join(rooms) => rooms.iter().for_each(|room| {
-                    self.join(socket, room);
-                }),
-                Action::Leave(rooms) => rooms.iter().for_each(|room| {
-                    self.sockets[socket].rooms.remove(&**room);
-                }),
-                Action::Disconnect { close } => self.kicked(socket, *close),
-            }
-        }
-    }
-
-    /// Whether a socket is in a room after it was to join.
-    pub(in crate::sim) fn join(&mut self, socket: usize, room: &str) -> bool {
-        let max = self.config.limits.rooms_per_socket;
-        let rooms = &mut self.sockets[socket].rooms;
-        if rooms.len() < max {
-            rooms.insert(room.into());
-        }
-        rooms.contains(room)
-    }
-
-    // ---- what a packet must lead to ----
-
     /// A packet reaches the server: what it must answer, and what must follow.
     pub(in crate::sim) fn predict(&mut self, at: usize, what: &What, now: Tick) -> Outcome {
+        self.stirs(self.sessions[at].hub, what);
         let session = &mut self.sessions[at];
         if !session.open {
             return match what {
@@ -239,11 +130,18 @@ impl Oracle {
             };
         }
         session.heard = now.0;
+        if !matches!(what, What::Pong | What::Probe) {
+            self.hears(at, now);
+        }
         match what {
             What::Ignored | What::Probe => return Outcome::Nothing,
             What::Pong => {
-                session.beat = now.0;
+                self.rests(at, now);
                 return Outcome::Nothing;
+            }
+            What::TooLarge => {
+                self.ends_too_large(at);
+                return Outcome::Error;
             }
             What::Close => {
                 self.ends(at, CloseReason::TransportClose);
@@ -251,11 +149,13 @@ impl Oracle {
             }
             What::BadEngine(reason) => return self.wrong(at, *reason),
             What::Part(part) => return self.part(at, part),
-            _ if session.partial.is_some() => return self.wrong(at, CloseReason::ForcedClose),
+            _ if self.sessions[at].partial.is_some() => {
+                return self.wrong(at, CloseReason::ForcedClose);
+            }
             _ => {}
         }
         match what {
-            What::Connect(namespace) => self.predict_connect(at, namespace),
+            What::Connect(namespace, auth) => self.predict_connect(at, namespace, *auth),
             What::Bad(reason, Some(namespace)) if self.home(at, namespace).is_some() => {
                 self.wrong(at, *reason)
             }
@@ -284,31 +184,43 @@ impl Oracle {
         }
     }
 
-    fn predict_connect(&mut self, at: usize, namespace: &str) -> Outcome {
+    fn predict_connect(
+        &mut self,
+        at: usize,
+        namespace: &str,
+        auth: Option<&'static str>,
+    ) -> Outcome {
         let Some(known) = NAMESPACES.iter().position(|name| *name == namespace) else {
-            let text = Value::Text("Invalid namespace".into());
-            let data = alloc::vec![Value::Object(alloc::vec![("message".into(), text)])];
-            self.sessions[at].queue.push_back(Expected {
-                packet: Packet {
-                    kind: Kind::ConnectError,
-                    namespace: NOWHERE.into(),
-                    id: None,
-                    data,
-                },
-                volatile: false,
-                asks: None,
-            });
+            self.turned_away(at, NOWHERE, "Invalid namespace");
             return Outcome::Nothing;
         };
         if self.socket_in(at, known).is_some() {
             return self.wrong(at, CloseReason::ForcedServerClose);
         }
+        let mine = |namespace: &usize| self.socket_in(at, *namespace).is_some();
+        let count = (0..NAMESPACES.len()).filter(mine).count();
+        if count >= self.config.limits.namespaces_per_session {
+            self.turned_away(at, namespace, "Too many namespaces");
+            return Outcome::Nothing;
+        }
         self.due.push(if namespace == "/gate" {
-            Due::Connecting(at, known)
+            Due::Connecting(at, known, auth)
         } else {
-            Due::Connected(at, known)
+            Due::Connected(at, known, auth)
         });
         Outcome::Nothing
+    }
+
+    /// A client hears that it may not join.
+    fn turned_away(&mut self, at: usize, namespace: &str, why: &str) {
+        let why = Value::Text(why.into());
+        let packet = Packet {
+            kind: Kind::ConnectError,
+            namespace: namespace.into(),
+            id: None,
+            data: alloc::vec![Value::Object(alloc::vec![("message".into(), why)])],
+        };
+        self.queue_for(at, packet, None, false);
     }
 
     fn wrong(&mut self, at: usize, reason: CloseReason) -> Outcome {
@@ -349,9 +261,9 @@ impl Oracle {
     }
 
     /// Whether all that open sessions were to get has been read, by clients who read.
-    pub(in crate::sim) fn settled(&self) -> Result<(), String> {
+    pub(in crate::sim) fn settled(&self, now: Tick) -> Result<(), String> {
         for (at, session) in self.sessions.iter().enumerate() {
-            let reads = session.open && !session.excused && !session.left;
+            let reads = session.open && session.lapse < now.0 && !session.left;
             let missing = session.queue.iter().find(|e| !e.volatile);
             if let Some(missing) = missing.filter(|_| reads) {
                 return Err(format!("session {at} never got {:?}", missing.packet));

@@ -9,6 +9,9 @@ const fn ms(wait: core::time::Duration) -> u64 {
     wait.as_millis() as u64
 }
 
+/// How long after a client's lapse what it did not read may still be too much.
+const LAPSE_MS: u64 = 200;
+
 impl Oracle {
     /// A session ends, or a socket with it, and no call asked for it: something was too late, or
     /// the connection is broken.
@@ -18,9 +21,14 @@ impl Oracle {
         let timeout = ms(self.config.ping_timeout);
         let right = match reason {
             CloseReason::PingTimeout => {
-                session.excused && now.0 >= session.beat + interval + timeout
+                let due = session.beat + interval;
+                // The first packet after the ping gives it the timeout once more.
+                let sent = due + GRAIN_MS;
+                let grace = session.grace.filter(|first| *first > sent);
+                let until = grace.map_or(due, |first| first.max(due)) + timeout;
+                session.lapse > due && now.0 >= until
             }
-            CloseReason::SlowConsumer => session.excused,
+            CloseReason::SlowConsumer => session.lapse.saturating_add(LAPSE_MS) > now.0,
             CloseReason::ForcedClose => {
                 let late = |partial: &super::Partial| now.0 >= partial.until;
                 session.partial.as_ref().is_some_and(late)
@@ -33,8 +41,17 @@ impl Oracle {
             _ => false,
         };
         if !right {
+            let Session {
+                heard,
+                beat,
+                grace,
+                lapse,
+                ..
+            } = &self.sessions[at];
+            let since = format!("heard {heard}, {grace:?}, beat {beat}, lapse {lapse}");
             self.blame(format!(
-                "session {at} ended with {reason} and should not have"
+                "session {at} ended with {reason} and should not have: {since}, now {}",
+                now.0
             ));
         }
     }
@@ -42,7 +59,21 @@ impl Oracle {
     /// The session's transport is the WebSocket now: its heart starts anew.
     pub(in crate::sim) fn upgraded(&mut self, at: usize, now: Tick) {
         self.sessions[at].upgraded = true;
+        self.rests(at, now);
+    }
+
+    /// The session's next ping is an interval away.
+    pub(super) fn rests(&mut self, at: usize, now: Tick) {
         self.sessions[at].beat = now.0;
+        self.sessions[at].grace = None;
+    }
+
+    /// Something else than a pong came.
+    pub(super) fn hears(&mut self, at: usize, now: Tick) {
+        let due = self.sessions[at].beat + ms(self.config.ping_interval);
+        if now.0 >= due {
+            self.sessions[at].grace.get_or_insert(now.0);
+        }
     }
 
     /// Time has passed and every hub has been told: nobody may be overdue.

@@ -1,0 +1,79 @@
+//! Answers: at the end of a turn, has the hub done all that it could, and no more.
+
+use alloc::{format, string::String, vec::Vec};
+
+use super::{deeds::PONG, peer::PREAMBLE, wire, world::World};
+
+impl World {
+    pub(super) fn check_bounds(&mut self, hub: usize) {
+        let max = self.config.limits.outbox_bytes;
+        let mut keys = self
+            .oracle
+            .sessions
+            .iter()
+            .filter(|s| s.open && s.hub == hub);
+        let hub = &mut self.hubs[hub];
+        let over = keys.any(|session| hub.sessions().backlog_bytes(session.key) > max);
+        self.oracle.expect(!over, "a backlog is over its bound");
+        let kept = !self.table.borrow().wrong;
+        self.oracle
+            .expect(kept, "the directory lost what was not in it");
+        let counts = hub.counts();
+        let right = counts.timers == counts.sessions + counts.questions;
+        self.oracle
+            .expect(right, "a timer of nothing, or something without timer");
+    }
+
+    /// Whoever takes something has been given all there is for him.
+    pub(super) fn check_queues(&mut self, hub: usize) {
+        for at in 0..self.oracle.sessions.len() {
+            let session = &self.oracle.sessions[at];
+            let due = session.queue.iter().filter(|e| !e.volatile).count();
+            if session.hub != hub || !session.open || session.left || due == 0 {
+                continue;
+            }
+            if let Some(conn) = self.net.carrier(at) {
+                let waits = self.net.conns[conn].full || self.held.contains(&at);
+                match self.in_pipe(at, conn) {
+                    Err(error) => self.oracle.blame(error),
+                    Ok(sent) if sent < due && !waits => {
+                        let what = format!("{} of {due} packets wait for nothing", due - sent);
+                        self.oracle.blame(format!("session {at}: {what}"));
+                    }
+                    Ok(_) => {}
+                }
+            } else if self.parked.contains_key(&(hub, session.key.to_bits())) {
+                let what = format!("session {at}: {due} packets and a GET wait for each other");
+                self.oracle.blame(what);
+            }
+        }
+    }
+
+    /// Whole packets that a client has not read yet.
+    fn in_pipe(&self, client: usize, conn: usize) -> Result<usize, String> {
+        let conn = &self.net.conns[conn];
+        let bytes: Vec<u8> = conn.unread.iter().chain(&conn.pipe).copied().collect();
+        let mut rest = &bytes[..];
+        if conn.preamble {
+            rest = rest.get(PREAMBLE.len()..).unwrap_or_default();
+        }
+        let mut reader = self.clients[client].reader.clone();
+        let mut count = 0;
+        loop {
+            if let Some(after) = rest.strip_prefix(&PONG) {
+                rest = after;
+                continue;
+            }
+            let Some((text, payload, len)) = wire::frame(rest)? else {
+                return Ok(count);
+            };
+            let packet = match (text, payload) {
+                (true, [b'4', message @ ..]) => reader.text(&String::from_utf8_lossy(message))?,
+                (true, _) => None,
+                (false, part) => reader.binary(part)?,
+            };
+            count += usize::from(packet.is_some());
+            rest = &rest[len..];
+        }
+    }
+}
