@@ -175,6 +175,10 @@ pub struct Counts {
     pub questions: usize,
     /// Timers set.
     pub timers: usize,
+    /// Session ids that lead to a session.
+    pub sids: usize,
+    /// Names that lead to a room.
+    pub names: usize,
 }
 
 impl Hub {
@@ -258,6 +262,8 @@ impl Hub {
             rooms: self.rooms.len(),
             questions: self.waits.len(),
             timers: self.sessions.timers() + self.waits.timers(),
+            sids: self.sessions.sids(),
+            names: self.rooms.names(),
         }
     }
 

@@ -1,5 +1,7 @@
 //! One hub, driven by hand: what went wrong once.
 
+mod rules;
+
 use alloc::{
     boxed::Box, collections::BTreeMap, format, rc::Rc, string::String, sync::Arc, vec, vec::Vec,
 };

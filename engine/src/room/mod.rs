@@ -96,6 +96,12 @@ impl Rooms {
         self.slab.len()
     }
 
+    /// Names that lead to a room; one for each room.
+    #[must_use]
+    pub fn names(&self) -> usize {
+        self.index.len()
+    }
+
     /// Whether no socket is in any room.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -22,6 +22,9 @@ impl World {
         let right = counts.timers == counts.sessions + counts.questions;
         self.oracle
             .expect(right, "a timer of nothing, or something without timer");
+        let right = counts.sids == counts.sessions && counts.names == counts.rooms;
+        self.oracle
+            .expect(right, "a name of nothing, or something without name");
     }
 
     /// Whoever takes something has been given all there is for him.

@@ -203,7 +203,9 @@ impl World {
 
     fn stall(&mut self, at: usize) {
         if self.clients[at].habit == Habit::Stalls {
-            let wait = self.random.between(50, 4_000);
+            // Some longer than a closed connection is given to take its last words.
+            let most = self.random.pick(&[500, 4_000, 4_000, 16_000]);
+            let wait = self.random.between(50, most);
             let until = (self.now.0 + wait).max(self.clients[at].stalled_until);
             self.clients[at].stalled_until = until;
             self.oracle.sessions[at].lapse = until;

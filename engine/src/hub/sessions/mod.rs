@@ -167,6 +167,12 @@ impl<A> Sessions<A> {
         self.slab.is_empty()
     }
 
+    /// Session ids that lead to a session; one for each session.
+    #[must_use]
+    pub fn sids(&self) -> usize {
+        self.by_sid.len()
+    }
+
     /// Timers set; one for each session.
     #[must_use]
     pub const fn timers(&self) -> usize {
