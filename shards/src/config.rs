@@ -37,6 +37,22 @@ impl Default for HttpWaits {
     }
 }
 
+/// How much one shard keeps for clients, besides what [`crate::Limits`] says of each of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShardLimits {
+    /// Handlers of one socket that wait for something. Default 1,024, at least 1. Above it async handlers of
+    /// its events are not called: an event that asks for an acknowledgement gets an error.
+    pub waiting_handlers: usize,
+}
+
+impl Default for ShardLimits {
+    fn default() -> Self {
+        Self {
+            waiting_handlers: 1_024,
+        }
+    }
+}
+
 /// What all shards of a server are configured with.
 pub(crate) struct ShardConfig {
     pub(crate) engine: Config,
@@ -48,6 +64,8 @@ pub(crate) struct ShardConfig {
     pub(crate) stop_timeout: Duration,
     pub(crate) waits: HttpWaits,
     pub(crate) release_memory: Option<fn()>,
+    pub(crate) shard_limits: ShardLimits,
+    pub(crate) farewell_timeout: Duration,
 }
 
 impl fmt::Debug for ShardConfig {

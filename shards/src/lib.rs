@@ -41,7 +41,7 @@ pub use api::{
     AckError, Answer, Answers, Args, Binary, Broadcast, EmitError, EncodeError, FromAnswer,
     Gathered, IntoArgs, Io, JoinError, Namespace, Raw, Socket, Value,
 };
-pub use config::HttpWaits;
+pub use config::{HttpWaits, ShardLimits};
 pub use engine_server::{EngineApp, EngineSocket, Message};
 pub use fd_table::FdTables;
 pub use handler::{

@@ -23,7 +23,7 @@ pub use self::{running::Running, signals::Signals};
 use crate::{
     api::Io,
     clock::Clock,
-    config::{AllowRequest, BACKLOG, HttpWaits, ShardConfig},
+    config::{AllowRequest, BACKLOG, HttpWaits, ShardConfig, ShardLimits},
     engine_server::EngineApp,
     entropy::Entropy,
     fd_table::{FdTables, Parting, passage},
@@ -100,6 +100,8 @@ pub struct Server {
     stop_timeout: Duration,
     waits: HttpWaits,
     release_memory: Option<fn()>,
+    shard_limits: ShardLimits,
+    farewell_timeout: Duration,
     allow_request: Option<Box<AllowRequest>>,
     build: Option<Build>,
     states: States,
@@ -139,6 +141,8 @@ impl Server {
             stop_timeout: Duration::from_secs(2),
             waits: HttpWaits::default(),
             release_memory: None,
+            shard_limits: ShardLimits::default(),
+            farewell_timeout: Duration::from_secs(10),
             allow_request: None,
             build: None,
             states: States::default(),
@@ -248,6 +252,26 @@ impl Server {
     #[must_use]
     pub const fn limits(mut self, limits: Limits) -> Self {
         self.config.limits = limits;
+        self
+    }
+
+    /// The bounds of what one shard keeps for all its clients together.
+    #[must_use]
+    pub const fn shard_limits(mut self, limits: ShardLimits) -> Self {
+        self.shard_limits = limits;
+        self
+    }
+
+    /// How long handlers that wait for something may go on after their client has gone; then they are
+    /// dropped at their `await`. Default 10 s. [`Duration::ZERO`] drops them at once,
+    /// [`Duration::MAX`] never: a future that never ends then outlives its client for ever. Disconnect
+    /// handlers are not meant: they finish. What takes longer, and has to be done whether or not the client
+    /// is still there, can be a task of its own (`tokio::task::spawn_local`).
+    ///
+    /// A server that stops waits for all of them, for [`Server::stop_timeout`].
+    #[must_use]
+    pub const fn farewell_timeout(mut self, timeout: Duration) -> Self {
+        self.farewell_timeout = timeout;
         self
     }
 
@@ -376,6 +400,8 @@ impl Server {
             stop_timeout: self.stop_timeout,
             waits: self.waits,
             release_memory: self.release_memory,
+            shard_limits: self.shard_limits,
+            farewell_timeout: self.farewell_timeout,
         });
         let build = self
             .build

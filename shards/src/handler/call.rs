@@ -72,6 +72,9 @@ pub(crate) enum Outcome<R> {
 /// A handler whose parameters' types have been erased.
 pub(crate) trait Call<R> {
     fn call(&self, context: &Context<'_>) -> Outcome<R>;
+
+    /// Whether what it is called for may wait.
+    fn may_wait(&self) -> bool;
 }
 
 /// An `async` function or closure whose parameters are [`FromContext`].
@@ -188,6 +191,10 @@ where
     fn call(&self, context: &Context<'_>) -> Outcome<super::Reply> {
         self.handler.begin(context, Convert::convert)
     }
+
+    fn may_wait(&self) -> bool {
+        true
+    }
 }
 
 impl<F, P, T> Call<Verdict> for Awaited<F, P, T>
@@ -198,6 +205,10 @@ where
     fn call(&self, context: &Context<'_>) -> Outcome<Verdict> {
         self.handler
             .begin(context, |value| AsVerdict(value).convert())
+    }
+
+    fn may_wait(&self) -> bool {
+        true
     }
 }
 
@@ -217,5 +228,9 @@ where
             Ok(value) => Outcome::Done(value.convert()),
             Err(reject) => Outcome::Rejected(reject),
         }
+    }
+
+    fn may_wait(&self) -> bool {
+        false
     }
 }

@@ -7,13 +7,15 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use memchr::memmem;
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 use stentor_engine::eio::handshake::unescape;
 
 /// Whether servers keep the request that each session began with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Keep {
-    /// For the session's life, as the official server does: some 300 to 600 bytes each.
+    /// For the session's life, as the official server does: mostly 300 to 600 bytes each, at most
+    /// 4 KiB ([`Handshake`]).
     #[default]
     Whole,
     /// Not at all.
@@ -24,6 +26,10 @@ pub enum Keep {
 ///
 /// It is that request for the session's life. The later ones of a client that polls, and the one that
 /// upgrades it to WebSocket, are served and forgotten: nothing of them is kept or shown.
+///
+/// At most 4 KiB are kept of it. Of a longer head the headers that do not fit are left out, each whole, in the
+/// order in which they came; a target that does not fit alone loses its last query parameters.
+/// [`crate::Server::allow_request`] sees all.
 ///
 /// As a value of serde it is an object with the official names: `address` (without the port), `issued`
 /// (milliseconds since 1970), `url`, `query` and `headers`. Of a parameter that came several times the
@@ -45,12 +51,62 @@ pub enum Keep {
 #[derive(Debug)]
 pub struct Handshake {
     /// The head as it came, or put together again if hyper read it.
-    pub(crate) head: Box<str>,
-    pub(crate) address: SocketAddr,
-    pub(crate) issued: SystemTime,
+    head: Box<[u8]>,
+    address: SocketAddr,
+    issued: SystemTime,
+}
+
+/// Bytes of a head that are kept: a session's, and there may be many of those before they have cost their
+/// client anything.
+const KEPT_BYTES: usize = 4 * 1024;
+
+/// What is kept of a head.
+fn kept(head: &[u8]) -> Box<[u8]> {
+    if head.len() <= KEPT_BYTES {
+        return head.into();
+    }
+    let mut kept = Vec::with_capacity(KEPT_BYTES);
+    let mut rest = head;
+    while let Some(end) = memmem::find(rest, b"\r\n") {
+        let (line, after) = rest.split_at(end + 2);
+        rest = after;
+        let room = KEPT_BYTES - kept.len();
+        if line.len() <= room {
+            kept.extend_from_slice(line);
+        } else if kept.is_empty() {
+            kept.extend_from_slice(request_line(line, room));
+            kept.extend_from_slice(b" \r\n");
+        }
+    }
+    kept.into()
+}
+
+/// The beginning of a request line that has room in so many bytes, with whole query parameters.
+fn request_line(line: &[u8], room: usize) -> &[u8] {
+    let fits = &line[..room - b" \r\n".len()];
+    let end = fits.iter().rposition(|byte| matches!(byte, b'&' | b'?'));
+    &fits[..end.unwrap_or(0)]
 }
 
 impl Handshake {
+    /// A request that is looked at now.
+    pub(crate) fn new(head: &[u8], address: SocketAddr) -> Self {
+        Self {
+            head: head.into(),
+            address,
+            issued: SystemTime::now(),
+        }
+    }
+
+    /// A request that is kept.
+    pub(crate) fn kept(head: &[u8], address: SocketAddr) -> Self {
+        Self {
+            head: kept(head),
+            address,
+            issued: SystemTime::now(),
+        }
+    }
+
     /// The TCP peer. Behind a proxy that is the proxy; see its headers.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
@@ -66,7 +122,9 @@ impl Handshake {
     /// The request's target: path and query.
     #[must_use]
     pub fn url(&self) -> &str {
-        self.head.split(' ').nth(1).unwrap_or("")
+        let target = self.head.split(|byte| *byte == b' ').nth(1);
+        // The head's parser lets nothing else in.
+        str::from_utf8(target.unwrap_or_default()).unwrap_or("")
     }
 
     /// The value of a query parameter, escapes read in name and value; the last of several.
@@ -92,20 +150,34 @@ impl Handshake {
             .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
     }
 
-    /// The first header of this name, in any case.
+    /// The first header of this name, in any case. `None` too if its value is not UTF-8: see
+    /// [`Handshake::header_bytes`].
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers()
-            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+        str::from_utf8(self.header_bytes(name)?).ok()
+    }
+
+    /// The same, whatever bytes the value has.
+    #[must_use]
+    pub fn header_bytes(&self, name: &str) -> Option<&[u8]> {
+        self.fields()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name.as_bytes()))
             .map(|(_, value)| value)
     }
 
-    /// All headers.
+    /// All headers whose values are UTF-8, as nearly all are.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
-        let lines = self.head.split("\r\n").skip(1);
-        lines
-            .filter_map(|line| line.split_once(':'))
-            .map(|(name, value)| (name, value.trim()))
+        self.fields().filter_map(|(name, value)| {
+            Some((str::from_utf8(name).ok()?, str::from_utf8(value).ok()?))
+        })
+    }
+
+    fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let lines = self.head.split(|byte| *byte == b'\n').skip(1);
+        lines.filter_map(|line| {
+            let colon = line.iter().position(|byte| *byte == b':')?;
+            Some((&line[..colon], line[colon + 1..].trim_ascii()))
+        })
     }
 }
 
@@ -140,7 +212,7 @@ mod tests {
 
     fn of(head: &str) -> Handshake {
         Handshake {
-            head: head.into(),
+            head: head.as_bytes().into(),
             address: ([127, 0, 0, 1], 5).into(),
             issued: SystemTime::UNIX_EPOCH + Duration::from_millis(7),
         }
@@ -193,5 +265,44 @@ mod tests {
             "headers": { "host": "y", "cookie": "a=1; b=2", "x-f": "1, 2" },
         });
         assert_eq!(serde_json::to_value(&handshake).unwrap(), expected);
+    }
+    #[test]
+    fn four_kilobytes_are_kept() {
+        let address = ([127, 0, 0, 1], 5).into();
+        let long = "\u{e9}".repeat(KEPT_BYTES / 2);
+        let head = format!("GET /x?a=1 HTTP/1.1\r\nHost: y\r\nCookie: {long}\r\nX-A: b\r\n\r\n");
+        let handshake = Handshake::kept(head.as_bytes(), address);
+        let headers: Vec<_> = handshake.headers().collect();
+        assert_eq!(headers, [("Host", "y"), ("X-A", "b")]);
+        assert_eq!(handshake.url(), "/x?a=1");
+
+        let query = "parameter=value&".repeat(1_000);
+        let head = format!("GET /x?{query}last=1 HTTP/1.1\r\nHost: y\r\n\r\n");
+        let handshake = Handshake::kept(head.as_bytes(), address);
+        assert!(handshake.head.len() <= KEPT_BYTES);
+        let pairs: Vec<_> = handshake.query_pairs().collect();
+        assert!(pairs.len() > 250, "{}", pairs.len());
+        assert!(
+            pairs
+                .iter()
+                .all(|(name, value)| name == "parameter" && value == "value")
+        );
+        assert_eq!(
+            Handshake::new(head.as_bytes(), address)
+                .query("last")
+                .as_deref(),
+            Some("1")
+        );
+    }
+
+    /// As many bytes are kept as came, and no replacements of three each.
+    #[test]
+    fn bytes_that_are_no_text_are_kept_as_they_are() {
+        let head = b"GET / HTTP/1.1\r\nX-A: \xff\xfe\r\nX-B: c\r\n\r\n";
+        let handshake = Handshake::kept(head, ([127, 0, 0, 1], 5).into());
+        assert_eq!(*handshake.head, *head);
+        assert_eq!(handshake.header("x-a"), None);
+        assert_eq!(handshake.header_bytes("x-a"), Some(&b"\xff\xfe"[..]));
+        assert_eq!(handshake.header("x-b"), Some("c"));
     }
 }

@@ -8,7 +8,7 @@
 
 use std::{
     collections::VecDeque,
-    io::{self, IoSlice, Write as _},
+    io::{self, IoSlice},
     net,
 };
 
@@ -21,7 +21,7 @@ use rustix::{
 use stentor_engine::{
     hub::{SessionKey, Write},
     id::ConnId,
-    limits::{SLICES_MAX, WRITES_TOGETHER},
+    limits::{DRAIN_WAIT, SLICES_MAX, WRITES_TOGETHER},
     out::Written,
     slab::{Key, Slab},
     time::Tick,
@@ -52,6 +52,8 @@ pub(super) enum Role {
     },
     /// It brings long-polling requests, one after the other.
     Polled(Box<Polled>),
+    /// The peer has not taken all of the last word yet: this is to come. What comes from it is thrown away.
+    Ending(Box<[u8]>),
     /// The last word was said; what comes is thrown away until the peer closes too.
     Lingering,
 }
@@ -71,6 +73,7 @@ pub(super) struct Conns {
     waits: HttpWaits,
     /// Deadlines in the order they come, because each list waits a fixed time.
     heads: Waiting,
+    ending: Waiting,
     lingering: Waiting,
     polled: Deadlines,
 }
@@ -124,6 +127,7 @@ impl Conns {
             registry,
             waits,
             heads: Waiting::default(),
+            ending: Waiting::default(),
             lingering: Waiting::default(),
             polled: Deadlines::default(),
         }
@@ -177,35 +181,81 @@ impl Conns {
         self.table.remove(key).map(|conn| conn.role)
     }
 
-    /// Closes the connections that wait for a request.
-    pub(super) fn drop_idle(&mut self) {
+    /// Closes the connections that wait for a request. Those that have just been answered are given the time
+    /// to take the answer: see [`Conns::finish`].
+    pub(super) fn drop_idle(&mut self, now: Tick) {
+        let answered = now.after(self.waits.idle);
         let idle = |role: &Role| match role {
-            Role::Head(_) => true,
-            Role::Polled(polled) => !polled.is_busy() && polled.body.is_none(),
-            Role::WebSocket { .. } | Role::Probe { .. } | Role::Lingering => false,
+            Role::Head(_) => Some(false),
+            Role::Polled(polled) if polled.is_busy() || polled.body.is_some() => None,
+            Role::Polled(polled) => {
+                let ms = answered.since(polled.due());
+                Some(u128::from(ms) < LINGER_WAIT.as_millis() && answered != Tick::NEVER)
+            }
+            Role::WebSocket { .. } | Role::Probe { .. } | Role::Ending(_) | Role::Lingering => None,
         };
-        let rows = self.table.iter().filter(|(_, conn)| idle(&conn.role));
-        let keys: Vec<_> = rows.map(|(key, _)| key).collect();
-        for key in keys {
-            self.drop_conn(key);
+        let rows = self.table.iter();
+        let rows = rows.filter_map(|(key, conn)| Some((key, idle(&conn.role)?)));
+        let rows: Vec<_> = rows.collect();
+        for (key, answered) in rows {
+            if answered {
+                self.finish(key, &[], now);
+            } else {
+                self.drop_conn(key);
+            }
         }
     }
 
-    /// Says the last word and waits for the peer to close, so that no reset overtakes the word.
+    /// Says the last word and waits for the peer to close, so that no reset overtakes the word: the kernel
+    /// sends one, and forgets what the peer has not taken, if a connection is closed on which something came
+    /// that nobody has read.
     pub(super) fn finish(&mut self, key: ConnKey, last_word: &[u8], now: Tick) {
         let Some(conn) = self.table.get_mut(key) else {
             return;
         };
-        if matches!(conn.role, Role::Lingering) {
+        if matches!(conn.role, Role::Lingering | Role::Ending(_)) {
             return;
         }
-        let said = last_word.is_empty() || (&conn.stream).write(last_word).is_ok();
-        if !said || conn.stream.shutdown(net::Shutdown::Write).is_err() {
+        conn.role = Role::Ending(last_word.into());
+        if !self.end(key, now) {
+            self.ending.add(now.after(DRAIN_WAIT), key);
+        }
+    }
+
+    /// Goes on with a last word. False if the peer has not taken all of it.
+    fn end(&mut self, key: ConnKey, now: Tick) -> bool {
+        let Some(conn) = self.table.get_mut(key) else {
+            return true;
+        };
+        let Role::Ending(word) = &mut conn.role else {
+            return true;
+        };
+        if !word.is_empty() {
+            match send_one(&conn.stream, word) {
+                Written::Bytes(n) if n < word.len() => {
+                    *word = word[n..].into();
+                    return false;
+                }
+                Written::Bytes(_) => {}
+                Written::Blocked => return false,
+                Written::Failed => {
+                    self.table.remove(key);
+                    return true;
+                }
+            }
+        }
+        if conn.stream.shutdown(net::Shutdown::Write).is_err() {
             self.table.remove(key);
-            return;
+            return true;
         }
         conn.role = Role::Lingering;
         self.lingering.add(now.after(LINGER_WAIT), key);
+        true
+    }
+
+    /// The peer may take more of a last word.
+    pub(super) fn end_rest(&mut self, key: ConnKey, now: Tick) {
+        self.end(key, now);
     }
 
     /// Reads once.
@@ -329,6 +379,11 @@ impl Conns {
         expired.retain(
             |key| matches!(self.table.get(*key), Some(conn) if matches!(conn.role, Role::Head(_))),
         );
+        let mut ending = self.ending.due(now);
+        ending.retain(
+            |key| matches!(self.table.get(*key), Some(conn) if matches!(conn.role, Role::Ending(_))),
+        );
+        expired.extend(ending);
         expired.extend(self.lingering.due(now));
         while let Some((second, keys)) = self.polled.take(now) {
             for key in keys {
@@ -349,7 +404,9 @@ impl Conns {
         let role = |key: &ConnKey| self.table.get(*key).map(|conn| &conn.role);
         let head = |key: &ConnKey| matches!(role(key), Some(Role::Head(_)));
         let lingering = |key: &ConnKey| matches!(role(key), Some(Role::Lingering));
+        let ending = |key: &ConnKey| matches!(role(key), Some(Role::Ending(_)));
         self.heads.retain(head);
+        self.ending.retain(ending);
         self.lingering.retain(lingering);
         self.polled.retain(|second, key| {
             matches!(role(key), Some(Role::Polled(polled)) if polled.is_listed(second))
@@ -360,6 +417,7 @@ impl Conns {
     pub(super) fn deadline(&self) -> Option<Tick> {
         let firsts = [
             self.heads.first(),
+            self.ending.first(),
             self.lingering.first(),
             self.polled.first(),
         ];

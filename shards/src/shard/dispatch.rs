@@ -84,21 +84,27 @@ fn begin<R>(call: &Rc<dyn Call<R>>, context: &Context<'_>) -> Driven<R> {
     }
 }
 
-/// The same; `finish` gets the handler's result, now or later.
-fn drive<R: 'static>(
-    call: &Rc<dyn Call<R>>,
-    context: &Context<'_>,
-    finish: impl FnOnce(Option<Result<R, Reject>>) + 'static,
-) {
-    match begin(call, context) {
-        Driven::Done(result) => finish(result),
-        Driven::Waits(future) => {
-            tokio::task::spawn_local(async move { finish(future.await.map(Ok)) });
-        }
-    }
-}
+/// What a client is told whose handlers wait, so many that no more may.
+const TOO_MANY_WAIT: &str = "Too many handlers are waiting";
 
 impl Shard {
+    /// The same; `finish` gets the handler's result, now or later. One that waits is the socket's, if there
+    /// is one ([`super::tasks`]).
+    fn drive<R: 'static>(
+        self: &Rc<Self>,
+        socket: Option<SocketKey>,
+        call: &Rc<dyn Call<R>>,
+        context: &Context<'_>,
+        finish: impl FnOnce(Option<Result<R, Reject>>) + 'static,
+    ) {
+        match begin(call, context) {
+            Driven::Done(result) => finish(result),
+            Driven::Waits(future) => {
+                self.wait_for(socket, future, |result| finish(result.map(Ok)));
+            }
+        }
+    }
+
     fn handlers(&self, namespace: NamespaceId) -> Option<&Handlers> {
         match &self.application {
             Application::SocketIo(namespaces) => namespaces
@@ -150,6 +156,10 @@ impl Shard {
         for (nth, handler) in list.iter().enumerate() {
             let ack = incoming.ack.filter(|_| nth == 0);
             let key = incoming.socket;
+            if self.tasks.is_full(key) && handler.may_wait() {
+                self.refuse_event(key, ack, &name);
+                continue;
+            }
             match begin(handler, &context) {
                 Driven::Done(Some(Ok(Reply::Silent))) => {}
                 Driven::Done(Some(Ok(Reply::Ack(_)))) if ack.is_none() => {}
@@ -169,9 +179,30 @@ impl Shard {
         future: Guarded<Reply>,
     ) {
         let (shard, event) = (Rc::clone(self), event.to_owned());
-        tokio::task::spawn_local(async move {
-            shard.finish_event(socket, ack, &event, future.await.map(Ok));
+        self.wait_for(Some(socket), future, move |result| {
+            shard.finish_event(socket, ack, &event, result.map(Ok));
         });
+    }
+
+    /// A handler is not called, because too many of its socket's wait.
+    #[cold]
+    fn refuse_event(&self, socket: SocketKey, ack: Option<u64>, event: &str) {
+        let refused = self.tasks.note_refused();
+        tracing::debug!(
+            shard = self.id.0,
+            event,
+            refused,
+            "too many handlers of a socket wait"
+        );
+        if let Some(id) = ack {
+            self.ack_error(socket, id, TOO_MANY_WAIT);
+        }
+    }
+
+    fn ack_error(&self, socket: SocketKey, id: u64, message: &str) {
+        let body = serde_json::json!({ "error": { "message": message } }).to_string();
+        // One that does not fit either is what a bound of a few bytes brings about.
+        let _ = self.with_hub(|hub, _| hub.ack(socket, id, &body, &[]));
     }
 
     fn finish_event(
@@ -205,9 +236,7 @@ impl Shard {
             }
         };
         if let Some(id) = ack {
-            let body = serde_json::json!({ "error": { "message": error } }).to_string();
-            // One that does not fit either is what a bound of a few bytes brings about.
-            let _ = self.with_hub(|hub, _| hub.ack(socket, id, &body, &[]));
+            self.ack_error(socket, id, &error);
         }
     }
 
@@ -248,6 +277,9 @@ impl Shard {
                     rooms,
                     connected,
                 } => {
+                    if reason != CloseReason::ServerShuttingDown {
+                        self.leave_handlers(socket);
+                    }
                     let farewell = Farewell {
                         id,
                         rooms,
@@ -290,7 +322,7 @@ impl Shard {
             cause,
         };
         let credentials: Option<Box<str>> = auth.map(Into::into);
-        drive(&handler, &context, move |result| {
+        self.drive(Some(key), &handler, &context, move |result| {
             let refused = match result {
                 Some(Ok(Verdict(Ok(())))) => {
                     shard.admit(key, namespace, credentials.as_deref());
@@ -347,7 +379,7 @@ impl Shard {
         };
         for handler in &handlers.connect {
             let shard = Rc::clone(self);
-            drive(handler, &context, move |result| {
+            self.drive(Some(key), handler, &context, move |result| {
                 shard.finish_event(key, None, "connect", result);
             });
         }
@@ -372,7 +404,7 @@ impl Shard {
             let handlers = self.handlers(namespace);
             for handler in handlers.map_or(&[][..], |handlers| &handlers.upgrade) {
                 let shard = Rc::clone(self);
-                drive(handler, &context, move |result| {
+                self.drive(Some(key), handler, &context, move |result| {
                     shard.finish_event(key, None, "upgrade", result);
                 });
             }
@@ -406,7 +438,7 @@ impl Shard {
         };
         for handler in &handlers.disconnect {
             let shard = Rc::clone(self);
-            drive(handler, &context, move |result| {
+            self.drive(None, handler, &context, move |result| {
                 shard.finish_event(key, None, "disconnect", result);
             });
         }

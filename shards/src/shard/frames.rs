@@ -6,6 +6,7 @@ use std::{ops::ControlFlow, rc::Rc};
 use stentor_engine::{
     error::{CloseReason, PeerError},
     hub::{Ending, SessionKey},
+    out::Written,
 };
 
 use super::{
@@ -31,6 +32,10 @@ impl Shard {
         let session = match self.conns.borrow().get(key).map(|conn| &conn.role) {
             Some(Role::WebSocket { session, .. }) => Some(*session),
             Some(Role::Polled(polled)) if !polled.unsent.is_empty() => None,
+            Some(Role::Ending(_)) => {
+                let now = self.now.get();
+                return self.conns.borrow_mut().end_rest(key, now);
+            }
             _ => return,
         };
         let Some(session) = session else {
@@ -47,7 +52,7 @@ impl Shard {
             .get_mut(key)
             .map(|conn| &mut conn.role)
         {
-            None | Some(Role::Lingering) => return,
+            None | Some(Role::Ending(_) | Role::Lingering) => return,
             Some(Role::Head(read)) => Taken::Head(std::mem::take(read)),
             Some(Role::WebSocket { .. } | Role::Probe { .. }) => Taken::Frames,
             Some(Role::Polled(_)) => Taken::Polled,
@@ -100,7 +105,7 @@ impl Shard {
                 Role::WebSocket { reader: slot, .. } | Role::Probe { reader: slot, .. } => {
                     *slot = reader;
                 }
-                Role::Head(_) | Role::Polled(_) | Role::Lingering => {}
+                Role::Head(_) | Role::Polled(_) | Role::Ending(_) | Role::Lingering => {}
             }
         }
         if let Err(error) = fed {
@@ -182,8 +187,11 @@ impl Shard {
             Incoming::Ping(payload) => {
                 let mut pong = Vec::new();
                 ws::pong_frame(payload, &mut pong);
-                self.conns.borrow().write(key, &[&pong]);
-                ControlFlow::Continue(())
+                if self.say(key, &pong) {
+                    ControlFlow::Continue(())
+                } else {
+                    ControlFlow::Break(())
+                }
             }
             Incoming::Pong(_) => ControlFlow::Continue(()),
             Incoming::Close(close) => {
@@ -199,6 +207,18 @@ impl Shard {
                 ControlFlow::Break(())
             }
         }
+    }
+
+    /// Sends a few bytes on a connection that is no session's transport, and has no outbox. One that does not
+    /// take them whole is closed: what followed would be taken for their rest. False if it was.
+    pub(super) fn say(self: &Rc<Self>, key: ConnKey, bytes: &[u8]) -> bool {
+        let written = self.conns.borrow().write(key, &[bytes]);
+        let whole = written == Written::Bytes(bytes.len());
+        if !whole {
+            tracing::debug!(shard = self.id.0, "a peer that probes does not read");
+            self.conn_closed(key);
+        }
+        whole
     }
 
     /// The peer closes: the same code goes back, and then nothing.
@@ -249,7 +269,7 @@ impl Shard {
     pub(super) fn conn_closed(self: &Rc<Self>, key: ConnKey) {
         let role = self.conns.borrow_mut().drop_conn(key);
         match role {
-            None | Some(Role::Head(_) | Role::Lingering) => {}
+            None | Some(Role::Head(_) | Role::Ending(_) | Role::Lingering) => {}
             Some(Role::Polled(polled)) => self.polled_closed(key, &polled),
             Some(Role::WebSocket { session, .. }) => {
                 let (now, reason) = (self.now.get(), CloseReason::TransportClose);

@@ -276,8 +276,8 @@ fn handshake(
         return closing(status(StatusCode::SERVICE_UNAVAILABLE));
     }
     let head = head_of(request);
-    let kept = keep_handshake(shard.config.keep, head.as_bytes(), address);
-    if let Err(message) = shard.allows(kept.as_ref(), head.as_bytes(), Some(address)) {
+    let kept = keep_handshake(shard.config.keep, &head, address);
+    if let Err(message) = shard.allows(&head, Some(address)) {
         return refused(Refusal::Forbidden, Some(&message));
     }
     if let Err(refusal) = query.check_version() {
@@ -291,15 +291,16 @@ fn handshake(
 }
 
 /// A request's head as it may have looked on the wire.
-fn head_of(request: &Request<Incoming>) -> String {
-    let mut head = format!("{} {} HTTP/1.1\r\n", request.method(), request.uri());
+fn head_of(request: &Request<Incoming>) -> Vec<u8> {
+    let line = format!("{} {} HTTP/1.1\r\n", request.method(), request.uri());
+    let mut head = line.into_bytes();
     for (name, value) in request.headers() {
-        head.push_str(name.as_str());
-        head.push_str(": ");
-        head.push_str(&String::from_utf8_lossy(value.as_bytes()));
-        head.push_str("\r\n");
+        let (name, value) = (name.as_str().as_bytes(), value.as_bytes());
+        for part in [name, b": ", value, b"\r\n"] {
+            head.extend_from_slice(part);
+        }
     }
-    head.push_str("\r\n");
+    head.extend_from_slice(b"\r\n");
     head
 }
 
@@ -412,7 +413,7 @@ fn late_upgrade(
     request: &mut Request<Incoming>,
 ) -> Response<ResponseBody> {
     let head = head_of(request);
-    let verdict = match shard.judge_late(head.as_bytes(), address) {
+    let verdict = match shard.judge_late(&head, address) {
         Ok(verdict) => verdict,
         Err(answer) => return closing(full(answer)),
     };
@@ -428,7 +429,7 @@ fn late_upgrade(
         };
         let (prefix, stream) = parts.io.into_inner().into_parts();
         if let Ok(stream) = stream.into_std() {
-            let (length, mut read) = (head.len(), head.into_bytes());
+            let (length, mut read) = (head.len(), head);
             read.extend_from_slice(&prefix);
             read.extend_from_slice(&parts.read_buf);
             shard.adopt(stream, verdict, read, length);

@@ -18,6 +18,8 @@ mod polling;
 pub(crate) mod questions;
 mod reactor;
 mod requests;
+mod seldom;
+mod tasks;
 mod upgrade;
 
 use std::{
@@ -58,6 +60,7 @@ use output::Port;
 use pauses::Pauses;
 use polling::Parked;
 use questions::Questions;
+use tasks::Tasks;
 
 /// Output is not left to the end of the turn beyond this: user code in a loop meets the bounds of
 /// its receivers and not the end of memory.
@@ -97,6 +100,8 @@ pub(crate) struct Shard {
     pub(crate) locals: Locals,
     pub(crate) http: Option<HttpService>,
     pub(crate) questions: Questions,
+    /// Handlers that wait.
+    pub(crate) tasks: Tasks,
     clock: Clock,
     now: Cell<Tick>,
     conns: RefCell<Conns>,
@@ -179,13 +184,13 @@ impl Shard {
             id: parts.id,
             hub: RefCell::new(parts.hub),
             conns: RefCell::new(Conns::new(parts.registry, parts.config.waits)),
-            config: parts.config,
             shared: parts.shared,
             application: parts.application,
             states: parts.states,
             locals: parts.locals,
             http: parts.http,
             questions: Questions::default(),
+            tasks: Tasks::new(parts.config.shard_limits.waiting_handlers),
             clock: parts.clock,
             now: Cell::new(parts.clock.now()),
             parked: RefCell::default(),
@@ -205,6 +210,7 @@ impl Shard {
             stopping: Cell::new(false),
             passage: RefCell::new(parts.passage),
             handed_over: Cell::new(0),
+            config: parts.config,
         });
         CURRENT.set(Some(Rc::clone(&shard)));
         shard

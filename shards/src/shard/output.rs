@@ -74,7 +74,7 @@ impl Shard {
         self.shared.sessions[usize::from(self.id.0)].store(sessions, Ordering::Relaxed);
     }
 
-    fn obey_signals(&self) {
+    fn obey_signals(self: &Rc<Self>) {
         loop {
             let Some(signal) = self.hub.borrow_mut().next_signal() else {
                 return;
@@ -84,7 +84,7 @@ impl Shard {
                     let mut frame = Vec::new();
                     write_head(&mut frame, Kind::Text, text.len());
                     frame.extend_from_slice(text.as_bytes());
-                    self.conns.borrow().write(conn_key(conn), &[&frame]);
+                    self.say(conn_key(conn), &frame);
                 }
                 Signal::Close(conn, code) => {
                     let (frame, len) = ws::close_frame(code, "");

@@ -65,6 +65,11 @@ impl Polled {
         self.listed == second
     }
 
+    /// When something must have happened.
+    pub(super) fn due(&self) -> Tick {
+        self.due
+    }
+
     /// Whether what comes now must wait for an answer to what came before.
     pub(super) fn is_busy(&self) -> bool {
         self.parked.is_some() || !self.unsent.is_empty()

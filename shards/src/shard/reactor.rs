@@ -6,8 +6,8 @@
 //! descriptor, and their deadlines from the hub's wheel.
 
 use std::{
-    collections::HashMap, future::poll_fn, io, net::Shutdown, pin::Pin, rc::Rc, task::Poll,
-    time::Duration,
+    collections::HashMap, future::poll_fn, io, net::Shutdown, panic::catch_unwind, pin::Pin,
+    rc::Rc, task::Poll, time::Duration,
 };
 
 use mio::{Events, Interest, Token, net::TcpListener};
@@ -19,8 +19,9 @@ use super::{
     Shard,
     conns::{ConnKey, Role},
     ebb::Ebb,
+    seldom::Seldom,
 };
-use crate::{mailbox::Receiver, placement, post::Post};
+use crate::{discard::discard, mailbox::Receiver, placement, post::Post};
 
 /// The listener's token: an index and generation that no connection has.
 pub(crate) const LISTENER: Token = Token(usize::MAX);
@@ -67,6 +68,7 @@ struct Turns {
     unread: HashMap<ConnKey, bool>,
     accept_more: bool,
     accept_after: Tick,
+    accepts_failed: Seldom,
     sleep: Pin<Box<Sleep>>,
     /// What the sleep is set to.
     armed: Tick,
@@ -86,7 +88,8 @@ pub(crate) async fn run(shard: Rc<Shard>, reactor: Reactor) -> io::Result<()> {
         }
         let shard = &turns.shard;
         if shard.stopping.get() {
-            let busy = shard.conns.borrow().len() + shard.http_open.get() > 0;
+            let connections = shard.conns.borrow().len() + shard.http_open.get();
+            let busy = connections + shard.tasks.len() > 0;
             if !busy || shard.now.get() >= stop_at {
                 return Ok(());
             }
@@ -140,6 +143,7 @@ impl Turns {
             unread: HashMap::new(),
             accept_more: false,
             accept_after: Tick(0),
+            accepts_failed: Seldom::default(),
             sleep: Box::pin(tokio::time::sleep(Duration::MAX)),
             armed: Tick::NEVER,
             ebb,
@@ -203,6 +207,9 @@ impl Turns {
         if let Some(due) = shard.pauses.borrow().due() {
             first = first.min(due);
         }
+        if let Some(due) = shard.tasks.due() {
+            first = first.min(due);
+        }
         first = first.min(self.ebb.due());
         if self.accept_more {
             first = first.min(self.accept_after);
@@ -259,7 +266,11 @@ impl Turns {
         if self.ebb.is_due(held, shard.now.get()) {
             shard.conns.borrow_mut().forget_gone();
             shard.hub.borrow_mut().trim();
-            release();
+            // User code, and nothing is borrowed.
+            if let Err(panic) = catch_unwind(release) {
+                tracing::error!(shard = shard.id.0, "`release_memory` panicked");
+                discard(panic);
+            }
         }
     }
 
@@ -349,8 +360,11 @@ impl Turns {
                 // The peer was gone before it was accepted.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) => {
-                    tracing::warn!(%error, "accept failed; pausing");
-                    self.accept_after = self.shard.now.get().after(ACCEPT_PAUSE);
+                    let now = self.shard.now.get();
+                    if let Some(times) = self.accepts_failed.note(now) {
+                        tracing::warn!(%error, times, "accept failed; pausing");
+                    }
+                    self.accept_after = now.after(ACCEPT_PAUSE);
                     return;
                 }
             }
@@ -385,6 +399,7 @@ impl Turns {
         self.shard.pass_time();
         let now = self.shard.now.get();
         self.shard.end_pauses(now);
+        self.shard.drop_late_handlers(now);
         let expired = self.shard.conns.borrow_mut().expired(now);
         for key in expired {
             self.shard.conn_expired(key);
@@ -427,7 +442,8 @@ impl Shard {
 
     /// Ends the connections that nothing is owed to. After a turn: what had come on them is read.
     fn close_idle(&self) {
-        self.conns.borrow_mut().drop_idle();
+        let now = self.now.get();
+        self.conns.borrow_mut().drop_idle(now);
         self.http_stop.notify_waiters();
     }
 

@@ -139,7 +139,7 @@ impl Shard {
         let asks = config.allow_request.is_some() || config.keep != crate::Keep::Nothing;
         let address = if asks { self.peer(key) } else { None };
         let kept = address.and_then(|address| handshake(config.keep, head, address));
-        if let Err(message) = self.allows(kept.as_ref(), head, address) {
+        if let Err(message) = self.allows(head, address) {
             return Answer::refused(Refusal::Forbidden, Some(&message));
         }
         let session = self.with_hub(|hub, now| hub.open(now, None));

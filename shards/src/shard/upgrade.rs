@@ -9,7 +9,6 @@ use std::{
     net::SocketAddr,
     panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
-    time::SystemTime,
 };
 
 use ::http::StatusCode;
@@ -219,15 +218,26 @@ impl Shard {
 
     /// A WebSocket for a session that polls. False, and the connection is finished, if the session
     /// has upgraded or is upgrading already.
-    fn begin_probe(&self, key: ConnKey, session: SessionKey, response: Option<&str>) -> bool {
+    fn begin_probe(
+        self: &Rc<Self>,
+        key: ConnKey,
+        session: SessionKey,
+        response: Option<&str>,
+    ) -> bool {
         let now = self.now.get();
         let probing = self
             .hub
             .borrow_mut()
             .sessions()
             .recv_probe_open(now, session, conn_id(key));
-        if let Some(response) = response {
-            self.conns.borrow().write(key, &[response.as_bytes()]);
+        if let Some(response) = response
+            && !self.say(key, response.as_bytes())
+        {
+            if probing {
+                let mut hub = self.hub.borrow_mut();
+                hub.sessions().abandon_probe(session, conn_id(key));
+            }
+            return false;
         }
         if !probing {
             // Upgraded or upgrading already: opened and closed, as the official test suites have it.
@@ -306,7 +316,7 @@ impl Shard {
             Peer::Address(address) => Some(address),
         };
         let handshake = address.and_then(|address| handshake(self.config.keep, head, address));
-        let allowed = self.allows(handshake.as_ref(), head, address);
+        let allowed = self.allows(head, address);
         allowed.map_err(|message| refusal(&message))?;
         Ok(handshake)
     }
@@ -344,24 +354,16 @@ impl Shard {
     }
 
     /// Asks the application whether a session may begin. If it panics, it may not.
-    pub(crate) fn allows(
-        &self,
-        kept: Option<&Handshake>,
-        head: &[u8],
-        address: Option<SocketAddr>,
-    ) -> Result<(), String> {
+    pub(crate) fn allows(&self, head: &[u8], address: Option<SocketAddr>) -> Result<(), String> {
         let Some(allow) = &self.config.allow_request else {
             return Ok(());
         };
-        let made = match kept {
-            Some(_) => None,
-            None => address.and_then(|address| handshake(Keep::Whole, head, address)),
-        };
-        let Some(request) = kept.or(made.as_ref()) else {
+        let Some(address) = address else {
             return Err(Refusal::BadRequest.message().to_owned());
         };
+        let request = Handshake::new(head, address); // all of it, whatever is kept
         // Nothing of the shard is borrowed here.
-        catch_unwind(AssertUnwindSafe(|| allow(request))).unwrap_or_else(|panic| {
+        catch_unwind(AssertUnwindSafe(|| allow(&request))).unwrap_or_else(|panic| {
             tracing::error!(shard = self.id.0, "allow_request panicked");
             discard(panic);
             Err(INTERNAL_ERROR.to_owned())
@@ -411,11 +413,8 @@ impl Shard {
 
 /// What is kept of a request.
 pub(crate) fn handshake(keep: Keep, head: &[u8], address: SocketAddr) -> Option<Handshake> {
-    let Keep::Whole = keep else { return None };
-    let head = String::from_utf8_lossy(head).into_owned().into();
-    Some(Handshake {
-        head,
-        address,
-        issued: SystemTime::now(),
-    })
+    match keep {
+        Keep::Whole => Some(Handshake::kept(head, address)),
+        Keep::Nothing => None,
+    }
 }

@@ -13,6 +13,7 @@ mod lifecycle;
 mod requests;
 mod select;
 mod session;
+mod waiting;
 
 use std::sync::mpsc;
 

@@ -59,6 +59,8 @@ impl Bench {
             stop_timeout: Duration::from_hours(1),
             waits: HttpWaits::default(),
             release_memory: None,
+            shard_limits: crate::config::ShardLimits::default(),
+            farewell_timeout: Duration::ZERO,
         };
         let shard = Shard::new(Parts {
             id: ShardId(0),
