@@ -11,7 +11,7 @@ use stentor_engine::{
     hub::{Ending, SessionKey},
 };
 
-use crate::{discard::discard, handler::Handshake, shard::Shard};
+use crate::{discard::discard, handler::Handshake, log, shard::Shard};
 
 /// A message of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -164,7 +164,7 @@ impl EngineApp {
 /// A panic of user code ends that call alone.
 fn guarded(call: impl FnOnce()) {
     if let Err(panic) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)) {
-        tracing::error!("an Engine.IO handler panicked");
+        log::failed!(error, "an Engine.IO handler panicked");
         discard(panic);
     }
 }

@@ -24,6 +24,7 @@ mod engine_server;
 mod entropy;
 mod fd_table;
 mod handler;
+mod log;
 mod placement;
 mod post;
 mod server;

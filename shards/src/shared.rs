@@ -31,6 +31,14 @@ pub(crate) fn full_name(name: &str) -> Box<str> {
     }
 }
 
+/// What other threads see of how a shard does; on cache lines of its own, as it is written every turn.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(crate) struct Vital {
+    /// Failures of user code that were not logged, nor counted in the log.
+    pub(crate) unsaid: AtomicU64,
+}
+
 /// What the threads of a server share.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -50,6 +58,8 @@ pub(crate) struct Shared {
     pub(crate) ready: AtomicUsize,
     /// Engine.IO sessions over all shards, counted at turns' ends.
     pub(crate) sessions: Box<[AtomicUsize]>,
+    /// By shard.
+    pub(crate) vitals: Box<[Vital]>,
     /// The first shard has mail that others have no room for: it takes none for them from threads
     /// that are no shard.
     pub(crate) congested: AtomicBool,
@@ -69,6 +79,7 @@ impl Shared {
             seed,
             ready: AtomicUsize::new(0),
             sessions: (0..shards).map(|_| AtomicUsize::new(0)).collect(),
+            vitals: (0..shards).map(|_| Vital::default()).collect(),
             congested: AtomicBool::new(false),
         })
     }

@@ -25,6 +25,7 @@ use super::{
 use crate::{
     discard::discard,
     handler::Handshake,
+    log,
     shard::{
         Shard,
         questions::{DEFAULT_ACK_WAIT, Question},
@@ -138,13 +139,14 @@ impl Socket {
 
     fn encode(event: &str, args: impl IntoArgs) -> Option<Encoded> {
         if is_reserved(event) {
-            tracing::error!(event, "a reserved event name cannot be emitted");
+            let why = "the protocol has the name for itself";
+            log::failed!(error, "a reserved event name cannot be emitted", event, why);
             return None;
         }
         match args.encode() {
             Ok(encoded) => Some(encoded),
             Err(error) => {
-                tracing::error!(event, %error, "event not sent");
+                log::failed!(error, "event not sent", event, error);
                 None
             }
         }
@@ -175,7 +177,7 @@ impl Socket {
         };
         let sent = self.shard.with_hub(|hub, _| hub.emit(self.key, &emit));
         sent.unwrap_or_else(|error| {
-            tracing::error!(event, %error, "event not sent");
+            log::failed!(error, "event not sent", event, error);
             false
         })
     }

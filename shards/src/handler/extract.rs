@@ -12,9 +12,12 @@ use super::{
     call::{CREDENTIALS, Cause, Context},
     handshake::Handshake,
 };
-use crate::api::{
-    Args, Io, Raw, Socket,
-    payload::{self, Encoded, IntoArgs},
+use crate::{
+    api::{
+        Args, Io, Raw, Socket,
+        payload::{self, Encoded, IntoArgs},
+    },
+    log,
 };
 
 /// What a client is told of an error that is not its own.
@@ -39,7 +42,7 @@ impl fmt::Display for Reject {
 impl std::error::Error for Reject {}
 
 impl Reject {
-    /// A reason in words; it is logged, and sent to a client that asked for an acknowledgement.
+    /// A reason in words, the client's fault; it is logged at debug, and sent to a client that asked for an acknowledgement.
     pub fn new(reason: impl Into<String>) -> Self {
         Self {
             message: reason.into(),
@@ -53,6 +56,11 @@ impl Reject {
             message: INTERNAL_ERROR.to_owned(),
             detail: Some(reason.into()),
         }
+    }
+
+    /// Whether the fault is the server's, and not what the client sent.
+    pub(crate) fn is_internal(&self) -> bool {
+        self.message == INTERNAL_ERROR
     }
 
     /// What came is no `T`. The client learns what is wrong with what it sent; what it should have been
@@ -149,13 +157,13 @@ impl AckHandle {
         let encoded = match args.encode() {
             Ok(encoded) => encoded,
             Err(error) => {
-                tracing::error!(%error, "acknowledgement not sent");
+                log::failed!(error, "acknowledgement not sent", error);
                 return false;
             }
         };
         let sent = self.socket.shard.ack(self.socket.key, id, &encoded);
         sent.unwrap_or_else(|error| {
-            tracing::error!(%error, "acknowledgement not sent");
+            log::failed!(error, "acknowledgement not sent", error);
             false
         })
     }

@@ -19,6 +19,7 @@ use crate::{
     entropy::Entropy,
     fd_table::{Parting, Passage},
     handler::{App, Locals, States},
+    log,
     mailbox::{Receiver, mailbox},
     placement,
     post::Post,
@@ -42,7 +43,8 @@ impl Seat {
         let waker = mio::Waker::new(poll.registry(), shard::WAKER)?;
         let (post, mailbox) = mailbox(MAILBOX_CAPACITY, move || {
             if let Err(error) = waker.wake() {
-                tracing::error!(%error, "a shard could not be woken");
+                // The sender may be a shard in the midst of something.
+                log::later(move || log::error!(%error, "a shard could not be woken"));
             }
         });
         Ok((
@@ -74,7 +76,7 @@ pub(super) struct Plan {
 impl Plan {
     pub(super) fn run(self, seat: Seat) -> io::Result<()> {
         if self.pin && placement::pin(usize::from(self.id.0)).is_none() {
-            tracing::warn!(shard = self.id.0, "the thread could not be pinned");
+            log::warn!(shard = self.id.0, "the thread could not be pinned");
         }
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()

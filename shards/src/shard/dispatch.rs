@@ -26,6 +26,7 @@ use crate::{
         Call, Cause, Context, Credentials, Handlers, INTERNAL_ERROR, LocalFuture, Outcome, Refused,
         Reject, Reply, Verdict,
     },
+    log,
     post::Ask,
 };
 
@@ -86,6 +87,17 @@ fn begin<R>(call: &Rc<dyn Call<R>>, context: &Context<'_>) -> Driven<R> {
 
 /// What a client is told whose handlers wait, so many that no more may.
 const TOO_MANY_WAIT: &str = "Too many handlers are waiting";
+
+/// A handler was not called. What a client sent it is no affair of the operator's.
+fn log_reject(event: &str, reject: &Reject) {
+    let why = reject.to_string();
+    let (event, error) = (log::peer(event), log::peer(&why));
+    if !reject.is_internal() {
+        log::debug!(%event, %error, "a handler was not called");
+    } else if log::has_room() {
+        log::warn!(%event, %error, "a handler failed");
+    }
+}
 
 impl Shard {
     /// The same; `finish` gets the handler's result, now or later. One that waits is the socket's, if there
@@ -218,20 +230,22 @@ impl Shard {
                 let Err(error) = self.ack(socket, id, &encoded) else {
                     return;
                 };
-                tracing::error!(event, %error, "acknowledgement not sent");
+                log::failed!(error, "acknowledgement not sent", event, error);
                 error.to_string()
             }
             Some(Ok(Reply::Silent)) => return,
             None => {
-                tracing::error!(event, "a handler panicked");
+                if log::has_room() {
+                    log::error!(event = %log::peer(event), "a handler panicked");
+                }
                 INTERNAL_ERROR.to_owned()
             }
             Some(Ok(Reply::Failed(error))) => {
-                tracing::warn!(event, %error, "a handler failed");
+                log::failed!(warn, "a handler failed", event, error);
                 error
             }
             Some(Err(reject)) => {
-                tracing::warn!(event, error = %reject, "a handler failed");
+                log_reject(event, &reject);
                 reject.message
             }
         };
@@ -296,9 +310,9 @@ impl Shard {
                     room,
                     sockets,
                 } => {
-                    let hub = self.hub.borrow();
-                    let namespace = hub.namespace_name(namespace);
-                    tracing::debug!(namespace, room, sockets, "a selection did not all join");
+                    let namespace = self.hub.borrow().namespace_name(namespace).to_owned();
+                    let room = log::peer(&room);
+                    log::debug!(namespace, %room, sockets, "a selection did not all join");
                 }
                 Event::Closed { session, reason } => self.closed(session, reason),
                 Event::Ack { token, news } => self.questions.tell(token, news),
@@ -330,18 +344,18 @@ impl Shard {
                 }
                 Some(Ok(Verdict(Err(refused)))) => refused,
                 Some(Err(reject)) => {
-                    tracing::warn!(error = %reject, "an auth handler failed");
+                    log_reject("auth", &reject);
                     Refused::new(reject.message)
                 }
                 None => {
-                    tracing::error!("an auth handler panicked");
+                    log::failed!(error, "an auth handler panicked");
                     Refused::new(INTERNAL_ERROR)
                 }
             };
             let data = refused.data.map(|data| data.to_string());
             let told = shard.with_hub(|hub, _| hub.refuse(key, &refused.message, data.as_deref()));
             if let Err(error) = told {
-                tracing::error!(%error, "the reason of a refusal not sent");
+                log::failed!(error, "the reason of a refusal not sent", error);
             }
             take(&shard.extensions, key.to_bits());
         });

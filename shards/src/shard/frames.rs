@@ -13,7 +13,10 @@ use super::{
     Shard,
     conns::{ConnKey, Role, conn_id},
 };
-use crate::net::ws::{self, Incoming, ReadLimits};
+use crate::{
+    log,
+    net::ws::{self, Incoming, ReadLimits},
+};
 
 /// Frames of one message, besides those that its bytes pay for: as Node's `ws` has it.
 const FRAGMENTS_MAX: usize = 16_384;
@@ -154,7 +157,7 @@ impl Shard {
     }
 
     fn note_peer_error(&self, session: SessionKey, error: PeerError) {
-        tracing::debug!(shard = self.id.0, ?session, %error, "closing a session");
+        log::debug!(shard = self.id.0, ?session, %error, "closing a session");
     }
 
     fn probe_message(

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     fd_table::is_full,
+    log,
     mailbox::{Full, Sender},
     post::{Carried, Post},
 };
@@ -69,7 +70,10 @@ impl Shard {
                     return Err(Full::Full(post));
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "a connection could not be handed over");
+                    // What else is to be posted is borrowed.
+                    log::later(
+                        move || log::warn!(%error, "a connection could not be handed over"),
+                    );
                     return Err(Full::Closed(post));
                 }
             }
@@ -94,7 +98,7 @@ impl Shard {
         let added = stream.and_then(|stream| self.add_read(stream));
         match added {
             Ok(key) => self.requests(key, &mut read, answered),
-            Err(error) => tracing::warn!(%error, "a connection handed over was lost"),
+            Err(error) => log::warn!(%error, "a connection handed over was lost"),
         }
     }
 
@@ -114,7 +118,7 @@ impl Shard {
         }
         match self.add_read(stream) {
             Ok(key) => drop(self.obey(key, verdict, &mut read, head, true)),
-            Err(error) => tracing::warn!(%error, "a connection handed over was lost"),
+            Err(error) => log::warn!(%error, "a connection handed over was lost"),
         }
     }
 

@@ -28,6 +28,7 @@ use stentor_engine::{
 
 use super::{Shard, answer::Answer, keep_handshake};
 use crate::{
+    log,
     net::replay::Replay,
     post::{PollKind, Reply},
 };
@@ -75,7 +76,7 @@ where
                         response.map(|body| Either::Right(body.map_err(Into::into).boxed_unsync()))
                     }
                     Err(error) => {
-                        tracing::error!(%error, "the HTTP service failed");
+                        log::failed!(error, "the HTTP service failed", error);
                         status(StatusCode::INTERNAL_SERVER_ERROR)
                     }
                 }
@@ -119,7 +120,7 @@ pub(crate) fn spawn(shard: &Rc<Shard>, stream: std::net::TcpStream, read: Vec<u8
             }
         };
         if let Err(error) = served {
-            tracing::debug!(%error, "an HTTP connection ended");
+            log::debug!(%error, "an HTTP connection ended");
         }
     });
 }

@@ -52,7 +52,7 @@ use crate::{
     handler::{Handlers, Handshake, Locals, States},
     mailbox::{Full, Sender},
     post::{List, Post},
-    shared::Shared,
+    shared::{Shared, Vital},
 };
 use answer::Writer;
 use conns::{ConnKey, Conns};
@@ -74,6 +74,11 @@ thread_local! {
 pub(crate) fn current(shared: &Arc<Shared>) -> Option<Rc<Shard>> {
     let current = CURRENT.with_borrow(Clone::clone)?;
     (current.shared.server == shared.server).then_some(current)
+}
+
+/// The shard whose thread this is, of whatever server.
+pub(crate) fn here() -> Option<Rc<Shard>> {
+    CURRENT.with_borrow(Clone::clone)
 }
 
 /// The shard of this thread ends, unless something else still has it. Not left to the end of the thread:
@@ -220,6 +225,15 @@ impl Shard {
         Io {
             shared: Arc::clone(&self.shared),
         }
+    }
+
+    /// The time by the clock, not the turn's: what user code fails at may be long after its beginning.
+    pub(crate) fn wall(&self) -> Tick {
+        self.clock.now()
+    }
+
+    pub(crate) fn vital(&self) -> &Vital {
+        &self.shared.vitals[usize::from(self.id.0)]
     }
 
     /// One call of the hub, from wherever. What it queues leaves at the end of the turn.

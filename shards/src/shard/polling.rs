@@ -16,7 +16,10 @@ use stentor_engine::{
 use tokio::sync::oneshot;
 
 use super::{Shard, conns::ConnKey, pauses::GET_PAUSE_MS, take};
-use crate::post::{PollKind, PollRequest, Post, Reply};
+use crate::{
+    log,
+    post::{PollKind, PollRequest, Post, Reply},
+};
 
 /// Where the answer to a parked GET goes.
 #[derive(Debug)]
@@ -139,7 +142,7 @@ impl Shard {
     }
 
     pub(super) fn fail(self: &Rc<Self>, session: SessionKey, error: PeerError) {
-        tracing::debug!(shard = self.id.0, ?session, %error, "closing a session");
+        log::debug!(shard = self.id.0, ?session, %error, "closing a session");
         self.with_hub(|hub, now| hub.fail(now, session, error));
         self.drain_events();
     }
@@ -167,7 +170,7 @@ impl Shard {
                 break; // what follows the close in the same payload is ignored
             }
             if let Err(error) = self.packet(session, packet) {
-                tracing::debug!(shard = self.id.0, ?session, %error, "closing a session");
+                log::debug!(shard = self.id.0, ?session, %error, "closing a session");
                 self.drain_events();
                 return match error.close_reason() {
                     // The payload was good Engine.IO: the client learns of the close by its GET, as

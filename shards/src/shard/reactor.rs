@@ -21,7 +21,7 @@ use super::{
     ebb::Ebb,
     seldom::Seldom,
 };
-use crate::{discard::discard, mailbox::Receiver, placement, post::Post};
+use crate::{discard::discard, log, mailbox::Receiver, placement, post::Post};
 
 /// The listener's token: an index and generation that no connection has.
 pub(crate) const LISTENER: Token = Token(usize::MAX);
@@ -252,6 +252,7 @@ impl Turns {
         }
         shard.end_turn();
         shard.in_turn.set(false);
+        log::say_kept();
         self.ebb_away();
         Ok(())
     }
@@ -293,7 +294,7 @@ impl Turns {
         if let Some(listener) = self.listener.take()
             && let Err(error) = SockRef::from(&listener).shutdown(Shutdown::Both)
         {
-            tracing::debug!(%error, "shutting a listener down");
+            log::debug!(%error, "shutting a listener down");
         }
     }
 
@@ -362,7 +363,7 @@ impl Turns {
                 Err(error) => {
                     let now = self.shard.now.get();
                     if let Some(times) = self.accepts_failed.note(now) {
-                        tracing::warn!(%error, times, "accept failed; pausing");
+                        log::warn!(%error, times, "accept failed; pausing");
                     }
                     self.accept_after = now.after(ACCEPT_PAUSE);
                     return;
@@ -449,14 +450,14 @@ impl Shard {
 
     fn accepted(self: &Rc<Self>, stream: mio::net::TcpStream) {
         if let Err(error) = placement::tune(&stream, self.config.tcp_user_timeout) {
-            tracing::debug!(%error, "setting options of a connection");
+            log::debug!(%error, "setting options of a connection");
         }
         let added = self
             .conns
             .borrow_mut()
             .add(stream, Role::Head(Vec::new()), self.now.get());
         if let Err(error) = added {
-            tracing::warn!(%error, "a new connection was lost");
+            log::warn!(%error, "a new connection was lost");
         }
     }
 }

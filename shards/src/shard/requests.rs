@@ -24,6 +24,7 @@ use super::{
     upgrade::handshake,
 };
 use crate::{
+    log,
     net::head::{self, RequestHead},
     post::Reply,
 };
@@ -233,7 +234,7 @@ impl Shard {
         let max = head::MAX_BYTES.saturating_add(self.config.engine.limits.payload_bytes);
         if polled.is_busy() && polled.read.len() + bytes.len() > max {
             drop(conns);
-            tracing::debug!(shard = self.id.0, "a client asks more than it listens");
+            log::debug!(shard = self.id.0, "a client asks more than it listens");
             self.conn_closed(key);
             return;
         }

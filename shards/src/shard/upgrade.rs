@@ -28,6 +28,7 @@ use super::{
 use crate::{
     discard::discard,
     handler::{Handshake, INTERNAL_ERROR, Keep},
+    log,
     net::{
         head::{self, Head, RequestHead, UpgradeError, accept_key},
         ws,
@@ -364,7 +365,7 @@ impl Shard {
         let request = Handshake::new(head, address); // all of it, whatever is kept
         // Nothing of the shard is borrowed here.
         catch_unwind(AssertUnwindSafe(|| allow(&request))).unwrap_or_else(|panic| {
-            tracing::error!(shard = self.id.0, "allow_request panicked");
+            log::failed!(error, "allow_request panicked");
             discard(panic);
             Err(INTERNAL_ERROR.to_owned())
         })
