@@ -1,6 +1,6 @@
 //! Answers: how does one process hold more descriptors than one table may.
 //!
-//! The kernel's limit on open files is per descriptor table. With [`FdTables::PerShard`] every shard's
+//! The kernel's limit on open files is per descriptor table. With [`FdTables::per_shard`] every shard's
 //! thread takes a copy of the table and goes on alone, so that a server with N shards holds N times
 //! as many connections. It must not know what the connections are for.
 //!
@@ -16,6 +16,10 @@
 //! - A thread that is no shard must not be woken by one through a descriptor that it opened later:
 //!   questions asked from such threads are refused in this mode, and so is waiting for signals that
 //!   were not caught before (tokio's runtimes, the shards' too, share one pipe for them).
+//!
+//! The server keeps these rules; user code has to keep them too, and no type makes it. A number that
+//! one table has for a database's connection is a client's in another: what is written goes to that client. So
+//! it is `unsafe` to ask for this mode, and what user code promises is said there.
 
 use std::{
     collections::HashMap,
@@ -36,21 +40,52 @@ use rustix::{
 
 /// How the shards' threads keep their open files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum FdTables {
-    /// In one table, as threads do: the process's limit on open files is the server's.
-    #[default]
-    Shared,
+pub struct FdTables {
+    apart: bool,
+}
+
+impl FdTables {
+    /// In one table, as threads do: the process's limit on open files is the server's. The default.
+    #[must_use]
+    pub const fn shared() -> Self {
+        Self { apart: false }
+    }
+
     /// Each in its own: the limit is each shard's. Needs Linux. [`crate::Io`] can then not ask
     /// clients from threads that are no shard, and [`crate::Answers`] must not be awaited there; what
     /// waits for signals by tokio must begin before the start ([`crate::Signals`]); the
     /// ports stay bound until the process ends, though nobody is served after the stop. A system
     /// call costs less in a table that no other thread shares (docs/PERFORMANCE.md).
-    PerShard,
-}
+    ///
+    /// # Safety
+    /// From the start of the server on, there are several tables: one for each shard, which the threads that
+    /// it starts share (`spawn_blocking`'s too), and one for all other threads. A descriptor that is opened
+    /// after the start has a meaning in the table of the thread that opens it, and in no other: there its
+    /// number is nothing, or a client's connection. Whoever gives this to [`crate::Server::fd_tables`]
+    /// promises that no code of the process uses such a descriptor on a thread with another table. It must
+    /// not be read, written, awaited or closed there, nor dropped. That goes for what has descriptors inside:
+    ///
+    /// - sockets, files, pools of connections to a database, clients of other servers: one for each shard,
+    ///   made on the shard ([`crate::App::local`]) and used there. In a [`crate::State`], or in the service
+    ///   given to [`crate::Server::http`], they would be shared;
+    /// - whatever wakes: a task is woken by a descriptor of its runtime. So a task of a runtime that was
+    ///   made after the start must await nothing that a shard does, nor the other way round: no channel,
+    ///   no `Notify`, no `JoinHandle`, no lock of tokio's, no [`crate::Answers`].
+    ///
+    /// Descriptors opened before the start, by whatever thread, have their numbers in all tables and may be
+    /// used in all; so may what has none: atomics, `std`'s channels and locks, [`crate::Io`].
+    #[expect(unsafe_code, reason = "what it asks for cannot be checked")]
+    #[must_use]
+    pub const unsafe fn per_shard() -> Self {
+        Self { apart: true }
+    }
 
-impl FdTables {
+    pub(crate) const fn are_apart(self) -> bool {
+        self.apart
+    }
+
     /// Whether the system lets a thread leave the process's table: containers may forbid
-    /// `unshare(2)`, and then a server with [`FdTables::PerShard`] does not start. Tried on a thread
+    /// `unshare(2)`, and then a server with [`FdTables::per_shard`] does not start. Tried on a thread
     /// that ends with it.
     #[must_use]
     pub fn may_part() -> bool {
@@ -64,10 +99,11 @@ impl FdTables {
 #[expect(unsafe_code, reason = "the one call that parts the tables")]
 fn leave_table() -> rustix::io::Result<()> {
     // SAFETY: the call is unsafe because a descriptor could be closed or used by its number from
-    // a thread whose table has another file there. By the ground rules above every descriptor
-    // that crosses threads was opened before this, and has its number in all tables. Shown by
-    // tests/fd_tables.rs, which moves connections and mail between separated shards. The thread that
-    // only tries uses no descriptor; its copy of the table ends with it.
+    // a thread whose table has another file there. The server's own that cross threads were opened before
+    // this and have their numbers in all tables, by the ground rules above; shown by tests/fd_tables.rs,
+    // which moves connections and mail between separated shards. For all others who asked for
+    // `FdTables::per_shard` has promised the same. The thread that only tries uses no descriptor; its
+    // copy of the table ends with it.
     unsafe { unshare_unsafe(UnshareFlags::FILES) }
 }
 

@@ -56,7 +56,7 @@ pub enum ServerError {
         /// The system's word.
         error: io::Error,
     },
-    /// With [`FdTables::PerShard`] signals have to be caught before the start: by [`Server::run`], or
+    /// With [`FdTables::per_shard`] signals have to be caught before the start: by [`Server::run`], or
     /// by [`Signals::catch`] and [`Running::wait_for`].
     #[error("with descriptor tables per shard, signals must be caught before the start")]
     SignalsTooLate,
@@ -180,7 +180,8 @@ impl Server {
         self
     }
 
-    /// How the shards keep their open files: one table's limit for all, or one each. Default shared.
+    /// How the shards keep their open files: one table's limit for all, or one each, which takes a promise.
+    /// Default: shared.
     #[must_use]
     pub const fn fd_tables(mut self, tables: FdTables) -> Self {
         self.fd_tables = tables;
@@ -389,8 +390,10 @@ impl Server {
         let seats = self
             .seats(listeners, &io.shared)
             .map_err(ServerError::Start)?;
-        let parting =
-            (self.fd_tables == FdTables::PerShard).then(|| Arc::new(Parting::new(shards)));
+        let parting = self
+            .fd_tables
+            .are_apart()
+            .then(|| Arc::new(Parting::new(shards)));
         let config = Arc::new(ShardConfig {
             engine: self.config,
             path: self.path.into(),
@@ -450,7 +453,7 @@ impl Server {
         listeners: Vec<std::net::TcpListener>,
         shared: &Shared,
     ) -> io::Result<Vec<Seat>> {
-        let apart = self.fd_tables == FdTables::PerShard;
+        let apart = self.fd_tables.are_apart();
         let (mut seats, mut posts, mut passages) = (Vec::new(), Vec::new(), Vec::new());
         for listener in listeners {
             let (mut seat, post) = Seat::new(listener)?;

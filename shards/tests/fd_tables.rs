@@ -6,11 +6,13 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod child;
+#[path = "child/polling.rs"]
+mod polling;
 
 use std::{
     fs,
     io::{ErrorKind, Read as _, Write as _},
-    net::{SocketAddr, TcpStream},
+    net::TcpStream,
     process::Command,
     sync::{Arc, Mutex, mpsc},
     thread,
@@ -18,42 +20,15 @@ use std::{
 };
 
 use child::Server;
+use polling::{read, send};
 use stentor::{AckError, EmitError, FdTables, ServerError};
 
-impl Server {
-    fn request(&self, method: &str, sid: &str, body: &str) -> String {
-        let response = read(send(self.address, method, sid, body));
-        assert!(response.starts_with("HTTP/1.1 200"), "{response}");
-        response.split_once("\r\n\r\n").unwrap().1.to_owned()
-    }
-
-    fn join(&self) -> String {
-        let open = self.request("GET", "", "");
-        let sid = open.split('"').nth(3).unwrap();
-        let sid = format!("&sid={sid}");
-        assert_eq!(self.request("POST", &sid, "40"), "ok");
-        assert!(self.request("GET", &sid, "").starts_with("40{"));
-        sid
-    }
-}
-
-/// One request on a connection of its own, which the kernel gives to any shard.
-fn send(address: SocketAddr, method: &str, sid: &str, body: &str) -> TcpStream {
-    let mut stream = TcpStream::connect(address).unwrap();
-    write!(
-        stream,
-        "{method} /socket.io/?EIO=4&transport=polling{sid} HTTP/1.1\r\nHost: x\r\n\
-         Connection: close\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    )
-    .unwrap();
-    stream
-}
-
-fn read(mut stream: TcpStream) -> String {
-    let mut response = String::new();
-    stream.read_to_string(&mut response).unwrap();
-    response
+/// A table for each shard.
+#[expect(unsafe_code, reason = "the mode under test asks for a promise")]
+fn apart() -> FdTables {
+    // SAFETY: what these tests' handlers share is `std`'s channels, and no other thread of this process
+    // uses what a shard has opened.
+    unsafe { FdTables::per_shard() }
 }
 
 #[test]
@@ -64,7 +39,7 @@ fn requests_reach_their_session_whatever_shard_accepts_them() {
         "4",
         "--fd-tables",
         "per-shard",
-    ]);
+    ], |_| ());
     let sessions: Vec<_> = (0..8).map(|_| server.join()).collect();
     for (nth, sid) in sessions.iter().cycle().take(64).enumerate() {
         let event = format!(r#"42["echo",{nth}]"#);
@@ -81,7 +56,7 @@ fn broadcasts_reach_every_shard() {
         "4",
         "--fd-tables",
         "per-shard",
-    ]);
+    ], |_| ());
     let sessions: Vec<_> = (0..16).map(|_| server.join()).collect();
     server.request("POST", &sessions[0], r#"42["broadcast","all"]"#);
     for sid in &sessions {
@@ -92,7 +67,7 @@ fn broadcasts_reach_every_shard() {
 /// The main thread's table still has the listener, which must not look alive.
 #[test]
 fn one_shard_parts_by_itself_and_refuses_clients_while_it_stops() {
-    let mut server = Server::start(&["contract-server", "--shards", "1"]);
+    let mut server = Server::start(&["contract-server", "--shards", "1"], |_| ());
     let mut socket = TcpStream::connect(server.address).unwrap();
     let query = "EIO=4&transport=websocket";
     write!(
@@ -139,7 +114,7 @@ fn more_connections_at_once_than_a_passage_holds() {
         .listen("127.0.0.1:0")
         .shards(2)
         .pin(false)
-        .fd_tables(FdTables::PerShard)
+        .fd_tables(apart())
         .app(move |app| {
             let (tell, wait) = (tell.clone(), Arc::clone(&wait));
             app.ns("/").on_sync("block", move || {
@@ -173,7 +148,7 @@ fn more_connections_at_once_than_a_passage_holds() {
 #[test]
 fn threads_that_are_no_shard_cannot_ask_nor_wait_for_signals() {
     let server = stentor::Server::new().listen("127.0.0.1:0").shards(2);
-    let server = server.fd_tables(FdTables::PerShard).app(|app| {
+    let server = server.fd_tables(apart()).app(|app| {
         app.ns("/");
     });
     let running = server.start().unwrap();

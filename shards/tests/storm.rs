@@ -68,7 +68,7 @@ fn clients() -> u64 {
 #[test]
 fn memory_goes_back_to_the_system() {
     let count = clients(); // the server has the limit from us
-    let server = Server::start(&["bench-server", "--shards", "1"]);
+    let server = Server::start(&["bench-server", "--shards", "1"], |_| ());
     drop(server.client());
     let before = server.memory();
     let clients: Vec<_> = (0..count).map(|_| server.client()).collect();

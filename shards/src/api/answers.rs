@@ -23,7 +23,7 @@ pub enum AckError {
     /// does not run or has too much to do.
     #[error("the question could not be sent")]
     NotSent,
-    /// With [`crate::FdTables::PerShard`] a thread that is no shard cannot be told anything.
+    /// With [`crate::FdTables::per_shard`] a thread that is no shard cannot be told anything.
     #[error("with descriptor tables per shard only handlers can ask")]
     OnlyHandlers,
     /// The question's name is one that only the protocol uses: `connect`, `disconnect`, ….

@@ -50,7 +50,7 @@ pub enum EmitError {
     /// The server has not started or has stopped.
     #[error("the server is not running")]
     NotRunning,
-    /// With [`crate::FdTables::PerShard`] a thread that is no shard cannot be told anything.
+    /// With [`crate::FdTables::per_shard`] a thread that is no shard cannot be told anything.
     #[error("with descriptor tables per shard only handlers can ask")]
     OnlyHandlers,
 }

@@ -71,9 +71,7 @@ impl Shard {
                 }
                 Err(error) => {
                     // What else is to be posted is borrowed.
-                    log::later(
-                        move || log::warn!(%error, "a connection could not be handed over"),
-                    );
+                    log::later(move || log::warn!(%error, "a connection could not be handed over"));
                     return Err(Full::Closed(post));
                 }
             }

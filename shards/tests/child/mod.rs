@@ -12,14 +12,13 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts `stentor` with these arguments and a free port, and waits until it listens.
-    pub(crate) fn start(arguments: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_stentor"))
-            .args(arguments)
-            .args(["--port", "0"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+    /// Starts `stentor` with these arguments and a free port, in an environment of the test's choice, and
+    /// waits until it listens.
+    pub(crate) fn start(arguments: &[&str], environment: impl FnOnce(&mut Command)) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stentor"));
+        command.args(arguments).args(["--port", "0"]);
+        environment(&mut command);
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         let stdout = child.stdout.take().unwrap();
         BufReader::new(stdout).read_line(&mut line).unwrap();

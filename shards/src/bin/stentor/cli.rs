@@ -5,6 +5,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use stentor::{FdTables, HttpWaits, Limits, Server};
 
+use crate::tables;
+
 /// A sharded Socket.IO and Engine.IO server.
 #[derive(Debug, Parser)]
 #[command(version, about)]
@@ -98,11 +100,11 @@ impl ServeOptions {
     /// One shard's connections never go to another, so that a table of its own costs it nothing.
     fn fd_tables(&self) -> FdTables {
         match self.fd_tables {
-            FdTablesOption::PerShard => FdTables::PerShard,
+            FdTablesOption::PerShard => tables::per_shard(),
             FdTablesOption::Auto if self.shards == Some(1) && FdTables::may_part() => {
-                FdTables::PerShard
+                tables::per_shard()
             }
-            FdTablesOption::Auto | FdTablesOption::Shared => FdTables::Shared,
+            FdTablesOption::Auto | FdTablesOption::Shared => FdTables::shared(),
         }
     }
 

@@ -53,11 +53,13 @@ pub(crate) fn run(options: &DemoOptions) -> stentor::Result {
     let signals = stentor::Signals::catch()?;
     let running = server.start()?;
     let port = running.address().port();
-    println!(
+    crate::say(format_args!(
         "Stentor's chat is at http://localhost:{port} (open it in two tabs). Ctrl-C stops it."
-    );
-    println!("A client of your own: const socket = io(\"http://localhost:{port}\");");
+    ));
+    crate::say(format_args!(
+        "A client of your own: const socket = io(\"http://localhost:{port}\");"
+    ));
     running.wait_for(signals)?;
-    println!("stopping");
+    crate::say(format_args!("stopping"));
     running.stop()
 }

@@ -4,44 +4,53 @@ mod bench_server;
 mod cli;
 mod contract_server;
 mod demo;
+mod log;
 mod memory;
 mod pages;
+mod tables;
 
-use std::process::ExitCode;
+use std::{
+    fmt,
+    io::{self, Write as _},
+    process::ExitCode,
+};
 
 use clap::Parser as _;
-use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     // Huge pages round a small server's memory up to megabytes, and a million idle clients are not
     // faster for them (docs/PERFORMANCE.md). mimalloc does not ask for them (its feature `no_thp`: it
     // would before this); where the system gives them unasked, this refuses.
     let _ = rustix::thread::disable_transparent_huge_pages(true);
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .init();
+    let log = log::install();
     let ended = match cli::Cli::parse().command {
         cli::Command::Demo(options) => demo::run(&options),
         cli::Command::BenchServer(options) => bench_server::run(&options),
         cli::Command::ContractServer(options) => contract_server::run(&options),
         cli::Command::EngineServer(options) => contract_server::run_engine(&options),
     };
-    match ended {
+    let code = match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("stentor: {error}");
+            log.line(format!("stentor: {error}\n").into_bytes());
             ExitCode::FAILURE
         }
-    }
+    };
+    log.end();
+    code
+}
+
+/// Says something on stdout. Nobody has to listen.
+fn say(line: fmt::Arguments<'_>) {
+    let mut stdout = io::stdout().lock();
+    let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
 }
 
 /// Runs a server until a signal comes; says where on stdout, in one line.
 fn serve(server: stentor::Server) -> stentor::Result {
     let signals = stentor::Signals::catch()?;
     let running = server.start()?;
-    println!("listening on http://{}", running.address());
+    say(format_args!("listening on http://{}", running.address()));
     running.wait_for(signals)?;
     running.stop()
 }
