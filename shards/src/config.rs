@@ -61,7 +61,6 @@ pub(crate) struct ShardConfig {
     pub(crate) keep: Keep,
     pub(crate) allow_request: Option<Box<AllowRequest>>,
     pub(crate) tcp_user_timeout: Option<Duration>,
-    pub(crate) stop_timeout: Duration,
     pub(crate) waits: HttpWaits,
     pub(crate) release_memory: Option<fn()>,
     pub(crate) shard_limits: ShardLimits,

@@ -12,7 +12,10 @@ use crate::log;
 /// costs nobody anything.
 pub(crate) fn discard<T>(value: T) {
     if let Err(panic) = dropped(value) {
-        log::failed!(error, "a value of the application panicked while it was dropped");
+        log::failed!(
+            error,
+            "a value of the application panicked while it was dropped"
+        );
         if let Err(panic) = dropped(panic) {
             let _ = ManuallyDrop::new(panic); // it would go on for ever
         }

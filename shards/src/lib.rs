@@ -50,6 +50,7 @@ pub use handler::{
     Handshake, IntoReply, Keep, Local, NamespaceBuilder, NoAck, Reason, Refused, Reject, State,
     SyncHandler,
 };
+pub use placement::unpin_thread;
 pub use server::{Running, Server, ServerError, Signals};
 pub use stentor_engine::{
     error::{CloseReason, PacketTooLarge},

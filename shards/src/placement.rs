@@ -8,20 +8,49 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::Duration;
 
-use core_affinity::CoreId;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use stentor_engine::limits::SHARDS_MAX;
+
+/// The cores that the process was allowed when this was first asked: before any thread was pinned, as a pinned
+/// thread, and any that it starts, sees but its own core.
+fn allowed() -> Option<&'static CpuSet> {
+    static ALLOWED: OnceLock<Option<CpuSet>> = OnceLock::new();
+    ALLOWED
+        .get_or_init(|| sched_getaffinity(None).ok())
+        .as_ref()
+}
+
+/// Lets the calling thread run on every core that the process may use. For threads that a handler starts: a
+/// thread begins on the cores of who starts it, and a shard's is one, which is to be kept free for the shard. (The
+/// threads of `tokio::task::spawn_blocking` need no telling.) False if the system refuses.
+///
+/// ```
+/// std::thread::spawn(|| {
+///     stentor::unpin_thread();
+///     // … work that would hold the shard up …
+/// });
+/// ```
+#[expect(
+    clippy::must_use_candidate,
+    reason = "a thread that stays where it is works as well"
+)]
+pub fn unpin_thread() -> bool {
+    allowed().is_none_or(|cores| sched_setaffinity(None, cores).is_ok())
+}
 
 /// Pins the calling thread to shard `shard`'s core, and returns the core's number. Only cores that the process
 /// was allowed at the first call are used (`taskset`, cpusets), in order; with more shards than those
 /// the count wraps round. `None` if the system refuses, or has no such thing: the thread then runs anywhere.
 #[must_use]
 pub(crate) fn pin(shard: usize) -> Option<usize> {
-    /// Asked once: a pinned thread, and any that it starts, sees but its own core.
-    static ALLOWED: OnceLock<Vec<CoreId>> = OnceLock::new();
-    let allowed = ALLOWED.get_or_init(|| core_affinity::get_core_ids().unwrap_or_default());
-    let core = allowed[shard.checked_rem(allowed.len())?];
-    core_affinity::set_for_current(core).then_some(core.id)
+    let allowed = allowed()?;
+    let count = usize::try_from(allowed.count()).ok()?;
+    let mut cores = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core));
+    let core = cores.nth(shard.checked_rem(count)?)?;
+    let mut only = CpuSet::new();
+    only.set(core);
+    sched_setaffinity(None, &only).is_ok().then_some(core)
 }
 
 /// One shard for each core that this process may use (allowed cores and cgroup quota), at most as many as a
@@ -117,8 +146,10 @@ mod tests {
             let pinned = |shard| thread::spawn(move || pin(shard)).join().unwrap();
             (0..shards).map(pinned).collect()
         };
-        let allowed = core_affinity::get_core_ids().unwrap_or_default();
-        let expected: Vec<_> = allowed.iter().map(|core| Some(core.id)).collect();
+        let allowed: Vec<_> = (0..CpuSet::MAX_CPU)
+            .filter(|core| allowed().is_some_and(|cores| cores.is_set(*core)))
+            .collect();
+        let expected: Vec<_> = allowed.iter().copied().map(Some).collect();
         assert_eq!(cores(allowed.len()), expected);
         if let Some(first) = expected.first() {
             assert_eq!(cores(allowed.len() + 1).last(), Some(first));
@@ -130,6 +161,14 @@ mod tests {
             Some(child),
             expected.get(1 % expected.len().max(1)).copied()
         );
+        let cores = || sched_getaffinity(None).unwrap();
+        let freed = thread::spawn(move || {
+            let _ = pin(0);
+            let child = thread::spawn(move || (unpin_thread(), cores()));
+            child.join().unwrap()
+        });
+        let (done, of_child) = freed.join().unwrap();
+        assert!(done && Some(&of_child) == super::allowed());
     }
 
     #[test]

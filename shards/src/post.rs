@@ -6,6 +6,7 @@ use bytes::Bytes;
 use stentor_engine::{
     hub::{Action, Mail, Selection},
     id::{Sid, SocketId},
+    time::Tick,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -31,8 +32,8 @@ pub(crate) enum Post {
     List(Box<List>),
     /// Something to be done with sockets, asked by a thread that is no shard.
     Act(Selection, Action),
-    /// Stop serving.
-    Stop,
+    /// Stop serving, and end by then.
+    Stop { by: Tick },
 }
 
 /// How a connection goes to another shard.

@@ -1,10 +1,13 @@
 //! Answers: how is a server configured and started.
 
+mod check;
 mod plan;
 mod running;
 mod signals;
+mod watchdog;
 
 use std::{
+    any::Any,
     fmt, io,
     net::{SocketAddr, ToSocketAddrs},
     sync::Arc,
@@ -18,12 +21,17 @@ use stentor_engine::{
     limits::{Limits, SHARDS_MAX},
 };
 
-use self::plan::{Plan, Seat};
+use self::{
+    check::Options,
+    plan::{Plan, Seat},
+    running::Threads,
+};
 pub use self::{running::Running, signals::Signals};
 use crate::{
     api::Io,
     clock::Clock,
     config::{AllowRequest, BACKLOG, HttpWaits, ShardConfig, ShardLimits},
+    discard::discard,
     engine_server::EngineApp,
     entropy::Entropy,
     fd_table::{FdTables, Parting, passage},
@@ -37,6 +45,9 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServerError {
+    /// An option with which nobody could be served, in a sentence.
+    #[error("the server cannot work: {0}")]
+    Options(String),
     /// The address is none, or cannot be listened on.
     #[error("cannot listen on {address}: {error}")]
     Listen {
@@ -63,9 +74,33 @@ pub enum ServerError {
     /// More shards than there can be, or none.
     #[error("{0} shards: there must be 1 to {SHARDS_MAX}")]
     Shards(usize),
-    /// A shard's thread panicked: a bug of this library, or of the closure given to `app`.
-    #[error("shard {0} has died")]
-    ShardDied(usize),
+    /// A shard's thread panicked: in the closure given to `app`, or for a bug of this library.
+    #[error("shard {shard} has died: {panic}")]
+    ShardDied {
+        /// Which.
+        shard: usize,
+        /// What it panicked with.
+        panic: String,
+    },
+    /// A shard has not ended in time, because something blocks it: a handler, or a page. Its thread goes on
+    /// until that returns, or the process ends. The shards after it may have been the same.
+    #[error("shard {0} is stuck and has not ended")]
+    ShardStuck(usize),
+    /// [`Running::stop`] was called on a shard's own thread, as by a handler, where it cannot wait for the
+    /// shard to end. The server stops nevertheless.
+    #[error("a shard cannot wait for its own end; the server stops without being waited for")]
+    StopOnShard,
+}
+
+/// The stacks of the threads beside the shards, whose own are as large as the program wants them.
+const STACK_BYTES: usize = 512 * 1024;
+
+/// What a thread panicked with.
+fn words(panic: Box<dyn Any + Send>) -> String {
+    let words = panic.downcast_ref::<&str>().map(ToString::to_string);
+    let words = words.or_else(|| panic.downcast_ref::<String>().cloned());
+    discard(panic);
+    words.unwrap_or_else(|| "no words".to_owned())
 }
 
 type BuildSocketIo = dyn Fn(&mut App) + Send + Sync;
@@ -291,8 +326,9 @@ impl Server {
         self
     }
 
-    /// How long a server that stops waits for its clients to take their last words and for requests
-    /// that are being answered. Default 2 s. It stops earlier when all connections have ended.
+    /// How long a server that stops waits for its clients to take their last words, for requests
+    /// that are being answered, for handlers that wait for something, and for `spawn_blocking`. Default 2 s. It stops
+    /// earlier when all of them have ended.
     #[must_use]
     pub const fn stop_timeout(mut self, timeout: Duration) -> Self {
         self.stop_timeout = timeout;
@@ -379,13 +415,8 @@ impl Server {
     /// [`ServerError`].
     pub fn start(mut self) -> Result<Running, ServerError> {
         let shards = self.shards;
-        if !(1..=SHARDS_MAX).contains(&shards) {
-            return Err(ServerError::Shards(shards));
-        }
+        self.check()?;
         let io = self.io();
-        if io.shared.sessions.len() != shards {
-            return Err(ServerError::Shards(shards)); // `shards` was called after `io`
-        }
         let (address, listeners) = self.listen_all()?;
         let seats = self
             .seats(listeners, &io.shared)
@@ -400,7 +431,6 @@ impl Server {
             keep: self.keep,
             allow_request: self.allow_request,
             tcp_user_timeout: self.tcp_user_timeout,
-            stop_timeout: self.stop_timeout,
             waits: self.waits,
             release_memory: self.release_memory,
             shard_limits: self.shard_limits,
@@ -410,10 +440,12 @@ impl Server {
             .build
             .unwrap_or_else(|| Build::SocketIo(Arc::new(|_| {})));
         let clock = Clock::start();
-        let mut running = Running {
+        let running = Running {
             address,
             io,
-            threads: Vec::new(),
+            clock,
+            stop_timeout: self.stop_timeout,
+            threads: Threads::default(),
             parted: parting.is_some(),
         };
         for (index, seat) in seats.into_iter().enumerate() {
@@ -430,7 +462,7 @@ impl Server {
             };
             let thread = thread::Builder::new().name(format!("shard-{index}"));
             match thread.spawn(move || plan.run(seat)) {
-                Ok(thread) => running.threads.push(thread),
+                Ok(thread) => running.threads.add(thread),
                 Err(error) => {
                     if let Some(parting) = &parting {
                         parting.call_off();
@@ -441,10 +473,27 @@ impl Server {
                 }
             }
         }
-        match running.await_ready() {
-            Ok(()) => Ok(running),
-            Err(error) => Err(running.abandon(error)),
+        if let Err(error) = running.await_ready() {
+            return Err(running.abandon(error));
         }
+        watchdog::start(Arc::clone(&running.io.shared), clock);
+        Ok(running)
+    }
+
+    fn check(&self) -> Result<(), ServerError> {
+        let shards = self.shards;
+        let shared = self.shared.as_ref();
+        let is_late = shared.is_some_and(|shared| shared.sessions.len() != shards); // than `io`
+        if !(1..=SHARDS_MAX).contains(&shards) || is_late {
+            return Err(ServerError::Shards(shards));
+        }
+        let options = Options {
+            config: &self.config,
+            waits: &self.waits,
+            path: &self.path,
+            tcp_user_timeout: self.tcp_user_timeout,
+        };
+        options.check().map_err(ServerError::Options)
     }
 
     /// What the shards' threads begin with; the ways by which they are reached become the server's.
@@ -505,7 +554,8 @@ impl Server {
         Ok((address, listeners))
     }
 
-    /// Starts the server and waits for SIGINT or SIGTERM, then stops it.
+    /// Starts the server and waits for SIGINT or SIGTERM, then stops it. A second signal ends the
+    /// process at once ([`Signals`]).
     ///
     /// # Errors
     /// [`ServerError`].

@@ -35,6 +35,8 @@ pub(crate) fn full_name(name: &str) -> Box<str> {
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub(crate) struct Vital {
+    /// When its last turn began, as a [`stentor_engine::time::Tick`].
+    pub(crate) turned: AtomicU64,
     /// Failures of user code that were not logged, nor counted in the log.
     pub(crate) unsaid: AtomicU64,
 }

@@ -33,13 +33,16 @@ fn apart() -> FdTables {
 
 #[test]
 fn requests_reach_their_session_whatever_shard_accepts_them() {
-    let server = Server::start(&[
-        "contract-server",
-        "--shards",
-        "4",
-        "--fd-tables",
-        "per-shard",
-    ], |_| ());
+    let server = Server::start(
+        &[
+            "contract-server",
+            "--shards",
+            "4",
+            "--fd-tables",
+            "per-shard",
+        ],
+        |_| (),
+    );
     let sessions: Vec<_> = (0..8).map(|_| server.join()).collect();
     for (nth, sid) in sessions.iter().cycle().take(64).enumerate() {
         let event = format!(r#"42["echo",{nth}]"#);
@@ -50,13 +53,16 @@ fn requests_reach_their_session_whatever_shard_accepts_them() {
 
 #[test]
 fn broadcasts_reach_every_shard() {
-    let server = Server::start(&[
-        "contract-server",
-        "--shards",
-        "4",
-        "--fd-tables",
-        "per-shard",
-    ], |_| ());
+    let server = Server::start(
+        &[
+            "contract-server",
+            "--shards",
+            "4",
+            "--fd-tables",
+            "per-shard",
+        ],
+        |_| (),
+    );
     let sessions: Vec<_> = (0..16).map(|_| server.join()).collect();
     server.request("POST", &sessions[0], r#"42["broadcast","all"]"#);
     for sid in &sessions {

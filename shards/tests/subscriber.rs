@@ -10,7 +10,7 @@ mod client;
 use std::{
     cell::Cell,
     fmt::{self, Write as _},
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc},
 };
 
 use client::Client;
@@ -155,6 +155,49 @@ fn a_subscriber_may_emit_to_clients_and_ask_who_is_there() {
     while seen.matches("did not all join").count() < 2 {
         seen += &client.text().unwrap();
     }
+    running.stop().unwrap();
+}
+
+/// The shard that a handler blocks is named while it does, and not another one.
+#[test]
+fn a_shard_that_is_stuck_is_named() {
+    let (say, said) = mpsc::channel();
+    let say = Mutex::new(say);
+    let _one = listen(move |(level, words)| {
+        if level == Level::WARN {
+            say.lock().unwrap().send(words).unwrap();
+        }
+    });
+    let (go_on, wait) = mpsc::channel::<()>();
+    let wait = Arc::new(Mutex::new(wait));
+    let server = Server::new().listen("127.0.0.1:0").shards(3).pin(false);
+    let running = server.app(move |app| {
+        let wait = Arc::clone(&wait);
+        let shard = || std::thread::current().name().unwrap_or_default().to_owned();
+        app.ns("/")
+            .on_sync("where", shard)
+            .on_sync("block", move || {
+                let _ = wait.lock().unwrap().recv();
+            });
+    });
+    let running = running.start().unwrap();
+    let mut client = Client::join(running.address());
+    let shard = client.ask(r#"["where"]"#);
+    let number = shard[0].as_str().unwrap().trim_start_matches("shard-");
+    client.emit(r#"["block"]"#);
+    let words = said.recv_timeout(client::PATIENCE).unwrap();
+    let stuck = format!("shard={number} ");
+    assert!(
+        words.contains("is stuck") && words.contains(&stuck),
+        "{words}"
+    );
+    drop(go_on);
+    let words = said.recv_timeout(client::PATIENCE).unwrap();
+    assert!(
+        words.contains("goes on") && words.contains(&stuck),
+        "{words}"
+    );
+    assert_eq!(client.ask(r#"["where"]"#), shard);
     running.stop().unwrap();
 }
 

@@ -15,6 +15,8 @@ use super::{
     call::{AsyncHandler, Awaited, Call, Called, SyncHandler, Verdict},
 };
 
+use stentor_engine::limits::NAME_BYTES_MAX;
+
 use crate::{discard::discard, shared::full_name};
 
 type EventHandler = Rc<dyn Call<Reply>>;
@@ -126,8 +128,22 @@ impl Default for App {
 impl App {
     /// A namespace, created if it is new. `/` exists anyway; a name that does not begin with `/`
     /// gets one. Clients that ask for one that was never named here are refused.
+    ///
+    /// # Panics
+    /// If no client could join it: a comma ends a name on the wire, `?` and `#` end it in the client's URL,
+    /// and a name over 1,024 bytes closes the connection. The start then fails with this in
+    /// [`crate::ServerError::ShardDied`].
     pub fn ns(&mut self, name: &str) -> NamespaceBuilder<'_> {
         let name = full_name(name);
+        if let Some(end) = name.find([',', '?', '#']) {
+            let end = &name[end..=end];
+            panic!("nobody can join a namespace with {end:?} in its name: {name:?}");
+        }
+        assert!(
+            name.len() <= NAME_BYTES_MAX,
+            "nobody can join a namespace whose name has {} bytes: {NAME_BYTES_MAX} may be sent",
+            name.len()
+        );
         let at = self.namespaces.iter().position(|(known, _)| *known == name);
         let at = at.unwrap_or_else(|| {
             self.namespaces.push((name, Handlers::default()));

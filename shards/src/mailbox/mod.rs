@@ -101,6 +101,11 @@ impl<T> Sender<T> {
         Ok(())
     }
 
+    /// Wakes the receiver though nothing is sent: whoever hears nothing of it may want to see it move.
+    pub fn wake(&self) {
+        (self.bell.wake)();
+    }
+
     /// Whether the receiver is gone, without sending anything.
     #[must_use]
     pub fn is_closed(&self) -> bool {

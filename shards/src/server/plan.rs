@@ -2,15 +2,20 @@
 
 use std::{
     io,
+    panic::catch_unwind,
     sync::{Arc, atomic::Ordering},
+    time::Duration,
 };
 
 use stentor_engine::{
     hub::{Alone, Directory, Hub, Mode, Namespace, Setup},
     id::ShardId,
+    time::Tick,
 };
 
-use super::Build;
+use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
+
+use super::{Build, words};
 use crate::{
     clock::Clock,
     config::{MAILBOX_CAPACITY, ShardConfig},
@@ -30,6 +35,8 @@ use crate::{
 /// What a shard's thread begins with.
 pub(super) struct Seat {
     poll: mio::Poll,
+    /// Ends with the shard, however long others keep the way to it.
+    waker: Arc<mio::Waker>,
     listener: std::net::TcpListener,
     mailbox: Receiver<Post>,
     pub(super) passage: Option<Passage>,
@@ -40,9 +47,11 @@ impl Seat {
         listener: std::net::TcpListener,
     ) -> io::Result<(Self, crate::mailbox::Sender<Post>)> {
         let poll = mio::Poll::new()?;
-        let waker = mio::Waker::new(poll.registry(), shard::WAKER)?;
+        let waker = Arc::new(mio::Waker::new(poll.registry(), shard::WAKER)?);
+        let weak = Arc::downgrade(&waker);
         let (post, mailbox) = mailbox(MAILBOX_CAPACITY, move || {
-            if let Err(error) = waker.wake() {
+            let woken = weak.upgrade().map_or(Ok(()), |waker| waker.wake());
+            if let Err(error) = woken {
                 // The sender may be a shard in the midst of something.
                 log::later(move || log::error!(%error, "a shard could not be woken"));
             }
@@ -50,12 +59,39 @@ impl Seat {
         Ok((
             Self {
                 poll,
+                waker,
                 listener,
                 mailbox,
                 passage: None,
             },
             post,
         ))
+    }
+}
+
+/// A shard's runtime. Work that blocks is to run where there is room, and not on the shard's core, where the
+/// thread that starts its threads is.
+fn runtime() -> io::Result<LocalRuntime> {
+    let build = || {
+        Builder::new_current_thread()
+            .enable_all()
+            .on_thread_start(|| {
+                placement::unpin_thread();
+            })
+            .build_local(LocalOptions::default())
+    };
+    // tokio panics where it lacks a descriptor for signals.
+    catch_unwind(build).unwrap_or_else(|panic| Err(io::Error::other(words(panic))))
+}
+
+/// A runtime that ends: `spawn_blocking`'s work has some time left, and goes on alone after that.
+struct Ending(Option<LocalRuntime>, Duration);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_timeout(self.1);
+        }
     }
 }
 
@@ -78,18 +114,22 @@ impl Plan {
         if self.pin && placement::pin(usize::from(self.id.0)).is_none() {
             log::warn!(shard = self.id.0, "the thread could not be pinned");
         }
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build_local(tokio::runtime::LocalOptions::default());
+        let why = |what: &str, error: io::Error| {
+            let text = format!("{what} of shard {}: {error}", self.id.0);
+            io::Error::new(error.kind(), text)
+        };
+        let runtime = runtime();
         // Also if there is no runtime: the other shards wait.
         let parted = self
             .parting
             .as_ref()
             .map_or(Ok(()), |parting| parting.part());
-        let runtime = runtime?;
-        parted?;
-        let shared = Arc::clone(&self.shared);
-        let registry = seat.poll.registry().try_clone()?;
+        let runtime = runtime.map_err(|error| why("the runtime", error))?;
+        parted.map_err(|error| why("the descriptor table", error))?;
+        let (shared, clock) = (Arc::clone(&self.shared), self.clock);
+        let _waker = seat.waker;
+        let registry = seat.poll.registry().try_clone();
+        let registry = registry.map_err(|error| why("the epoll", error))?;
         let ended = runtime.block_on(async move {
             let built = self.build(registry, seat.passage);
             shared.ready.fetch_add(1, Ordering::Release);
@@ -104,7 +144,9 @@ impl Plan {
             )
             .await
         });
-        discard(runtime); // the tasks, which have their share of the shard
+        let by = shard::here().map_or(Tick(0), |shard| shard.stop_by.get());
+        let left = Duration::from_millis(by.since(clock.now()));
+        discard(Ending(Some(runtime), left)); // and the tasks, which have their share of the shard
         shard::leave();
         ended
     }

@@ -1,23 +1,94 @@
 //! Answers: what can be done with a server that runs.
 
-use std::{io, net::SocketAddr, sync::atomic::Ordering, thread, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Mutex, PoisonError, atomic::Ordering, mpsc::RecvTimeoutError},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
 
 use tokio::sync::mpsc::error::TryRecvError;
 
-use super::{ServerError, Signals};
+use super::{ServerError, Signals, words};
 use crate::{
     api::{EmitError, Io},
+    clock::Clock,
+    mailbox::Full,
     post::Post,
+    shard,
 };
+
+/// How long a stop waits for what its thread has asked of the shards before: for the first of them, which
+/// tells it the others, and for these when it has.
+const FIRST_WAIT: Duration = Duration::from_secs(2);
+const OTHERS_WAIT: Duration = Duration::from_millis(200);
+/// A shard has so long to end after `stop_timeout`: what is left is the end of its turn and dropping what it
+/// has. Then it is stuck.
+const STUCK_AFTER: Duration = Duration::from_secs(5);
 
 /// A server that runs, until [`Running::stop`]: dropping this does not stop it.
 #[derive(Debug)]
 pub struct Running {
     pub(super) address: SocketAddr,
     pub(super) io: Io,
-    pub(super) threads: Vec<thread::JoinHandle<io::Result<()>>>,
+    pub(super) clock: Clock,
+    pub(super) stop_timeout: Duration,
+    pub(super) threads: Threads,
     /// Its shards have descriptor tables of their own.
     pub(super) parted: bool,
+}
+
+/// The shards' threads, by shard; those that have ended and been asked how are gone.
+#[derive(Debug, Default)]
+pub(super) struct Threads(Mutex<Vec<Option<JoinHandle<io::Result<()>>>>>);
+
+impl Threads {
+    pub(super) fn add(&self, thread: JoinHandle<io::Result<()>>) {
+        self.with(|threads| threads.push(Some(thread)));
+    }
+
+    fn with<R>(&self, call: impl FnOnce(&mut Vec<Option<JoinHandle<io::Result<()>>>>) -> R) -> R {
+        // A list of handles is never half written.
+        call(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn len(&self) -> usize {
+        self.with(|threads| threads.len())
+    }
+
+    /// A shard that has not ended, as far as has been asked.
+    fn left(&self) -> Option<usize> {
+        self.with(|threads| threads.iter().position(Option::is_some))
+    }
+
+    fn is_any_finished(&self) -> bool {
+        let finished = |thread: &Option<JoinHandle<_>>| match thread {
+            Some(thread) => thread.is_finished(),
+            None => true,
+        };
+        self.with(|threads| threads.iter().any(finished))
+    }
+
+    /// A shard that has ended and was not asked before, and how it did.
+    fn ended(&self) -> Option<(usize, Result<(), ServerError>)> {
+        let (shard, thread) = self.with(|threads| {
+            let is_finished = |thread: &Option<JoinHandle<_>>| {
+                thread.as_ref().is_some_and(JoinHandle::is_finished)
+            };
+            let shard = threads.iter().position(is_finished)?;
+            Some((shard, threads[shard].take()?))
+        })?;
+        let ended = match thread.join() {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(ServerError::ShardFailed { shard, error }),
+            Err(panic) => Err(ServerError::ShardDied {
+                shard,
+                panic: words(panic),
+            }),
+        };
+        Some((shard, ended))
+    }
 }
 
 impl Running {
@@ -33,7 +104,7 @@ impl Running {
         &self.io
     }
 
-    /// Stops what has started of a server that cannot start.
+    /// Stops what has started of a server that cannot start. Of several reasons the first is told.
     pub(super) fn abandon(self, error: ServerError) -> ServerError {
         let _ = self.end(); // the first error says more
         error
@@ -41,23 +112,32 @@ impl Running {
 
     pub(super) fn await_ready(&self) -> Result<(), ServerError> {
         while self.io.shared.ready.load(Ordering::Acquire) < self.threads.len() {
-            if let Some(dead) = self
-                .threads
-                .iter()
-                .position(thread::JoinHandle::is_finished)
-            {
-                return Err(ServerError::ShardDied(dead));
+            if let Some(error) = self.failure() {
+                return Err(match error {
+                    // It has not run yet.
+                    ServerError::ShardFailed { error, .. } => ServerError::Start(error),
+                    other => other,
+                });
             }
             thread::sleep(Duration::from_millis(1));
         }
         Ok(())
     }
 
-    /// Waits for SIGINT or SIGTERM, which are caught from now on.
+    /// Why a shard has ended, though nobody has told it to.
+    fn failure(&self) -> Option<ServerError> {
+        let (shard, ended) = self.threads.ended()?;
+        Some(ended.err().unwrap_or_else(|| ServerError::ShardDied {
+            shard,
+            panic: String::new(),
+        }))
+    }
+
+    /// Waits for SIGINT or SIGTERM, which are caught from now on: see [`Signals`].
     ///
     /// # Errors
     /// [`ServerError::Start`] if signals cannot be waited for; [`ServerError::SignalsTooLate`];
-    /// [`ServerError::ShardDied`].
+    /// [`ServerError::ShardDied`] and [`ServerError::ShardFailed`].
     pub fn wait_for_signal(&self) -> Result<(), ServerError> {
         if self.parted {
             // A shard that sees the signal first would wake this thread by a descriptor's number that
@@ -67,46 +147,67 @@ impl Running {
         self.wait_for(Signals::catch()?)
     }
 
-    /// Waits for one of these signals.
+    /// Waits for one of these signals. After that the next one ends the process at once.
     ///
     /// # Errors
-    /// [`ServerError::ShardDied`].
-    pub fn wait_for(&self, mut signals: Signals) -> Result<(), ServerError> {
-        signals.runtime.block_on(async {
-            loop {
-                tokio::select! {
-                    _ = signals.terminate.recv() => return Ok(()),
-                    _ = signals.interrupt.recv() => return Ok(()),
-                    () = tokio::time::sleep(Duration::from_secs(1)) => {}
-                }
-                let mut threads = self.threads.iter();
-                if let Some(dead) = threads.position(thread::JoinHandle::is_finished) {
-                    return Err(ServerError::ShardDied(dead));
+    /// [`ServerError::ShardDied`] and [`ServerError::ShardFailed`].
+    pub fn wait_for(&self, signals: Signals) -> Result<(), ServerError> {
+        let Signals { first } = signals;
+        loop {
+            match first.recv_timeout(Duration::from_secs(1)) {
+                Ok(()) => return Ok(()),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    let why = "the thread that waits for signals has ended";
+                    return Err(ServerError::Start(io::Error::other(why)));
                 }
             }
-        })
+            if let Some(error) = self.failure() {
+                return Err(error);
+            }
+        }
     }
 
     /// Closes every session with `server shutting down`, which clients reconnect on, and waits for
-    /// the shards to end: at most some seconds. What this thread has emitted before is sent.
+    /// the shards to end: until the last connection has ended and no handler waits for anything, or for
+    /// [`crate::Server::stop_timeout`], and at most 7 s more if shards are stuck. What this thread
+    /// has emitted before is sent.
+    ///
+    /// Work of `spawn_blocking` has the same time. What is not done then goes on on its thread until it is,
+    /// or the process ends.
     ///
     /// # Errors
-    /// [`ServerError::ShardFailed`] and [`ServerError::ShardDied`], if one had ended before.
+    /// [`ServerError::ShardFailed`] and [`ServerError::ShardDied`], if one had ended before;
+    /// [`ServerError::ShardStuck`] if one has not ended. On a shard's own thread, as in a handler,
+    /// [`ServerError::StopOnShard`]: the server stops, and is not waited for.
     pub fn stop(self) -> Result<(), ServerError> {
+        if shard::current(&self.io.shared).is_some() {
+            let thread = thread::Builder::new().name("stop".into());
+            let stopped = thread.spawn(move || self.stop());
+            return Err(stopped.map_or_else(ServerError::Start, |_| ServerError::StopOnShard));
+        }
         self.await_done();
         self.end()
     }
 
-    /// Waits until the shards have done what this thread has asked of them.
+    /// Waits until the shards have done what this thread has asked of them, but not for those that are stuck.
     fn await_done(&self) {
-        // A shard that has died may keep its share of it for ever.
-        let alive = || !self.threads.iter().any(thread::JoinHandle::is_finished);
+        let begun = Instant::now();
+        let mut answered: Option<Instant> = None;
         let mut asked = self.io.barrier();
-        while alive() {
+        // A shard that has died may keep its share of it for ever.
+        while !self.threads.is_any_finished()
+            && begun.elapsed() < FIRST_WAIT
+            && answered.is_none_or(|at| at.elapsed() < OTHERS_WAIT)
+        {
             match &mut asked {
                 Ok(done) => match done.try_recv() {
                     Err(TryRecvError::Disconnected) => return,
-                    Ok(_) => continue,
+                    Ok(_) => {
+                        // Only the first shard asks the others: what was emitted is in their mailboxes.
+                        answered.get_or_insert_with(Instant::now);
+                        continue;
+                    }
                     Err(TryRecvError::Empty) => {}
                 },
                 Err(EmitError::MailboxFull) => asked = self.io.barrier(),
@@ -116,26 +217,27 @@ impl Running {
         }
     }
 
+    /// Tells all shards at once, and waits for them.
     fn end(self) -> Result<(), ServerError> {
-        for post in self.io.shared.posts.get().into_iter().flatten() {
-            // A full mailbox is being drained.
-            let mut stop = Some(Post::Stop);
-            while let Some(post_stop) = stop.take() {
-                if let Err(crate::mailbox::Full::Full(again)) = post.try_send(post_stop) {
-                    stop = Some(again);
-                    thread::sleep(Duration::from_millis(1));
-                }
-            }
-        }
+        let by = self.clock.now().after(self.stop_timeout);
+        let late = Instant::now().checked_add(self.stop_timeout.saturating_add(STUCK_AFTER));
+        let posts = self.io.shared.posts.get().into_iter().flatten();
+        let mut untold: Vec<_> = posts.collect();
         let mut result = Ok(());
-        for (shard, thread) in self.threads.into_iter().enumerate() {
-            match thread.join() {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => result = Err(ServerError::ShardFailed { shard, error }),
-                Err(_) => result = Err(ServerError::ShardDied(shard)),
+        loop {
+            // A full mailbox is being drained, unless its shard is stuck.
+            untold.retain(|post| matches!(post.try_send(Post::Stop { by }), Err(Full::Full(_))));
+            while let Some((_, ended)) = self.threads.ended() {
+                result = result.and(ended);
             }
+            let Some(stuck) = self.threads.left() else {
+                return result;
+            };
+            if late.is_some_and(|late| Instant::now() >= late) {
+                return result.and(Err(ServerError::ShardStuck(stuck)));
+            }
+            thread::sleep(Duration::from_millis(1));
         }
-        result
     }
 }
 
@@ -144,14 +246,23 @@ mod tests {
     use super::*;
     use crate::Server;
 
-    #[test]
-    fn how_a_shard_ended_is_told_by_the_stop() {
-        let running = |end: fn() -> io::Result<()>| Running {
+    fn running(end: fn() -> io::Result<()>) -> Running {
+        let threads = Threads::default();
+        for end in [|| Ok(()), end] {
+            threads.add(thread::spawn(end));
+        }
+        Running {
             address: ([127, 0, 0, 1], 0).into(),
             io: Server::new().shards(2).io(),
-            threads: [|| Ok(()), end].map(thread::spawn).into(),
+            clock: Clock::start(),
+            stop_timeout: Duration::ZERO,
+            threads,
             parted: false,
-        };
+        }
+    }
+
+    #[test]
+    fn how_a_shard_ended_is_told_by_the_stop() {
         running(|| Ok(())).stop().unwrap();
         let failed = running(|| Err(io::Error::other("epoll"))).stop();
         let error = failed.unwrap_err();
@@ -161,6 +272,17 @@ mod tests {
         );
         assert_eq!(error.to_string(), "shard 1 has failed: epoll");
         let died = running(|| panic!("as it should")).stop().unwrap_err();
-        assert!(matches!(died, ServerError::ShardDied(1)), "{died}");
+        assert!(matches!(died, ServerError::ShardDied { shard: 1, .. }));
+        assert_eq!(died.to_string(), "shard 1 has died: as it should");
+    }
+
+    #[test]
+    fn a_shard_that_does_not_end_is_named() {
+        let stuck = running(|| {
+            thread::sleep(Duration::from_hours(1));
+            Ok(())
+        });
+        let error = stuck.stop().unwrap_err();
+        assert!(matches!(error, ServerError::ShardStuck(1)), "{error}");
     }
 }

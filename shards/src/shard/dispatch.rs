@@ -200,12 +200,8 @@ impl Shard {
     #[cold]
     fn refuse_event(&self, socket: SocketKey, ack: Option<u64>, event: &str) {
         let refused = self.tasks.note_refused();
-        tracing::debug!(
-            shard = self.id.0,
-            event,
-            refused,
-            "too many handlers of a socket wait"
-        );
+        let (shard, event) = (self.id.0, log::peer(event));
+        log::debug!(shard, %event, refused, "too many handlers of a socket wait");
         if let Some(id) = ack {
             self.ack_error(socket, id, TOO_MANY_WAIT);
         }

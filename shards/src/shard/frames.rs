@@ -218,7 +218,7 @@ impl Shard {
         let written = self.conns.borrow().write(key, &[bytes]);
         let whole = written == Written::Bytes(bytes.len());
         if !whole {
-            tracing::debug!(shard = self.id.0, "a peer that probes does not read");
+            log::debug!(shard = self.id.0, "a peer that probes does not read");
             self.conn_closed(key);
         }
         whole

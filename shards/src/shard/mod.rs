@@ -133,6 +133,8 @@ pub(crate) struct Shard {
     /// Tells those connections that the server stops.
     pub(crate) http_stop: Notify,
     pub(crate) stopping: Cell<bool>,
+    /// When it ends, if it stops, whoever is still there.
+    pub(crate) stop_by: Cell<Tick>,
     /// Where connections come in, if every shard has a descriptor table of its own.
     passage: RefCell<Option<Passage>>,
     /// Connections given to other shards through their passages.
@@ -213,6 +215,7 @@ impl Shard {
             http_open: Cell::new(0),
             http_stop: Notify::new(),
             stopping: Cell::new(false),
+            stop_by: Cell::new(Tick(0)),
             passage: RefCell::new(parts.passage),
             handed_over: Cell::new(0),
             config: parts.config,

@@ -7,7 +7,7 @@
 
 use std::{
     collections::HashMap, future::poll_fn, io, net::Shutdown, panic::catch_unwind, pin::Pin,
-    rc::Rc, task::Poll, time::Duration,
+    rc::Rc, sync::atomic::Ordering, task::Poll, time::Duration,
 };
 
 use mio::{Events, Interest, Token, net::TcpListener};
@@ -84,7 +84,7 @@ pub(crate) async fn run(shard: Rc<Shard>, reactor: Reactor) -> io::Result<()> {
         if stop_at == Tick::NEVER && turns.shard.stopping.get() {
             turns.turn()?; // requests that came before the order but were read after it get an answer
             turns.shard.close_idle();
-            stop_at = turns.shard.now.get().after(turns.shard.config.stop_timeout);
+            stop_at = turns.shard.stop_by.get();
         }
         let shard = &turns.shard;
         if shard.stopping.get() {
@@ -241,6 +241,7 @@ impl Turns {
             shard.catching_up.set(turns);
         }
         shard.now.set(now);
+        shard.vital().turned.store(now.0, Ordering::Relaxed);
         shard.post_overflow();
         self.take_mail();
         self.take_readiness()?;
@@ -269,7 +270,7 @@ impl Turns {
             shard.hub.borrow_mut().trim();
             // User code, and nothing is borrowed.
             if let Err(panic) = catch_unwind(release) {
-                tracing::error!(shard = shard.id.0, "`release_memory` panicked");
+                log::error!(shard = shard.id.0, "`release_memory` panicked");
                 discard(panic);
             }
         }
@@ -434,8 +435,9 @@ impl Shard {
             Post::Ask(ask) => self.ask_for(*ask),
             Post::List(list) => self.list(*list),
             Post::Act(to, action) => self.hub.borrow_mut().act(now, to, action),
-            Post::Stop => {
+            Post::Stop { by } => {
                 self.stopping.set(true);
+                self.stop_by.set(by);
                 self.hub.borrow_mut().shut_down(now);
             }
         }

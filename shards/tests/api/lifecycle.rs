@@ -69,7 +69,8 @@ fn an_app_that_panics_is_a_failed_start() {
             .app(|_| panic!("as it should"))
             .start()
             .unwrap_err();
-        assert!(matches!(error, ServerError::ShardDied(_)), "{error}");
+        assert!(matches!(error, ServerError::ShardDied { .. }), "{error}");
+        assert!(error.to_string().ends_with("has died: as it should"));
     }
 }
 
@@ -85,7 +86,7 @@ fn a_failed_start_leaves_nothing() {
         .app(move |_| assert_ne!(calls.fetch_add(1, Ordering::Relaxed), 1, "as it should"))
         .start();
     assert!(
-        matches!(failed, Err(ServerError::ShardDied(_))),
+        matches!(failed, Err(ServerError::ShardDied { .. })),
         "{failed:?}"
     );
     server(1).listen(address).start().unwrap().stop().unwrap();

@@ -13,6 +13,7 @@ mod lifecycle;
 mod requests;
 mod select;
 mod session;
+mod stop;
 mod waiting;
 
 use std::sync::mpsc;

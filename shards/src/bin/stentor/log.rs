@@ -30,6 +30,8 @@ const END_WAIT: Duration = Duration::from_millis(500);
 const RETRY: Duration = Duration::from_millis(20);
 /// Panics whose text is logged, a second.
 const PANICS_PER_SECOND: u32 = 10;
+/// The thread's stack: it calls little, and gets by whatever the shards' stacks are set to.
+const STACK_BYTES: usize = 256 * 1024;
 /// Bytes of a panic's message: a peer's text may be in it.
 const PANIC_BYTES: usize = 1_000;
 
@@ -121,6 +123,7 @@ impl Log {
         let counts = Arc::<Counts>::default();
         let own = Arc::clone(&counts);
         let thread = thread::Builder::new().name("log".into());
+        let thread = thread.stack_size(STACK_BYTES);
         drop(thread.spawn(move || pass_on(&queue, &own, write)));
         Self { lines, counts }
     }

@@ -56,7 +56,6 @@ impl Bench {
             keep: Keep::Nothing,
             allow_request: None,
             tcp_user_timeout: None,
-            stop_timeout: Duration::from_hours(1),
             waits: HttpWaits::default(),
             release_memory: None,
             shard_limits: crate::config::ShardLimits::default(),
@@ -178,7 +177,7 @@ fn a_congested_shard_remembers_an_unread_connection_once() {
         client.set_nodelay(true).unwrap();
         accepted(&bench.shard, stream.try_clone().unwrap());
         for _ in 0..2 {
-            bench.shard.post(ShardId(1), Post::Stop); // for the second there is no room
+            bench.shard.post(ShardId(1), Post::Stop { by: Tick::NEVER }); // for the second there is no room
         }
         let mut turns = Turns::new(bench.shard, bench.reactor).unwrap();
         let request = b"GET /engine.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -211,7 +210,7 @@ fn a_shard_that_stops_begins_no_websocket() {
         own.write_all(UPGRADE).unwrap();
         arrived(&stream, UPGRADE);
         accepted(&bench.shard, stream);
-        bench.post.try_send(Post::Stop).unwrap();
+        bench.post.try_send(Post::Stop { by: Tick::NEVER }).unwrap();
         let handed = [false, true].map(|answered| {
             let (client, stream) = connection();
             let handoff = Post::Handoff {

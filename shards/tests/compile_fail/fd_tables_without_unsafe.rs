@@ -1,5 +1,0 @@
-use stentor::{FdTables, Server};
-
-fn main() {
-    Server::new().fd_tables(FdTables::per_shard()).run().unwrap();
-}
