@@ -17,6 +17,7 @@ pub mod config;
 pub mod eio;
 pub mod error;
 pub mod frame;
+mod hash;
 pub mod hub;
 pub mod id;
 pub mod limits;

@@ -81,7 +81,8 @@ struct Extent {
 
 /// A table of values under generation-checked keys. Insert, get and remove are O(1), but for the
 /// search of the first chunk with room, which looks at 64 chunks at once. The lowest free slot is
-/// used first, so that the table's end empties and its memory can be given back.
+/// used first, so that the table's end empties and its memory can be given back. A slot that has been
+/// used 2^32 times is not used again, so that no key ever means another value.
 #[derive(Debug)]
 pub struct Slab<T> {
     slots: Chunks<Slot<T>>,
@@ -188,8 +189,11 @@ impl<T> Slab<T> {
             return None;
         }
         let value = slot.value.take()?;
-        slot.generation = slot.generation.wrapping_add(1);
         self.len -= 1;
+        let Some(next) = slot.generation.checked_add(1) else {
+            return Some(value); // retired: no number is left by which an old key could be told
+        };
+        slot.generation = next;
         set(&mut self.extents[index / CHUNK].vacant, index % CHUNK);
         set(&mut self.open, index / CHUNK);
         if let Some((nth, rows)) = self.slots.leave(index) {
@@ -319,6 +323,24 @@ mod tests {
             assert_eq!(slab.get(*old), None);
             assert!(slab.get(*new).is_some());
         }
+    }
+
+    #[test]
+    fn a_slot_is_not_used_once_more_than_keys_can_tell() {
+        let mut slab = Slab::default();
+        let first = slab.insert("first");
+        slab.remove(first);
+        slab.extents[0].generation = u32::MAX; // as after 2^32 uses
+        let last = slab.insert("last");
+        assert_eq!(last.index(), first.index());
+        assert_eq!(slab.remove(last), Some("last"));
+        assert_eq!((slab.remove(last), slab.get(last)), (None, None));
+        let next = slab.insert("next");
+        assert_eq!(next.index(), first.index() + 1);
+        assert_eq!(
+            (slab.get(first), slab.get(last), slab.len()),
+            (None, None, 1)
+        );
     }
 
     #[test]

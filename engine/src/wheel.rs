@@ -185,11 +185,13 @@ impl Wheel {
         let when = self.node(id).when;
         let away = (when ^ self.now) | 1;
         let level = (away.ilog2() / 6).min(LEVELS as u32 - 1) as usize;
-        let slot = if level == LEVELS - 1 && when - self.now >= 1 << (6 * LEVELS) {
-            // Farther than the wheel reaches (12 days): park it in the last slot to come up.
-            ((self.now >> (6 * level)) as usize).wrapping_sub(1) & (SLOTS - 1)
+        let slot_of = |grain: u64| grain >> (6 * level);
+        let slot = if slot_of(when) - slot_of(self.now) >= SLOTS as u64 {
+            // Farther than the wheel reaches (12 days): park it in the last slot to come up. Told by the
+            // slots and not by the wait: the slot of a wait a little shorter may be the present one.
+            slot_of(self.now).wrapping_sub(1) as usize & (SLOTS - 1)
         } else {
-            (when >> (6 * level)) as usize & (SLOTS - 1)
+            slot_of(when) as usize & (SLOTS - 1)
         };
         let filed = level * SLOTS + slot;
         let head = core::mem::replace(&mut self.heads[filed], id);
@@ -286,7 +288,55 @@ mod tests {
         prop::collection::vec(op, 1..60)
     }
 
+    /// How often a shell that sleeps until `next` wakes up before the timer is due.
+    fn wakes(now: u64, wait: u64) -> u64 {
+        let mut wheel = Wheel::default();
+        assert_eq!(due(&mut wheel, now), []);
+        wheel.set(0, Tick(now + wait));
+        for wakes in 0.. {
+            let next = wheel.next().expect("it is set").0;
+            let most = LEVELS as u64 + (wait >> (6 * (LEVELS - 1))) + 1;
+            assert!(
+                wakes <= most,
+                "{wakes} wakes for a wait of {wait} from {now}"
+            );
+            if due(&mut wheel, next) == [0] {
+                assert_eq!(next, now + wait);
+                return wakes;
+            }
+            assert!(
+                wheel.next() > Some(Tick(next)),
+                "{wait} from {now}: it spins"
+            );
+        }
+        unreachable!()
+    }
+
+    #[test]
+    fn a_far_timer_does_not_wake_for_nothing() {
+        // 12.23 to 12.43 days away, from late in a slot of the coarsest level.
+        for now in [
+            0,
+            1,
+            (1 << 24) - 1,
+            (1 << 24) + 5,
+            (7 << 24) - 2,
+            (1 << 30) - 1,
+        ] {
+            for wait in [(1 << 30) - (1 << 24), (1 << 30) - 1, 1 << 30, (1 << 30) + 1] {
+                for less in [0, 1, 1 << 10, 1 << 23] {
+                    wakes(now, wait - less);
+                }
+            }
+        }
+    }
+
     proptest! {
+        #[test]
+        fn no_timer_wakes_for_nothing(now in 0u64..1 << 31, wait in 1u64..1 << 32) {
+            wakes(now, wait);
+        }
+
         /// Against a sorted map: the same timers fire, none early, none more than a grain late,
         /// and `next` never lets a sleeper miss one.
         #[test]

@@ -4,13 +4,14 @@
 //! question to every socket is settled exactly once: by a value, by the clock, or by the socket's
 //! leaving.
 
-use alloc::{boxed::Box, vec::Vec};
+use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
 
 use bytes::Bytes;
 
 use super::{AckNews, Answer, Event, Hub, Mail, Question, SocketKey};
 use crate::{
     id::{NamespaceId, ShardId, SocketId},
+    limits::SHARDS_MAX,
     slab::{Key, Slab},
     time::Tick,
     wheel::Wheel,
@@ -29,6 +30,8 @@ pub(super) struct Pending {
 pub(super) struct Wait {
     origin: ShardId,
     token: u64,
+    /// The id on the wire.
+    id: u64,
     /// Whom it was put to; those who are settled stay listed, `left` counts the others.
     asked: Vec<SocketKey>,
     left: usize,
@@ -39,6 +42,20 @@ pub(super) struct Waits {
     open: Slab<Wait>,
     wheel: Wheel,
     due: Vec<u32>,
+    /// Questions whose time is over and not all of whose sockets have been told so.
+    late: VecDeque<Key<Wait>>,
+}
+
+/// Answers that are given up in one [`Hub::advance`]; the rest is due at once, so that what else there is
+/// to do comes in between.
+const EXPIRED_AT_ONCE: usize = 1 << 13;
+
+/// News in one letter, at most. A mailbox counts its letters.
+const NEWS_IN_A_LETTER: usize = 64;
+
+/// Where the question of this id stands among those to a socket, which are in the order of their ids.
+fn find(acks: &VecDeque<Pending>, id: u64) -> Result<usize, usize> {
+    acks.binary_search_by_key(&id, |pending| pending.id)
 }
 
 impl Waits {
@@ -46,12 +63,16 @@ impl Waits {
         self.open.len()
     }
 
-    pub(super) const fn timers(&self) -> usize {
-        self.wheel.len()
+    pub(super) fn timers(&self) -> usize {
+        self.wheel.len() + self.late.len()
     }
 
     pub(super) fn deadline(&self) -> Option<Tick> {
-        self.wheel.next()
+        if self.late.is_empty() {
+            self.wheel.next()
+        } else {
+            Some(Tick(0)) // it has passed
+        }
     }
 }
 
@@ -94,15 +115,16 @@ impl Hub {
         let wait = self.waits.open.next_key();
         for key in &asked {
             let socket = self.sockets.get_mut(*key).expect("selected sockets exist");
-            socket
-                .acks
-                .get_or_insert_default()
-                .push_back(Pending { id, wait });
+            let acks = socket.acks.get_or_insert_default();
+            // Mostly at the end: the ids of one shard ascend, and those of all do about so.
+            let at = find(acks, id).unwrap_or_else(|at| at);
+            acks.insert(at, Pending { id, wait });
         }
         let left = asked.len();
         self.waits.open.insert(Wait {
             origin,
             token,
+            id,
             asked,
             left,
         });
@@ -124,10 +146,7 @@ impl Hub {
             return;
         };
         let Some(acks) = &mut socket.acks else { return };
-        // Answers mostly come in the order of the questions: the first one is it.
-        let Some(at) = acks.iter().position(|pending| pending.id == id) else {
-            return;
-        };
+        let Ok(at) = find(acks, id) else { return };
         let pending = acks.remove(at).expect("just found");
         if acks.is_empty() {
             socket.acks = None;
@@ -150,48 +169,71 @@ impl Hub {
     }
 
     pub(super) fn expire_questions(&mut self, now: Tick) {
-        let mut due = core::mem::take(&mut self.waits.due);
-        self.waits.wheel.advance(now, &mut due);
-        for slot in due.drain(..) {
-            let key = self.waits.open.key_at(slot);
-            let Some(wait) = self.waits.open.remove(key) else {
-                continue;
-            };
-            for asked in wait.asked {
-                if self.forget_question(asked, key) {
-                    let id = self.socket_id(asked).expect("it had the question");
-                    self.tell(
-                        wait.origin,
-                        wait.token,
-                        AckNews::Settled(id, Answer::TimedOut),
-                    );
-                }
+        let Waits {
+            open,
+            wheel,
+            due,
+            late,
+        } = &mut self.waits;
+        wheel.advance(now, due);
+        late.extend(due.drain(..).map(|slot| open.key_at(slot)));
+        let mut left = EXPIRED_AT_ONCE;
+        while let Some(key) = self.waits.late.front().copied() {
+            if !self.expire(key, &mut left) {
+                return;
             }
+            self.waits.late.pop_front();
         }
-        self.waits.due = due;
     }
 
-    fn forget_question(&mut self, key: SocketKey, wait: Key<Wait>) -> bool {
-        let Some(socket) = self.sockets.get_mut(key) else {
-            return false;
-        };
-        let Some(acks) = &mut socket.acks else {
-            return false;
-        };
-        let before = acks.len();
-        acks.retain(|pending| pending.wait != wait);
-        let found = acks.len() < before;
+    /// Gives up the answers to a question that is late, at most `left` of them. False if there are more.
+    fn expire(&mut self, key: Key<Wait>, left: &mut usize) -> bool {
+        // It is gone once all are settled, by the last of them or by their answers in between.
+        while let Some(wait) = self.waits.open.get_mut(key) {
+            if *left == 0 {
+                return false;
+            }
+            *left -= 1;
+            let id = wait.id;
+            let Some(asked) = wait.asked.pop() else {
+                debug_assert!(false, "who is not settled is listed");
+                self.waits.open.remove(key);
+                return true;
+            };
+            if let Some(pending) = self.forget_question(asked, id, key) {
+                let who = self.socket_id(asked).expect("it had the question");
+                self.settle(pending, who, Answer::TimedOut);
+            }
+        }
+        true
+    }
+
+    fn forget_question(&mut self, key: SocketKey, id: u64, wait: Key<Wait>) -> Option<Pending> {
+        let socket = self.sockets.get_mut(key)?;
+        let acks = socket.acks.as_mut()?;
+        let at = find(acks, id).ok().filter(|at| acks[*at].wait == wait)?;
+        let pending = acks.remove(at);
         if acks.is_empty() {
             socket.acks = None;
         }
-        found
+        pending
     }
 
     fn tell(&mut self, origin: ShardId, token: u64, news: AckNews) {
         if origin == self.shard {
             self.events.push_back(Event::Ack { token, news });
-        } else {
-            self.mail.push((origin, Mail::Ack { token, news }));
+            return;
+        }
+        // With the last letter to that shard, if that has news as well: many answers, or many who leave,
+        // come together. Questions of several shards may be settled by turns.
+        let lately = self.mail.iter_mut().rev().take(SHARDS_MAX);
+        let last = lately.into_iter().find(|(to, _)| *to == origin);
+        match last {
+            Some((_, Mail::Ack(all))) if all.len() < NEWS_IN_A_LETTER => all.push((token, news)),
+            _ => {
+                let all = [(token, news)].into();
+                self.mail.push((origin, Mail::Ack(all)));
+            }
         }
     }
 }

@@ -6,12 +6,11 @@
 //! that lets sockets there join. Whether it is shared memory or a table in a simulator is the
 //! shell's business.
 
-use core::hash::BuildHasher;
-
-use foldhash::fast::FixedState;
-
 use super::Selection;
-use crate::id::{NamespaceId, ShardId, SocketId};
+use crate::{
+    hash::SecretHash,
+    id::{NamespaceId, ShardId, SocketId},
+};
 
 /// A set of shards: bit n is shard n.
 pub type ShardSet = u64;
@@ -49,25 +48,25 @@ impl Directory for Alone {
 
 /// Turns rooms into hashes, the same on every shard of a server.
 #[derive(Debug, Clone)]
-pub struct RoomHash(FixedState);
+pub struct RoomHash(SecretHash);
 
 impl RoomHash {
     /// `seed` is the server's: one for all shards, unpredictable to peers.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
-        Self(FixedState::with_seed(seed))
+        Self(SecretHash::new(seed))
     }
 
     /// The hash of a room.
     #[must_use]
     pub fn room(&self, namespace: NamespaceId, name: &str) -> u64 {
-        self.0.hash_one((namespace, name))
+        self.0.of((namespace, name))
     }
 
     /// The hash of everybody in a namespace.
     #[must_use]
     pub fn everyone(&self, namespace: NamespaceId) -> u64 {
-        self.0.hash_one((namespace, 0u8))
+        self.0.of((namespace, 0u8))
     }
 
     /// The shards that may have somebody whom `selection` means.

@@ -210,11 +210,6 @@ pub enum Mail {
     Relay(Arc<Publication>),
     /// Something to be done with sockets.
     Act(Arc<(Selection, Action)>),
-    /// News for the shard that asked.
-    Ack {
-        /// The asker's number.
-        token: u64,
-        /// The news.
-        news: AckNews,
-    },
+    /// News for the shard that asked, in their order: the asker's numbers of its questions, and what is new.
+    Ack(Vec<(u64, AckNews)>),
 }

@@ -9,6 +9,10 @@
 //! ends, the shell takes all of: [`Hub::next_event`] (told to user code, whose own calls are
 //! mutations again), [`Hub::take_mail`], then [`Hub::flush`], then [`Hub::next_signal`], and asks
 //! [`Hub::deadline`]. `now` never decreases.
+//!
+//! Events are drained sooner than the rest: after each `receive_*`, its [`Received`] first, before the next
+//! packet is given in. An event of a socket would else be handled before what connected it is told, and after
+//! it was told that the socket left.
 
 mod ack;
 mod client;

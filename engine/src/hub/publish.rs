@@ -459,7 +459,11 @@ impl Hub {
                 self.spread(now, others, &publication);
             }
             Mail::Act(order) => self.act_for(now, &order.0, &order.1),
-            Mail::Ack { token, news } => self.events.push_back(Event::Ack { token, news }),
+            Mail::Ack(news) => {
+                let events = news.into_iter();
+                let events = events.map(|(token, news)| Event::Ack { token, news });
+                self.events.extend(events);
+            }
         }
     }
 

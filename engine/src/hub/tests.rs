@@ -8,7 +8,7 @@ use alloc::{
 use core::{cell::RefCell, time::Duration};
 
 use super::{
-    Action, Alone, Client, Directory, Emit, Ending, Event, Hub, Io, Mail, Mode, Namespace,
+    AckNews, Action, Alone, Client, Directory, Emit, Ending, Event, Hub, Io, Mail, Mode, Namespace,
     Publication, Selection, SessionKey, Setup, ShardSet, Signal, SocketKey,
 };
 use crate::{
@@ -590,4 +590,96 @@ fn what_is_too_large_is_refused_before_it_is_encoded() {
     let connecting = hub.sockets.key_at(1);
     hub.refuse(connecting, "no", Some(&large)).unwrap_err();
     assert_eq!(flush(&mut hub, 1).frames, [r#"44/gate,{"message":""}"#]);
+}
+
+/// Sends every socket of `hubs[1]` a question of `hubs[0]`, which nobody answers.
+fn ask_everybody(hubs: &mut [Hub; 2], wait: Duration) {
+    let asked = hubs[0].ask_many(Tick(1), everybody(), &event("q", ""), 7, wait);
+    assert_eq!(asked, Ok(2));
+    carry(hubs, 0);
+    carry(hubs, 1);
+}
+
+/// How many sockets timed out or left, as `hub` was told.
+fn settled(hub: &mut Hub) -> usize {
+    let news = core::iter::from_fn(|| hub.next_event());
+    let is_settled = |event: &Event| {
+        let news = match event {
+            Event::Ack { token: 7, news } => news,
+            other => panic!("{other:?}"),
+        };
+        matches!(news, AckNews::Settled(..))
+    };
+    news.filter(is_settled).count()
+}
+
+#[test]
+fn news_of_many_come_in_few_letters() {
+    let mut hubs: [Hub; 2] = hubs();
+    let sockets: Vec<_> = (0..100).map(|_| socket(&mut hubs[1])).collect();
+    let wait = Duration::from_secs(1);
+    ask_everybody(&mut hubs, wait);
+    hubs[1].advance(Tick(0).after(wait).after(wait));
+    assert_eq!(carry(&mut hubs, 1), 100_usize.div_ceil(64));
+    assert_eq!(settled(&mut hubs[0]), 100);
+    ask_everybody(&mut hubs, wait);
+    for socket in sockets {
+        hubs[1].disconnect(Tick(2), socket, false);
+    }
+    assert_eq!(carry(&mut hubs, 1), 100_usize.div_ceil(64));
+    assert_eq!(settled(&mut hubs[0]), 100);
+}
+
+#[test]
+fn many_late_answers_are_given_up_step_by_step() {
+    let mut config = Config::default();
+    config.limits.acks_per_socket = 10_000;
+    let mut hub = hub(config);
+    let (key, session) = (socket(&mut hub), hub.sessions.key_at(0));
+    let wait = Duration::from_secs(1);
+    for _ in 0..10_000 {
+        let asked = hub.ask_one(Tick(1), key, &event("q", ""), 7, wait);
+        assert_eq!(asked, Ok(true));
+    }
+    flush(&mut hub, 1);
+    assert_eq!(settled(&mut hub), 0);
+    let late = Tick(1).after(wait);
+    hub.advance(late);
+    let first = settled(&mut hub);
+    assert!((1..10_000).contains(&first), "{first}");
+    assert!(hub.deadline() <= Some(late), "the rest is due at once");
+    // What is late and not given up yet is still settled once: by its answer, or by the clock.
+    hub.receive_text(late, session, "439999[]").unwrap();
+    assert_eq!(settled(&mut hub), 1);
+    hub.advance(late);
+    assert_eq!(settled(&mut hub), 10_000 - first - 1);
+    assert_eq!(hub.counts().questions, 0);
+    assert!(hub.deadline() > Some(late));
+}
+
+/// The ids of two shards' questions to one socket do not come in their order.
+#[test]
+fn answers_find_their_questions_in_any_order() {
+    let mut hubs: [Hub; 2] = hubs();
+    let to = socket(&mut hubs[0]);
+    let session = hubs[0].sessions.key_at(0);
+    let wait = Duration::from_secs(1);
+    for _ in 0..3 {
+        let asked = hubs[1].ask_many(Tick(1), everybody(), &event("q", ""), 7, wait);
+        assert_eq!(asked, Ok(2));
+    }
+    let asked = hubs[0].ask_one(Tick(1), to, &event("q", ""), 7, wait);
+    assert_eq!(asked, Ok(true)); // id 0, after 1, 3 and 5 were made and before they come
+    carry(&mut hubs, 1);
+    flush(&mut hubs[0], 1);
+    assert_eq!((settled(&mut hubs[0]), settled(&mut hubs[1])), (0, 0));
+    for id in [5, 0, 7, 1, 5, 2] {
+        let answer = format!("43{id}[]");
+        hubs[0].receive_text(Tick(2), session, &answer).unwrap();
+    }
+    carry(&mut hubs, 0);
+    assert_eq!((settled(&mut hubs[0]), settled(&mut hubs[1])), (1, 2));
+    hubs[0].advance(Tick(1).after(wait));
+    carry(&mut hubs, 0);
+    assert_eq!((settled(&mut hubs[0]), settled(&mut hubs[1])), (0, 1));
 }

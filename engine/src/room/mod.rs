@@ -5,13 +5,12 @@
 //! room's size.
 
 use alloc::{boxed::Box, vec::Vec};
-use core::hash::BuildHasher;
 
-use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
 use crate::{
     chunks::{Chunks, trim, trimmed},
+    hash::SecretHash,
     id::NamespaceId,
     slab::Slab,
 };
@@ -59,7 +58,7 @@ pub struct Rooms {
     slab: Slab<Room>,
     index: HashTable<u32>,
     /// Peers choose room names, so the hash is seeded.
-    hasher: FixedState,
+    hasher: SecretHash,
     /// By socket slot. Most sockets are in no room and cost a null pointer.
     #[expect(
         clippy::box_collection,
@@ -68,10 +67,10 @@ pub struct Rooms {
     of: Chunks<Option<Box<Vec<Membership>>>>,
 }
 
-fn hash_of(rooms: &Slab<Room>, hasher: &FixedState, slot: u32) -> u64 {
+fn hash_of(rooms: &Slab<Room>, hasher: &SecretHash, slot: u32) -> u64 {
     rooms
         .at(slot)
-        .map_or(0, |room| hasher.hash_one((room.namespace, &*room.name)))
+        .map_or(0, |room| hasher.of((room.namespace, &*room.name)))
 }
 
 impl Rooms {
@@ -85,7 +84,7 @@ impl Rooms {
         Self {
             slab: Slab::default(),
             index: HashTable::new(),
-            hasher: FixedState::with_seed(seed),
+            hasher: SecretHash::new(seed),
             of: Chunks::default(),
         }
     }
@@ -109,7 +108,7 @@ impl Rooms {
     }
 
     fn find(&self, namespace: NamespaceId, name: &str) -> Option<u32> {
-        let hash = self.hasher.hash_one((namespace, name));
+        let hash = self.hasher.of((namespace, name));
         let is_it = |slot: &u32| {
             self.slab
                 .at(*slot)
@@ -238,7 +237,7 @@ impl Rooms {
         if !room.members.is_empty() {
             return false;
         }
-        let hash = self.hasher.hash_one((room.namespace, &*room.name));
+        let hash = self.hasher.of((room.namespace, &*room.name));
         self.index
             .find_entry(hash, |s| *s == slot)
             .expect("a room is listed")

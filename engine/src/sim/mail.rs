@@ -16,15 +16,17 @@ const fn kind(mail: &Mail) -> Letters {
         Mail::Publish(_) => Letters::Publish,
         Mail::Relay(_) => Letters::Relay,
         Mail::Act(_) => Letters::Act,
-        Mail::Ack { .. } => Letters::Ack,
+        Mail::Ack(_) => Letters::Ack,
     }
 }
 
 impl World {
     pub(super) fn mail_leaves(&mut self, from: usize, to: usize, mail: Mail) {
         self.log(format_args!("mail {from} to {to}: {mail:?}"));
-        if let Mail::Ack { token, news } = &mail {
-            self.oracle.news_leave(from, to, *token, news, self.now);
+        if let Mail::Ack(all) = &mail {
+            for (token, news) in all {
+                self.oracle.news_leave(from, to, *token, news, self.now);
+            }
         }
         let wait = self.random.below(self.mail_lag);
         let last = self.last_mail.entry((from, to)).or_default();
@@ -40,11 +42,11 @@ impl World {
         let Some(mail) = self.mail.entry((from, to)).or_default().pop_front() else {
             return;
         };
-        if !matches!(mail, Mail::Ack { .. }) {
+        if !matches!(mail, Mail::Ack(_)) {
             self.see_who_takes(to);
             self.oracle.letter_arrives(from, to, self.now);
         }
-        self.arriving = matches!(mail, Mail::Ack { .. }).then_some(from);
+        self.arriving = matches!(mail, Mail::Ack(_)).then_some(from);
         self.hubs[to].receive_mail(self.now, mail);
         self.drain(to);
         self.arriving = None;

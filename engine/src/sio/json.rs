@@ -318,15 +318,15 @@ pub fn check(text: &str) -> Result<()> {
     scan.end()
 }
 
-/// Checks that `text` is, from `at` on, a JSON array and returns what is between its brackets.
+/// Checks that `text` is, from `at` on, a JSON array and returns what is between its brackets. It begins at
+/// `at`: white space there would stand in the place of an id.
 ///
 /// # Errors
 /// [`PeerError::Payload`] or [`PeerError::TooDeep`].
 pub fn array(text: &str, at: usize) -> Result<Range<usize>> {
     let mut scan = scanner(text);
     scan.at = at;
-    scan.skip_space();
-    let start = scan.at + 1;
+    let start = at + 1;
     if scan.peek() != Some(b'[') {
         return Err(PeerError::Payload);
     }
@@ -336,7 +336,8 @@ pub fn array(text: &str, at: usize) -> Result<Range<usize>> {
     Ok(start..end)
 }
 
-/// Checks that `text` is, from `at` on, an event: an array that begins with a string or a number.
+/// Checks that `text` is, from `at` on, an event: an array that begins with a string or a number. It begins
+/// at `at`, as [`array()`] does.
 ///
 /// # Errors
 /// [`PeerError::Payload`] or [`PeerError::TooDeep`].
@@ -345,7 +346,6 @@ pub fn array(text: &str, at: usize) -> Result<Range<usize>> {
 pub fn event(text: &str, at: usize) -> Result<EventParts> {
     let mut scan = scanner(text);
     scan.at = at;
-    scan.skip_space();
     scan.expect(b'[')?;
     scan.skip_space();
     let start = scan.at;

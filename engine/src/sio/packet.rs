@@ -124,7 +124,8 @@ pub fn decode(text: &str, attachments_max: usize) -> Result<Packet, PeerError> {
         Kind::Ack => json::array(text, at)?,
         Kind::Connect => credentials(text, at)?,
         Kind::Disconnect if at < text.len() => return Err(PeerError::Payload),
-        Kind::Disconnect | Kind::ConnectError => at..at,
+        Kind::Disconnect => at..at,
+        Kind::ConnectError => reason(text, at)?,
     };
     Ok(Packet {
         kind,
@@ -179,6 +180,19 @@ fn credentials(text: &str, at: usize) -> Result<Range<usize>, PeerError> {
     Ok(at..text.len())
 }
 
+/// A `CONNECT_ERROR`'s payload: nothing, an object or a string. Only servers have reasons to give; what is
+/// no reason at all is closed for that.
+fn reason(text: &str, at: usize) -> Result<Range<usize>, PeerError> {
+    let payload = &text[at..];
+    if !payload.is_empty() {
+        if !matches!(json::first_byte(payload), Some(b'{' | b'"')) {
+            return Err(PeerError::Payload);
+        }
+        json::check(payload)?;
+    }
+    Ok(at..text.len())
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -206,6 +220,10 @@ mod tests {
         );
         assert_eq!(parts("313[]"), Ok(("/", Some(13), 0, "")));
         assert_eq!(parts("1/admin,"), Ok(("/admin", None, 0, "")));
+        for reason in ["", "{}", " {\"a\":1}", "\"no\""] {
+            let text = alloc::format!("4{reason}");
+            assert_eq!(parts(&text), Ok(("/", None, 0, reason)));
+        }
         let binary = r#"51-["a",{"_placeholder":true,"num":0}]"#;
         assert_eq!(parts(binary).map(|p| p.2), Ok(1));
         let text = r#"2["\u0061b"]"#;
@@ -243,6 +261,14 @@ mod tests {
             ("1{}", PeerError::Payload),
             ("3", PeerError::Payload),
             ("30{}", PeerError::Payload),
+            ("2 [\"a\"]", PeerError::Payload),
+            ("2\t[\"a\"]", PeerError::Payload),
+            ("25 [\"a\"]", PeerError::Payload),
+            ("3 []", PeerError::Payload),
+            ("35\n[]", PeerError::Payload),
+            ("4[1", PeerError::Payload),
+            ("4x", PeerError::Payload),
+            ("4[]", PeerError::Payload),
         ] {
             assert_eq!(parts(text), Err(error), "{text}");
         }

@@ -59,12 +59,18 @@ impl Uses {
 fn as_clients_write_it(values: &[u8], count: usize) -> Option<usize> {
     const BEGIN: &[u8] = br#"{"_placeholder":true,"num":"#;
     let rest = values.strip_prefix(BEGIN)?;
-    let len = rest.iter().position(|b| *b == b'}')?;
-    let num = rest
-        .get(..len)
-        .and_then(|num| core::str::from_utf8(num).ok())?;
-    let num: usize = num.parse().ok()?;
-    (num < count).then_some(BEGIN.len() + len + 1)
+    let len = rest.iter().take_while(|b| b.is_ascii_digit()).count();
+    let valid = rest.get(len) == Some(&b'}') && is_number(&rest[..len], count);
+    valid.then_some(BEGIN.len() + len + 1)
+}
+
+/// Whether a value is the number of one of `count` attachments. No more of it is read than such a number
+/// has: the value of a key `num` may be the rest of the packet, at each level of it anew.
+fn is_number(value: &[u8], count: usize) -> bool {
+    const DIGITS_MAX: usize = 20; // of a usize
+    let digits = Some(value).filter(|value| value.len() <= DIGITS_MAX);
+    let digits = digits.and_then(|digits| core::str::from_utf8(digits).ok());
+    digits.is_some_and(|digits| digits.parse().is_ok_and(|number: usize| number < count))
 }
 
 /// Recursion is bounded by [`JSON_DEPTH_MAX`], which the first scan checked.
@@ -103,12 +109,7 @@ fn walk_object(scan: &mut Scanner<'_>, uses: &mut Uses) -> Result<()> {
         let value = &bytes[start..scan.at];
         match &*unescape(core::str::from_utf8(&bytes[key]).unwrap_or_default()) {
             "_placeholder" => placeholder = value == b"true",
-            "num" => {
-                let num = core::str::from_utf8(value)
-                    .ok()
-                    .and_then(|v| v.parse::<usize>().ok());
-                valid = num.is_some_and(|num| num < uses.count);
-            }
+            "num" => valid = is_number(value, uses.count),
             _ => {}
         }
         scan.skip_space();
