@@ -128,7 +128,7 @@ impl Crowd {
     /// Ends the turn.
     #[inline]
     pub fn flush(&mut self) {
-        self.hub.flush(self.now, &mut self.io);
+        self.hub.flush_all(self.now, &mut self.io);
     }
 
     /// A client sends an EVENT with one text and gets it back.

@@ -130,11 +130,11 @@ impl World {
             let (_, socket) = join_root(&mut world.hubs[shard], world.now, index as u64);
             world.sockets[shard].push(socket);
             if (index / shards).is_multiple_of(256) {
-                world.hubs[shard].flush(world.now, &mut io);
+                world.hubs[shard].flush_all(world.now, &mut io);
             }
         }
         for hub in &mut world.hubs {
-            hub.flush(world.now, &mut io);
+            hub.flush_all(world.now, &mut io);
         }
         world
     }
@@ -160,7 +160,7 @@ impl World {
         for (hub, got) in self.hubs.iter_mut().zip(got) {
             assert!(!hub.has_mail(), "mail is not answered by mail");
             let mut io = Counting::default();
-            hub.flush(self.now, &mut io);
+            hub.flush_all(self.now, &mut io);
             cost.mails += got;
             cost.mails_per_shard_max = cost.mails_per_shard_max.max(got);
             cost.woken_for_nothing += u64::from(got > 0 && io.writes == 0);
@@ -180,7 +180,7 @@ impl World {
         for hub in &mut self.hubs {
             hub.advance(self.now);
             let mut io = Counting::default();
-            hub.flush(self.now, &mut io);
+            hub.flush_all(self.now, &mut io);
             cost.shards += u64::from(io.writes > 0);
             cost.sessions += io.writes;
             cost.slices += io.slices;

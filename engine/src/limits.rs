@@ -32,6 +32,29 @@ pub const SLICES_MAX: usize = 64;
 /// docs/PERFORMANCE.md.
 pub const WRITES_TOGETHER: usize = 16;
 
+/// Bytes that leave in one slice of a turn, and one group of writes beyond.
+pub const SLICE_BYTES: usize = 2 << 20;
+
+/// Bytes of packets for single sessions that are encoded before some must leave.
+pub const PALETTE_BYTES_MAX: usize = 256 * 1024;
+
+/// The same for all packets, those included that many sessions share.
+pub const PALETTE_SHARED_MAX: usize = 8 << 20;
+
+/// The same in packets, each of which is a row of 32 bytes.
+pub const PALETTE_PACKETS_MAX: usize = 16 * 1024;
+
+/// How many times [`Limits::outbox_bytes`] a session may have queued before it is closed at once,
+/// however fast it reads.
+pub const OUTBOX_HARD_CAP: usize = 16;
+
+/// A session with more than [`Limits::outbox_bytes`] queued must take some of it in this time. What it
+/// must take is [`Limits::outbox_bytes`] divided by [`SLOW_SHARE`].
+pub const SLOW_WAIT: Duration = Duration::from_secs(5);
+
+/// See [`SLOW_WAIT`]: with the default bound 16 KiB in five seconds.
+pub const SLOW_SHARE: usize = 64;
+
 /// How long a closed polling session waits for the GET that carries its close packet; the official
 /// server's value (`engine.io` `transports/polling.ts`, `closeTimeout`).
 pub const POLLING_CLOSE_WAIT: Duration = Duration::from_secs(30);
@@ -46,11 +69,18 @@ pub struct Limits {
     /// Above it: HTTP 413, WebSocket close 1009; the session closes with `transport error`.
     pub payload_bytes: usize,
     /// Bytes queued for one session that the kernel or the poller did not take. Default 1 MiB.
-    /// Above it the session is closed as a slow consumer; `volatile` packets are dropped before.
+    /// Above it nothing is read from the session's WebSocket, and the session is closed as a slow consumer
+    /// when it takes less than a 64th of the bound in five seconds ([`SLOW_WAIT`]), or at once above
+    /// 16 times the bound ([`OUTBOX_HARD_CAP`]). `volatile` packets are dropped before. One packet
+    /// alone is never too much.
     pub outbox_bytes: usize,
     /// Bytes of one packet that is sent, attachments included. Default 64 MiB. Above it: it is not
     /// encoded, and the emit says so. A packet alone may be longer than [`Limits::outbox_bytes`].
     pub packet_bytes: usize,
+    /// Sessions that are given their output in one slice of a turn; each is a write of some three
+    /// microseconds. Default 1,024. What more sessions have to be given leaves in later slices, with
+    /// reads, timers and mail between them.
+    pub slice_sessions: usize,
     /// Attachments of one packet (`maxAttachments`). Default 10. Above it: close.
     pub attachments: usize,
     /// How long a packet may wait for its attachments. Default 30 s. Then: close.
@@ -69,6 +99,7 @@ impl Default for Limits {
             payload_bytes: 1_000_000,
             outbox_bytes: 1 << 20,
             packet_bytes: 1 << 26,
+            slice_sessions: 1024,
             attachments: 10,
             attachments_wait: Duration::from_secs(30),
             namespaces_per_session: 64,

@@ -8,7 +8,7 @@ use stentor_bench::{
 };
 use stentor_engine::{
     hub::Hub,
-    out::{Outbox, Palette, Sink, Written},
+    out::{Held, Outbox, Palette, Sink, Written},
 };
 
 pub(super) fn bench(c: &mut Bench) {
@@ -77,7 +77,7 @@ pub(super) fn outbox(c: &mut Bench) {
             outbox.push(palette.text(NEWS.as_bytes()));
             outbox.push(palette.share(frame.clone()));
             outbox.push(palette.text(NEWS.as_bytes()));
-            outbox.flush(&palette, &mut Taker);
+            outbox.flush(&palette, &mut Held::default(), &mut Taker);
             palette.clear();
         });
     });

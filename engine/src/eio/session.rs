@@ -352,6 +352,14 @@ impl Session {
         self.beat = now.after(config.ping_interval);
     }
 
+    /// What was queued, a ping maybe, leaves later than it was queued: the time for the pong begins now.
+    pub fn send_late(&mut self, now: Tick, config: &Config) {
+        match self.heart {
+            Heart::AwaitPong { .. } => self.beat = self.beat.max(now.after(config.ping_timeout)),
+            Heart::Resting => {}
+        }
+    }
+
     /// The next moment at which [`Session::expire`] has something to say.
     #[must_use]
     pub fn deadline(&self) -> Tick {
@@ -363,8 +371,9 @@ impl Session {
         }
     }
 
-    /// Time passes. Call until it says [`Expired::No`].
-    pub fn expire(&mut self, now: Tick, config: &Config) -> Expired {
+    /// Time passes. Call until it says [`Expired::No`]. What the peer has sent was handled if it came
+    /// before `judged`, which is `now` or earlier: its own time is up by that.
+    pub fn expire(&mut self, now: Tick, judged: Tick, config: &Config) -> Expired {
         match self.state {
             State::AwaitingPoll { until } | State::Draining { until, .. } => {
                 return if until <= now {
@@ -374,7 +383,7 @@ impl Session {
                 };
             }
             State::LastPoll { .. } => return Expired::No,
-            State::Upgrading { until, conn, .. } if until <= now => {
+            State::Upgrading { until, conn, .. } if until <= judged => {
                 self.abandon_probe();
                 return Expired::UpgradeTimeout(conn);
             }
@@ -384,6 +393,7 @@ impl Session {
             return Expired::No;
         }
         match self.heart {
+            Heart::AwaitPong { .. } if self.beat > judged => Expired::No,
             Heart::AwaitPong { .. } => Expired::PingTimeout,
             Heart::Resting => {
                 self.heart = Heart::AwaitPong { grace: true };

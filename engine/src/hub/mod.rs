@@ -8,7 +8,8 @@
 //! *Mutate, then drain.* After any call that takes `now` or changes something, before the turn
 //! ends, the shell takes all of: [`Hub::next_event`] (told to user code, whose own calls are
 //! mutations again), [`Hub::take_mail`], then [`Hub::flush`], then [`Hub::next_signal`], and asks
-//! [`Hub::deadline`]. `now` never decreases.
+//! [`Hub::deadline`]. While [`Hub::waiting`] is not 0 each turn ends with [`Hub::flush_slice`] in place of
+//! [`Hub::flush`]. `now` never decreases.
 //!
 //! Events are drained sooner than the rest: after each `receive_*`, its [`Received`] first, before the next
 //! packet is given in. An event of a socket would else be handled before what connected it is told, and after
@@ -39,7 +40,7 @@ pub use event::{
     AckNews, Action, Answer, Event, Incoming, Mail, Publication, Question, Received, Selection,
 };
 pub use publish::Emit;
-pub use sessions::{Ending, Entry, Io, Sessions, Signal, Write};
+pub use sessions::{Ending, Entry, Io, Seen, Sessions, Signal, Write};
 
 use crate::{
     config::Config,
@@ -310,39 +311,79 @@ impl Hub {
     }
 
     /// How many sessions [`Hub::flush`] has something to do for.
+    #[inline]
     #[must_use]
     pub fn dirty(&self) -> usize {
         self.sessions.dirty()
     }
 
-    /// Bytes of packets queued in this turn. A shell that sees many flushes early, so that user code
-    /// in a loop meets the bounds of its receivers and not the end of memory.
+    /// Whether so much is queued that some has to leave ([`Hub::flush_all`]) before user code or mail
+    /// queues more: who emits in a loop meets the bounds of the receivers and not the end of memory.
+    #[inline]
     #[must_use]
-    pub const fn queued_bytes(&self) -> usize {
-        self.sessions.palette.size()
+    pub const fn is_full(&self) -> bool {
+        self.sessions.palette.is_full()
     }
 
-    /// Ends the turn: every session that was given something gets one write or its poll's answer.
+    /// How many sessions wait for [`Hub::flush_slice`].
+    #[inline]
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.sessions.waiting()
+    }
+
+    /// Every session that was given something gets one write or its poll's answer, if they are no more
+    /// than [`crate::limits::Limits::slice_sessions`]; else they wait for [`Hub::flush_slice`].
     /// Broken and slow connections are closed, which may bring new events.
     pub fn flush(&mut self, now: Tick, io: &mut impl Io<Client>) {
+        self.flush_by(now, io, |sessions, io, failed| {
+            sessions.flush(now, io, failed);
+        });
+    }
+
+    /// The same for a slice of the sessions that wait.
+    pub fn flush_slice(&mut self, now: Tick, io: &mut impl Io<Client>) {
+        self.flush_by(now, io, |sessions, io, failed| {
+            sessions.flush(now, io, failed);
+            sessions.flush_slice(now, io, failed);
+        });
+    }
+
+    /// The same for all, however many they are.
+    pub fn flush_all(&mut self, now: Tick, io: &mut impl Io<Client>) {
+        self.flush(now, io);
+        while self.waiting() > 0 {
+            self.flush_slice(now, io);
+        }
+    }
+
+    fn flush_by<I: Io<Client>>(
+        &mut self,
+        now: Tick,
+        io: &mut I,
+        flush: impl Fn(&mut Sessions<Client>, &mut I, &mut Vec<(SessionKey, Flushed)>),
+    ) {
         let mut failed = Vec::new();
-        self.sessions.flush(io, &mut failed);
-        if failed.is_empty() {
-            return;
+        flush(&mut self.sessions, io, &mut failed);
+        while !failed.is_empty() {
+            for (key, flushed) in core::mem::take(&mut failed) {
+                let reason = match flushed {
+                    Flushed::Failed => CloseReason::TransportError,
+                    Flushed::Done | Flushed::Blocked => CloseReason::SlowConsumer,
+                };
+                self.close_slow(now, key, reason);
+            }
+            // Closing queues more, and the packets live until that has left too.
+            self.sessions.flush(now, io, &mut failed);
         }
-        for (key, flushed) in failed {
-            let reason = match flushed {
-                Flushed::Failed => CloseReason::TransportError,
-                Flushed::Done | Flushed::Blocked => CloseReason::SlowConsumer,
-            };
-            // A slow consumer does not read, so it would not read a close frame either; 1013 is
-            // for the record of whoever watches the wire.
-            let code = (reason == CloseReason::SlowConsumer).then_some(1013);
-            self.close(now, key, reason, Ending::Abrupt(code));
-        }
-        let mut again = Vec::new();
-        self.sessions.flush(io, &mut again);
-        debug_assert!(again.is_empty(), "closing sessions do not fail");
+        self.sessions.end_turn();
+    }
+
+    /// A slow consumer does not read, so it would not read a close frame either; 1013 is for the record
+    /// of those who watch the wire.
+    fn close_slow(&mut self, now: Tick, key: SessionKey, reason: CloseReason) {
+        let code = (reason == CloseReason::SlowConsumer).then_some(1013);
+        self.close(now, key, reason, Ending::Abrupt(code));
     }
 
     /// The next moment at which [`Hub::advance`] has something to do.
@@ -358,14 +399,21 @@ impl Hub {
 
     /// Moves time on: pings, and everything that took too long.
     pub fn advance(&mut self, now: Tick) {
+        self.advance_seen(now, &Seen::all(now));
+    }
+
+    /// The same for a shell that has not handled yet all that peers have sent: nobody's time is up
+    /// before that.
+    pub fn advance_seen(&mut self, now: Tick, seen: &Seen<'_>) {
         let mut dues = core::mem::take(&mut self.dues);
-        self.sessions.advance(now, &mut dues);
+        self.sessions.advance(now, seen, &mut dues);
         for due in dues.drain(..) {
             match due {
                 Due::PingTimeout(key) => {
                     self.close(now, key, CloseReason::PingTimeout, Ending::Abrupt(None));
                 }
                 Due::App(key) => self.app_deadline(now, key),
+                Due::Slow(key) => self.close_slow(now, key, CloseReason::SlowConsumer),
             }
         }
         self.dues = dues;

@@ -6,10 +6,14 @@
 
 use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
 
-use super::palette::{Entry, EntryId, Palette};
+use super::{
+    held::Held,
+    palette::{Entry, EntryId, Palette},
+};
 use crate::{
     frame::{Frame, Frames, Kind},
     limits::SLICES_MAX,
+    time::Tick,
 };
 
 /// Small packets of a backlog are gathered in chunks of this size: less overhead per packet.
@@ -62,6 +66,13 @@ impl Chunk {
     }
 }
 
+/// How much a session with too large a backlog has taken since it is watched.
+#[derive(Debug, Clone, Copy)]
+struct Watch {
+    until: Tick,
+    taken: usize,
+}
+
 /// What only a session with more than one uninterrupted run of packets needs.
 #[derive(Debug, Default)]
 struct Rest {
@@ -72,8 +83,10 @@ struct Rest {
     /// Bytes of the first chunk that are gone already.
     sent: usize,
     backlog_bytes: usize,
-    /// The largest packet kept aside since the backlog was last empty.
+    /// Bytes of the largest packet in the backlog, and how many bytes leave before its end has.
     largest: usize,
+    largest_ends: usize,
+    watch: Option<Watch>,
 }
 
 /// Packets of this turn that lie side by side.
@@ -130,12 +143,37 @@ impl Outbox {
         self.rest.as_ref().is_some_and(|rest| rest.sent > 0)
     }
 
-    /// Whether earlier turns left more than `bound` bytes unsent. One packet alone is never too
-    /// much: it would then be too large for any client, however fast.
+    /// Whether earlier turns left more than `bound` bytes unsent, besides the largest packet: one
+    /// packet alone is never too much, or it would be too large for any client, however fast.
     #[must_use]
     pub fn is_over(&self, bound: usize) -> bool {
-        let over = |rest: &Rest| rest.backlog_bytes > bound.max(rest.largest);
+        let over = |rest: &Rest| {
+            let largest = rest.largest.min(rest.largest_ends);
+            let beside = rest.backlog_bytes - largest;
+            rest.backlog_bytes > bound && beside > bound.saturating_sub(rest.largest)
+        };
         self.rest.as_deref().is_some_and(over)
+    }
+
+    /// From now on it counts what is taken.
+    pub fn watch(&mut self, until: Tick) {
+        if let Some(rest) = &mut self.rest {
+            rest.watch = Some(Watch { until, taken: 0 });
+        }
+    }
+
+    /// No more.
+    pub fn unwatch(&mut self) {
+        if let Some(rest) = &mut self.rest {
+            rest.watch = None;
+        }
+    }
+
+    /// Until when it is watched, and how much was taken since it is.
+    #[must_use]
+    pub fn watched(&self) -> Option<(Tick, usize)> {
+        let watch = self.rest.as_ref()?.watch?;
+        Some((watch.until, watch.taken))
     }
 
     /// Takes what is queued, if it is one slice and nothing of earlier turns goes before it: nearly
@@ -152,21 +190,27 @@ impl Outbox {
 
     /// Of a run that was taken no more than `sent` bytes have left: the rest is kept.
     #[cold]
-    pub fn put_back(&mut self, Run { first, count }: Run, sent: usize, palette: &Palette) {
+    pub fn put_back(
+        &mut self,
+        Run { first, count }: Run,
+        sent: usize,
+        palette: &Palette,
+        held: &mut Held,
+    ) {
         (self.first, self.count) = (first, count);
-        self.stash(palette);
+        self.stash(palette, held);
         if let Some(rest) = &mut self.rest {
-            rest.advance(sent);
+            rest.advance(sent, held);
         }
     }
 
     /// Writes what is queued; keeps what the sink does not take.
-    pub fn flush(&mut self, palette: &Palette, sink: &mut impl Sink) -> Flushed {
-        self.stash(palette);
-        self.flush_backlog(sink)
+    pub fn flush(&mut self, palette: &Palette, held: &mut Held, sink: &mut impl Sink) -> Flushed {
+        self.stash(palette, held);
+        self.flush_backlog(held, sink)
     }
 
-    fn flush_backlog(&mut self, sink: &mut impl Sink) -> Flushed {
+    fn flush_backlog(&mut self, held: &mut Held, sink: &mut impl Sink) -> Flushed {
         let Some(rest) = &mut self.rest else {
             return Flushed::Done;
         };
@@ -182,7 +226,7 @@ impl Outbox {
             }
             match sink.write(&slices[..used]) {
                 Written::Bytes(n) => {
-                    rest.advance(n);
+                    rest.advance(n, held);
                     if n < total {
                         return Flushed::Blocked;
                     }
@@ -196,7 +240,7 @@ impl Outbox {
     }
 
     /// Moves the packets of this turn to the backlog, because the turn ends without a flush.
-    pub fn stash(&mut self, palette: &Palette) {
+    pub fn stash(&mut self, palette: &Palette, held: &mut Held) {
         if self.count == 0 {
             return;
         }
@@ -204,47 +248,77 @@ impl Outbox {
         let rest = self.rest.get_or_insert_default();
         let more = core::mem::take(&mut rest.more);
         for entry in run.chain(more) {
-            rest.keep(palette, entry);
+            rest.keep(palette, entry, held);
         }
     }
 
     /// Hands over every whole packet in order and forgets them: how a poll is answered.
-    pub fn drain(&mut self, palette: &Palette, mut each: impl FnMut(Kind, &[u8])) {
-        self.stash(palette);
-        let Some(rest) = self.rest.take() else { return };
-        for chunk in &rest.backlog {
+    pub fn drain(&mut self, palette: &Palette, held: &mut Held, mut each: impl FnMut(Kind, &[u8])) {
+        self.stash(palette, held);
+        for chunk in self.rest.iter().flat_map(|rest| &rest.backlog) {
             for (kind, payload) in Frames(chunk.bytes()) {
                 each(kind, payload);
             }
         }
+        self.discard(held);
     }
 
     /// Forgets everything queued.
-    pub fn discard(&mut self) {
-        *self = Self::default();
+    pub fn discard(&mut self, held: &mut Held) {
+        if let Some(mut rest) = self.rest.take() {
+            for chunk in rest.backlog.drain(..) {
+                chunk.give_back(held);
+            }
+        }
+        self.count = 0;
+    }
+}
+
+impl Chunk {
+    fn give_back(self, held: &mut Held) {
+        match self {
+            Self::Own(bytes) => held.shrink(bytes.capacity()),
+            Self::Shared(frame) => held.unshare(&frame),
+        }
     }
 }
 
 impl Rest {
-    fn keep(&mut self, palette: &Palette, entry: u32) {
+    fn keep(&mut self, palette: &Palette, entry: u32, held: &mut Held) {
         let bytes = palette.bytes(EntryId(entry));
         self.backlog_bytes += bytes.len();
-        self.largest = self.largest.max(bytes.len());
+        if bytes.len() > self.largest {
+            (self.largest, self.largest_ends) = (bytes.len(), self.backlog_bytes);
+        }
         match palette.entry(entry) {
             Entry::Shared(frame) if bytes.len() >= SHARED_BYTES_MIN => {
+                held.share(frame);
                 self.backlog.push_back(Chunk::Shared(frame.clone()));
             }
             _ => match self.backlog.back_mut() {
                 Some(Chunk::Own(chunk)) if chunk.len() + bytes.len() <= CHUNK_BYTES => {
+                    let had = chunk.capacity();
                     chunk.extend_from_slice(bytes);
+                    held.grow(chunk.capacity() - had);
                 }
-                _ => self.backlog.push_back(Chunk::Own(bytes.to_vec())),
+                _ => {
+                    let chunk = bytes.to_vec();
+                    held.grow(chunk.capacity());
+                    self.backlog.push_back(Chunk::Own(chunk));
+                }
             },
         }
     }
 
-    fn advance(&mut self, mut n: usize) {
+    fn advance(&mut self, mut n: usize, held: &mut Held) {
         self.backlog_bytes -= n;
+        self.largest_ends = self.largest_ends.saturating_sub(n);
+        if self.largest_ends == 0 {
+            self.largest = 0; // it has left, and with it what it excused
+        }
+        if let Some(watch) = &mut self.watch {
+            watch.taken += n;
+        }
         while let Some(chunk) = self.backlog.front() {
             let left = chunk.bytes().len() - self.sent;
             if n < left {
@@ -253,7 +327,9 @@ impl Rest {
             }
             n -= left;
             self.sent = 0;
-            self.backlog.pop_front();
+            if let Some(chunk) = self.backlog.pop_front() {
+                chunk.give_back(held);
+            }
         }
     }
 }
@@ -290,14 +366,19 @@ mod tests {
     }
 
     /// How the hub does it.
-    fn leave(outbox: &mut Outbox, palette: &Palette, sink: &mut impl Sink) -> Flushed {
+    fn leave(
+        outbox: &mut Outbox,
+        palette: &Palette,
+        held: &mut Held,
+        sink: &mut impl Sink,
+    ) -> Flushed {
         let Some((run, bytes)) = outbox.take_run(palette) else {
-            return outbox.flush(palette, sink);
+            return outbox.flush(palette, held, sink);
         };
         match sink.write(&[bytes]) {
             Written::Bytes(n) if n == bytes.len() => return Flushed::Done,
-            Written::Bytes(n) => outbox.put_back(run, n, palette),
-            Written::Blocked => outbox.put_back(run, 0, palette),
+            Written::Bytes(n) => outbox.put_back(run, n, palette, held),
+            Written::Blocked => outbox.put_back(run, 0, palette, held),
             Written::Failed => return Flushed::Failed,
         }
         Flushed::Blocked
@@ -314,6 +395,7 @@ mod tests {
             ),
         ) {
             let mut palette = Palette::default();
+            let mut held = Held::default();
             let mut ours = Outbox::default();
             let mut other = Outbox::default();
             let mut pipe = Pipe { taken: vec![], room: 0 };
@@ -340,30 +422,58 @@ mod tests {
                     }
                 }
                 pipe.room = room;
-                let flushed = leave(&mut ours, &palette, &mut pipe);
-                other.stash(&palette);
+                let flushed = leave(&mut ours, &palette, &mut held, &mut pipe);
+                other.stash(&palette, &mut held);
                 prop_assert_eq!(flushed == Flushed::Done, ours.is_empty());
                 prop_assert_eq!(pipe.taken.len() + ours.backlog_bytes(), expected.len());
                 palette.clear();
             }
             pipe.room = usize::MAX;
-            prop_assert_eq!(leave(&mut ours, &palette, &mut pipe), Flushed::Done);
+            prop_assert_eq!(leave(&mut ours, &palette, &mut held, &mut pipe), Flushed::Done);
             prop_assert_eq!(pipe.taken, expected);
+            other.discard(&mut held);
+            prop_assert_eq!(held.bytes(), 0);
         }
     }
 
     #[test]
     fn one_packet_alone_is_never_too_much() {
         let mut palette = Palette::default();
+        let mut held = Held::default();
         let mut outbox = Outbox::default();
         outbox.push(palette.text(&[b'4'; 5000]));
-        outbox.stash(&palette);
+        outbox.stash(&palette, &mut held);
         assert!(!outbox.is_over(1000));
         palette.clear();
         outbox.push(palette.text(b"4"));
-        outbox.stash(&palette);
+        outbox.stash(&palette, &mut held);
         assert!(outbox.is_over(1000));
         assert!(!outbox.is_over(6000));
+    }
+
+    /// It excuses nothing that is queued behind it once it has left but for a few bytes, nor
+    /// afterwards.
+    #[test]
+    fn a_large_packet_excuses_itself_alone() {
+        let mut palette = Palette::default();
+        let mut held = Held::default();
+        let mut outbox = Outbox::default();
+        outbox.push(palette.text(&[b'4'; 50_000]));
+        outbox.stash(&palette, &mut held);
+        palette.clear();
+        let mut pipe = Pipe {
+            taken: vec![],
+            room: 49_990,
+        };
+        assert_eq!(
+            outbox.flush(&palette, &mut held, &mut pipe),
+            Flushed::Blocked
+        );
+        for _ in 0..30 {
+            outbox.push(palette.text(&[b'4'; 100]));
+        }
+        outbox.stash(&palette, &mut held);
+        assert!(outbox.is_over(1000));
     }
 
     #[test]
@@ -371,16 +481,22 @@ mod tests {
         let mut palette = Palette::default();
         let frame = Frame(Bytes::from(vec![b'4'; SHARED_BYTES_MIN]));
         let entry = palette.share(frame.clone());
+        let mut held = Held::default();
         let mut readers = [(); 3].map(|()| Outbox::default());
         for reader in &mut readers {
             reader.push(entry);
-            reader.stash(&palette);
+            reader.stash(&palette, &mut held);
         }
         palette.clear();
         for reader in &readers {
             let rest = reader.rest.as_ref().unwrap();
             assert_eq!(rest.backlog[0].bytes().as_ptr(), frame.0.as_ptr());
         }
+        assert_eq!(held.bytes(), SHARED_BYTES_MIN);
+        for reader in &mut readers {
+            reader.discard(&mut held);
+        }
+        assert_eq!(held.bytes(), 0);
     }
 
     #[test]

@@ -2,11 +2,15 @@
 //!
 //! A packet for one session is encoded into the turn's arena; a packet for many is a shared
 //! [`Frame`]. Outboxes hold entry numbers, so a broadcast costs its recipients an integer each:
-//! no copy, no allocation, no reference count. The palette empties when the turn ends.
+//! no copy, no allocation, no reference count. The palette empties when the turn ends, but for what
+//! sessions still wait to be given in later slices: that stays below the mark.
 
 use alloc::vec::Vec;
 
-use crate::frame::{Frame, Kind, write_head};
+use crate::{
+    frame::{Frame, Kind, write_head},
+    limits::{PALETTE_BYTES_MAX, PALETTE_PACKETS_MAX, PALETTE_SHARED_MAX},
+};
 
 /// A packet of this turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +31,15 @@ pub(super) enum Entry {
 /// Arena bytes kept from turn to turn; more is given back after a burst.
 const ARENA_KEPT: usize = 64 * 1024;
 
+/// What lies below it is still to be given to sessions that wait for their slice.
+#[derive(Debug, Clone, Copy, Default)]
+struct Mark {
+    arena: usize,
+    entries: usize,
+    size: usize,
+    shared: u32,
+}
+
 /// See the module's text.
 #[derive(Debug, Default)]
 pub struct Palette {
@@ -38,6 +51,7 @@ pub struct Palette {
     shared: u32,
     /// The ping of this turn: many heartbeats fall into one turn and share it.
     ping: Option<EntryId>,
+    mark: Mark,
 }
 
 impl Palette {
@@ -57,6 +71,16 @@ impl Palette {
     #[must_use]
     pub const fn size(&self) -> usize {
         self.size
+    }
+
+    /// Whether so much was encoded that it has to leave before more is: large packets that are shared
+    /// count less, because their receivers hold them once.
+    #[inline]
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        self.arena.len() > PALETTE_BYTES_MAX
+            || self.size > PALETTE_SHARED_MAX
+            || self.entries.len() > PALETTE_PACKETS_MAX
     }
 
     /// Adds the packet that `write` appends: whole WebSocket frames.
@@ -133,14 +157,39 @@ impl Palette {
         }
     }
 
-    /// Ends the turn. Every outbox must have been flushed or stashed before.
+    /// What was encoded up to now stays, for sessions that wait for their slice.
+    pub(crate) fn keep(&mut self) {
+        self.mark = Mark {
+            arena: self.arena.len(),
+            entries: self.entries.len(),
+            size: self.size,
+            shared: self.shared,
+        };
+    }
+
+    /// Ends the turn: forgets what was encoded since the last [`Palette::keep`]. Every outbox that
+    /// was given something of it must have been flushed or stashed before.
+    pub fn rewind(&mut self) {
+        let Mark {
+            arena,
+            entries,
+            size,
+            shared,
+        } = self.mark;
+        self.arena.truncate(arena);
+        self.entries.truncate(entries);
+        if arena < ARENA_KEPT {
+            self.arena.shrink_to(ARENA_KEPT);
+            self.entries.shrink_to(ARENA_KEPT / size_of::<Entry>());
+        }
+        self.ping = self.ping.filter(|ping| (ping.0 as usize) < entries);
+        (self.size, self.shared) = (size, shared);
+    }
+
+    /// Forgets everything. Every outbox must have been flushed or stashed before.
     pub fn clear(&mut self) {
-        self.arena.clear();
-        self.arena.shrink_to(ARENA_KEPT);
-        self.entries.clear();
-        self.entries.shrink_to(ARENA_KEPT / size_of::<Entry>());
-        self.ping = None;
-        (self.size, self.shared) = (0, 0);
+        self.mark = Mark::default();
+        self.rewind();
     }
 
     /// Gives back the room that is kept for the next turn.

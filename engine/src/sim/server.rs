@@ -26,8 +26,12 @@ use crate::{
 impl World {
     /// The hub was called: its turn ends at this moment, after what else falls into it.
     pub(super) fn touch(&mut self, hub: usize) {
+        self.touch_after(hub, 0);
+    }
+
+    fn touch_after(&mut self, hub: usize, wait: u64) {
         if !core::mem::replace(&mut self.turns[hub], true) {
-            self.after(0, Task::EndTurn(hub));
+            self.after(wait, Task::EndTurn(hub));
         }
     }
 
@@ -175,6 +179,8 @@ impl World {
         while let Some(signal) = self.hubs[hub].next_signal() {
             self.log(format_args!("hub {hub}: {signal:?}"));
             match signal {
+                // Only a wish: what is read in spite of it brings the session nearer to its hard cap.
+                Signal::Pause(_) | Signal::Resume(_) => {}
                 Signal::Text(id, text) => {
                     if let Some(conn) = self.net.find(id) {
                         let pipe = &mut self.net.conns[conn].pipe;

@@ -56,31 +56,55 @@ fn a_failed_or_late_probe_leaves_polling_alive() {
     );
     session.recv_probe_open(Tick(1), &config, WS);
     assert_eq!(
-        session.expire(Tick(10_001), &config),
+        session.expire(Tick(10_001), Tick(10_001), &config),
         Expired::UpgradeTimeout(WS)
     );
-    assert_eq!(session.expire(Tick(10_001), &config), Expired::No);
+    assert_eq!(
+        session.expire(Tick(10_001), Tick(10_001), &config),
+        Expired::No
+    );
     assert_eq!(session.recv_get(false), Ok(Poll::Park));
 }
 
 #[test]
 fn the_heart_beats_and_stops() {
     let (mut session, config) = polling();
-    assert_eq!(session.expire(Tick(24_999), &config), Expired::No);
-    assert_eq!(session.expire(Tick(25_000), &config), Expired::SendPing);
+    assert_eq!(
+        session.expire(Tick(24_999), Tick(24_999), &config),
+        Expired::No
+    );
+    assert_eq!(
+        session.expire(Tick(25_000), Tick(25_000), &config),
+        Expired::SendPing
+    );
     session.recv_pong(Tick(25_100), &config);
-    assert_eq!(session.expire(Tick(50_100), &config), Expired::SendPing);
+    assert_eq!(
+        session.expire(Tick(50_100), Tick(50_100), &config),
+        Expired::SendPing
+    );
     session.recv_packet(Tick(60_000), &config);
     session.recv_packet(Tick(79_000), &config); // prolongs no more
-    assert_eq!(session.expire(Tick(79_999), &config), Expired::No);
-    assert_eq!(session.expire(Tick(80_000), &config), Expired::PingTimeout);
+    assert_eq!(
+        session.expire(Tick(79_999), Tick(79_999), &config),
+        Expired::No
+    );
+    assert_eq!(
+        session.expire(Tick(80_000), Tick(80_000), &config),
+        Expired::PingTimeout
+    );
 }
 
 #[test]
 fn a_server_that_was_held_up_does_not_blame_its_peers() {
     let (mut session, config) = polling();
-    assert_eq!(session.expire(Tick(90_000), &config), Expired::SendPing);
-    assert_eq!(session.expire(Tick(90_000), &config), Expired::No);
+    assert_eq!(
+        session.expire(Tick(90_000), Tick(90_000), &config),
+        Expired::SendPing
+    );
+    assert_eq!(
+        session.expire(Tick(90_000), Tick(90_000), &config),
+        Expired::No
+    );
     assert_eq!(session.deadline(), Tick(110_000));
 }
 
@@ -91,8 +115,14 @@ fn a_closed_polling_session_waits_for_its_get() {
     assert!(!session.is_open());
     assert_eq!(session.last_words(false), ["6", "1"]);
     assert_eq!(session.recv_get(false), Ok(Poll::Answer));
-    assert_eq!(session.expire(Tick(29_999), &config), Expired::No);
-    assert_eq!(session.expire(Tick(30_000), &config), Expired::Gone);
+    assert_eq!(
+        session.expire(Tick(29_999), Tick(29_999), &config),
+        Expired::No
+    );
+    assert_eq!(
+        session.expire(Tick(30_000), Tick(30_000), &config),
+        Expired::Gone
+    );
     let (mut session, _) = polling();
     session.recv_get(false).unwrap();
     session.close(Tick(0), false, None);

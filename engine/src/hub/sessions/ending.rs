@@ -1,8 +1,61 @@
 //! Answers: whose time is up, and how does a session end.
 
+use core::fmt;
+
 use super::{
     ConnId, Due, Ending, Entry, Expired, Key, Outlet, Sessions, Signal, Tick, Vec, trimmed,
 };
+
+/// A session whose time is up but whose input was not looked at yet is asked again after so long.
+const ASK_AGAIN_MS: u64 = 50;
+
+/// What the shell has read of what peers have sent. A peer's time is up only when everything was
+/// handled that came before: its answer may lie there.
+pub struct Seen<'a> {
+    /// All that reached connections of this shard before this moment was handled.
+    pub here: Tick,
+    /// The same for connections of all shards: a request for a session may come over any.
+    pub everywhere: Tick,
+    /// Whether this connection is known to have more than was read.
+    pub unread: &'a dyn Fn(ConnId) -> bool,
+}
+
+impl fmt::Debug for Seen<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Seen")
+            .field("here", &self.here)
+            .field("everywhere", &self.everywhere)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Seen<'static> {
+    /// All that came before this moment.
+    #[must_use]
+    pub fn all(now: Tick) -> Self {
+        Self {
+            here: now,
+            everywhere: now,
+            unread: &|_| false,
+        }
+    }
+}
+
+/// The moment by which a session may be judged.
+fn judged<A>(entry: &Entry<A>, now: Tick, seen: &Seen<'_>) -> Tick {
+    let conn = entry.session.websocket();
+    let unread = conn.or(entry.session.probing()).is_some_and(seen.unread);
+    // What waits was not sent yet, a ping maybe.
+    if unread || entry.waiting {
+        return Tick(0);
+    }
+    let seen = if conn.is_some() {
+        seen.here
+    } else {
+        seen.everywhere
+    };
+    now.min(seen)
+}
 
 /// How a WebSocket ends whose peer takes no more.
 const fn last_signal(conn: ConnId, cut: bool, code: Option<u16>) -> Signal {
@@ -34,29 +87,32 @@ impl<A> Sessions<A> {
     /// The next moment at which [`Sessions::advance`] has something to do.
     #[must_use]
     pub fn deadline(&self) -> Option<Tick> {
-        self.wheel.next()
+        let slow = self.slow_deadline();
+        self.wheel.next().into_iter().chain(slow).min()
     }
 
     /// Moves time on: pings are queued, the rest is reported.
-    pub fn advance(&mut self, now: Tick, report: &mut Vec<Due<A>>) {
+    pub fn advance(&mut self, now: Tick, seen: &Seen<'_>, report: &mut Vec<Due<A>>) {
         let mut due = core::mem::take(&mut self.due);
         self.wheel.advance(now, &mut due);
         for slot in due.drain(..) {
-            self.expire(now, self.slab.key_at(slot), report);
+            self.expire(now, seen, self.slab.key_at(slot), report);
         }
         self.due = due;
+        self.judge_slow(now.min(seen.here), report);
     }
 
-    fn expire(&mut self, now: Tick, key: Key<Entry<A>>, report: &mut Vec<Due<A>>) {
+    fn expire(&mut self, now: Tick, seen: &Seen<'_>, key: Key<Entry<A>>, report: &mut Vec<Due<A>>) {
         loop {
             let Some(entry) = self.slab.get_mut(key) else {
                 return;
             };
-            if entry.app_due <= now {
+            let judged = judged(entry, now, seen);
+            if entry.app_due <= judged {
                 entry.app_due = Tick::NEVER;
                 report.push(Due::App(key));
             }
-            match entry.session.expire(now, &self.config) {
+            match entry.session.expire(now, judged, &self.config) {
                 Expired::No => break,
                 Expired::SendPing => {
                     let ping = self.palette.ping();
@@ -77,7 +133,12 @@ impl<A> Sessions<A> {
                 }
             }
         }
-        self.arm(key);
+        if let Some(entry) = self.slab.get(key) {
+            let next = entry.session.deadline().min(entry.app_due);
+            let again = Tick(now.0.saturating_add(ASK_AGAIN_MS));
+            self.wheel
+                .set(key.index(), if next <= now { again } else { next });
+        }
     }
 
     // ---- closing ----
@@ -98,7 +159,7 @@ impl<A> Sessions<A> {
         let takes = matches!(outlet, Outlet::WebSocket(_)) && !entry.blocked;
         let cut = entry.outbox.is_cut();
         if ending != Ending::Polite && !takes {
-            entry.outbox.discard();
+            entry.outbox.discard(&mut self.held);
         }
         entry.app_due = Tick::NEVER;
         let code = match ending {
@@ -136,6 +197,9 @@ impl<A> Sessions<A> {
 
     pub(super) fn remove(&mut self, key: Key<Entry<A>>) {
         self.unlist(key);
+        if let Some(entry) = self.slab.get_mut(key) {
+            entry.outbox.discard(&mut self.held);
+        }
         self.wheel.cancel(key.index());
         self.slab.remove(key);
     }

@@ -3,11 +3,16 @@
 //! The composition of the session's state machine, its outbox and the timer wheel: Engine.IO,
 //! whole, without Socket.IO. What sits on top keeps its own state per session in `A`.
 //! It must not know what a message means. `polling` has what requests and probes do, `ending` time and
-//! closing, `output` the flush.
+//! closing, `output` the flush, `slow` those that do not read.
 
 mod ending;
 mod output;
 mod polling;
+mod slow;
+#[cfg(test)]
+mod tests;
+
+pub use ending::Seen;
 
 use alloc::{collections::VecDeque, vec::Vec};
 
@@ -24,7 +29,7 @@ use crate::{
     error::PeerError,
     frame::{Frame, Kind, write_head},
     id::{ConnId, ShardId, Sid},
-    out::{EntryId, Flushed, Outbox, Palette, Run, Sink, Written},
+    out::{EntryId, Flushed, Held, Outbox, Palette, Run, Sink, Written},
     slab::{Key, Slab},
     time::Tick,
     wheel::Wheel,
@@ -44,6 +49,8 @@ pub struct Entry<A> {
     sid: Sid,
     /// On the dirty list.
     dirty: bool,
+    /// On the list of those that wait for their slice.
+    waiting: bool,
     /// The kernel took less than it was given; nothing is tried until it says that it has room.
     blocked: bool,
     /// What is queued waits, see [`Sessions::hold`].
@@ -57,6 +64,8 @@ pub enum Due<A> {
     PingTimeout(Key<Entry<A>>),
     /// The moment given to [`Sessions::set_app_deadline`] has come.
     App(Key<Entry<A>>),
+    /// It took too little of what is queued for it.
+    Slow(Key<Entry<A>>),
 }
 
 /// What the shell must do to connections, in this order.
@@ -69,6 +78,11 @@ pub enum Signal {
     /// End the connection without a word: a packet is half sent, and a close frame would be taken for
     /// a part of it.
     Cut(ConnId),
+    /// Read nothing from the connection until [`Signal::Resume`]: its session does not take what it has
+    /// asked for.
+    Pause(ConnId),
+    /// Read from the connection again.
+    Resume(ConnId),
 }
 
 /// How a session ends.
@@ -123,6 +137,15 @@ pub struct Sessions<A> {
     /// Packets of this turn.
     pub palette: Palette,
     dirty: Vec<u32>,
+    /// Sessions whose output leaves in slices, in the order in which they were given it.
+    waiting: VecDeque<u32>,
+    /// Since when the list is not empty.
+    waiting_since: Tick,
+    /// What the backlogs hold.
+    held: Held,
+    /// Sessions with too large a backlog, and when they are judged by it. Those that are no longer
+    /// watched, or since another moment, stay until theirs.
+    slow: VecDeque<(Tick, Key<Entry<A>>)>,
     signals: VecDeque<Signal>,
     /// Sessions that left their parked GET behind when they went to a WebSocket.
     stranded: Vec<Key<Entry<A>>>,
@@ -142,6 +165,10 @@ impl<A> Sessions<A> {
             wheel: Wheel::default(),
             palette: Palette::default(),
             dirty: Vec::new(),
+            waiting: VecDeque::new(),
+            waiting_since: Tick(0),
+            held: Held::default(),
+            slow: VecDeque::new(),
             signals: VecDeque::new(),
             stranded: Vec::new(),
             moment: 0,
@@ -204,6 +231,7 @@ impl<A> Sessions<A> {
             moment: self.moment,
             sid,
             dirty: false,
+            waiting: false,
             blocked: false,
             held: false,
         });
@@ -333,14 +361,14 @@ impl<A> Sessions<A> {
             return false;
         };
         let busy = entry.moment == self.moment || entry.outbox.backlog_bytes() > 0;
-        let waits = entry.blocked || entry.held;
+        let waits = entry.blocked || entry.held || entry.waiting;
         !busy && !waits && entry.session.is_open() && entry.session.outlet() != Outlet::None
     }
 
     /// Queues bytes that are no packet: the handshake's response before the OPEN packet, a pong.
     /// Only for sessions over WebSocket: a poll cannot carry them.
     pub fn push_raw(&mut self, key: Key<Entry<A>>, bytes: &[u8]) -> bool {
-        if self.transport(key) != Some(Transport::WebSocket) {
+        if self.transport(key) != Some(Transport::WebSocket) || !self.is_open(key) {
             return false;
         }
         let raw = self.palette.encode(|out| out.extend_from_slice(bytes));

@@ -1,12 +1,20 @@
-//! Answers: how does what is queued leave at the turn's end.
+//! Answers: how does what is queued leave at the turn's end, or in slices of several turns.
+//!
+//! Sessions that were given something are *dirty*: they are few, and leave at the end of the turn.
+//! Where they are many, as after a broadcast, they *wait*: each turn gives a slice of them what is theirs.
+//! A session that waits and is given something more is dirty again, so that an answer does not stand
+//! behind a broadcast to others; whatever it has queued leaves in one write, in order.
 
 use arrayvec::ArrayVec;
 
 use super::{
-    CHUNK, ConnId, Entry, Flushed, Io, Key, Outlet, Palette, Run, Sessions, Signal, Sink, Vec,
-    Write, Written,
+    CHUNK, ConnId, Entry, Flushed, Held, Io, Key, Outlet, Palette, Run, Sessions, Signal, Sink,
+    Tick, Vec, Write, Written,
 };
-use crate::limits::WRITES_TOGETHER;
+use crate::limits::{SLICE_BYTES, WRITES_TOGETHER};
+
+/// A session that waited so long for its slice had its ping no earlier.
+const WAITED_LONG_MS: u64 = 100;
 
 struct ConnSink<'a, I, A> {
     io: &'a mut I,
@@ -26,14 +34,16 @@ fn flush_websocket<A>(
     entry: &mut Entry<A>,
     conn: ConnId,
     palette: &Palette,
+    held: &mut Held,
     io: &mut impl Io<A>,
 ) -> Flushed {
     let flushed = if entry.blocked {
-        entry.outbox.stash(palette);
+        entry.outbox.stash(palette, held);
         Flushed::Blocked
     } else {
         let of = core::marker::PhantomData;
-        entry.outbox.flush(palette, &mut ConnSink { io, conn, of })
+        let sink = &mut ConnSink { io, conn, of };
+        entry.outbox.flush(palette, held, sink)
     };
     entry.blocked = flushed == Flushed::Blocked;
     flushed
@@ -90,56 +100,161 @@ impl<A> Sessions<A> {
     }
 
     /// How many sessions [`Sessions::flush`] has something to do for.
+    #[inline]
     #[must_use]
     pub fn dirty(&self) -> usize {
         self.dirty.len()
     }
 
-    /// Ends the turn: every session that was given something gets one write, or its parked GET an
-    /// answer. Sessions whose connection failed or who hold more than the bound are reported.
-    pub fn flush(&mut self, io: &mut impl Io<A>, failed: &mut Vec<(Key<Entry<A>>, Flushed)>) {
+    /// How many sessions, at most, wait for [`Sessions::flush_slice`].
+    #[inline]
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Every session that was given something gets one write, or its parked GET an answer, if they
+    /// are few; else they wait. Sessions whose connection failed or who hold too much are reported.
+    pub fn flush(
+        &mut self,
+        now: Tick,
+        io: &mut impl Io<A>,
+        failed: &mut Vec<(Key<Entry<A>>, Flushed)>,
+    ) {
         for key in self.stranded.drain(..) {
             io.answer(key, b"6".into());
         }
         let mut dirty = core::mem::take(&mut self.dirty);
-        for group in dirty.chunks(WRITES_TOGETHER) {
-            self.flush_group(group, io, failed);
+        let mut done = 0;
+        if dirty.len() <= self.config.limits.slice_sessions {
+            let mut room = SLICE_BYTES;
+            for group in dirty.chunks(self.together()) {
+                room = room.saturating_sub(self.flush_group(now, group, io, failed));
+                done += group.len();
+                if room == 0 {
+                    break;
+                }
+            }
+        }
+        if done < dirty.len() {
+            self.let_wait(now, &dirty[done..]);
         }
         dirty.clear();
         dirty.shrink_to(CHUNK); // a broadcast to all made it as long as the table
-        self.dirty = dirty;
-        // Closing what failed may queue more; the palette lives until that has left too.
-        if failed.is_empty() {
-            self.end_turn();
+        // Where nothing was dirty again meanwhile, as is usual.
+        if self.dirty.is_empty() {
+            self.dirty = dirty;
         }
     }
 
-    fn flush_group(
+    /// Sessions whose writes are gathered before the first is made: few where packets are large, so
+    /// that a slice stays one.
+    const fn together(&self) -> usize {
+        if self.palette.size() > SLICE_BYTES / WRITES_TOGETHER {
+            1
+        } else {
+            WRITES_TOGETHER
+        }
+    }
+
+    /// These sessions get what is queued for them in the slices that follow.
+    fn let_wait(&mut self, now: Tick, slots: &[u32]) {
+        if self.waiting.is_empty() {
+            self.waiting_since = now;
+        }
+        for slot in slots {
+            if let Some(entry) = self.slab.at_mut(*slot)
+                && core::mem::replace(&mut entry.dirty, false)
+                && !core::mem::replace(&mut entry.waiting, true)
+            {
+                self.waiting.push_back(*slot);
+            }
+        }
+        self.palette.keep();
+    }
+
+    /// Some of the sessions that wait get what is theirs. Ended by [`Sessions::end_turn`].
+    pub fn flush_slice(
         &mut self,
-        group: &[u32],
+        now: Tick,
         io: &mut impl Io<A>,
         failed: &mut Vec<(Key<Entry<A>>, Flushed)>,
     ) {
-        if self.flush_plain(group, io, failed) == group.len() {
-            return;
-        }
-        for slot in group {
-            if let Some(flushed) = self.flush_session(*slot, io) {
-                failed.push((self.slab.key_at(*slot), flushed));
+        let late = now.since(self.waiting_since) > WAITED_LONG_MS;
+        let together = self.together();
+        let mut room = SLICE_BYTES;
+        let mut seen = 0;
+        let mut group = ArrayVec::<u32, WRITES_TOGETHER>::new();
+        while room > 0 && seen < self.config.limits.slice_sessions {
+            group.clear();
+            while group.len() < together
+                && let Some(slot) = self.waiting.pop_front()
+            {
+                seen += 1;
+                if self.is_next(now, slot, late) {
+                    group.push(slot);
+                }
             }
+            if group.is_empty() && self.waiting.is_empty() {
+                break;
+            }
+            room = room.saturating_sub(self.flush_group(now, &group, io, failed));
+        }
+        if self.waiting.is_empty() {
+            self.waiting.shrink_to(CHUNK);
         }
     }
 
-    /// What is one write for a session leaves, as it is for most. Returns for how many it was.
-    fn flush_plain(
+    /// Whether a session that waited is to be given something now: not if it has had it already.
+    fn is_next(&mut self, now: Tick, slot: u32, late: bool) -> bool {
+        let Some(entry) = self.slab.at_mut(slot) else {
+            return false;
+        };
+        if !core::mem::replace(&mut entry.waiting, false) || entry.dirty {
+            return false; // the slot changed hands; or it is flushed with what came since
+        }
+        if entry.outbox.is_empty() && entry.session.is_open() {
+            return false;
+        }
+        if late {
+            entry.session.send_late(now, &self.config);
+        }
+        entry.dirty = true;
+        true
+    }
+
+    /// Returns the bytes that were given to the kernel.
+    fn flush_group(
         &mut self,
+        now: Tick,
         group: &[u32],
         io: &mut impl Io<A>,
         failed: &mut Vec<(Key<Entry<A>>, Flushed)>,
     ) -> usize {
+        let (taken, bytes) = self.flush_plain(now, group, io, failed);
+        if taken < group.len() {
+            for slot in group {
+                if let Some(flushed) = self.flush_session(now, *slot, io) {
+                    failed.push((self.slab.key_at(*slot), flushed));
+                }
+            }
+        }
+        bytes
+    }
+
+    /// What is one write for a session leaves, as it is for most. Returns for how many it was, and
+    /// how many bytes.
+    fn flush_plain(
+        &mut self,
+        now: Tick,
+        group: &[u32],
+        io: &mut impl Io<A>,
+        failed: &mut Vec<(Key<Entry<A>>, Flushed)>,
+    ) -> (usize, usize) {
         let Self { slab, palette, .. } = self;
         let mut taken = ArrayVec::<(u32, Run), WRITES_TOGETHER>::new();
         let mut writes = ArrayVec::<Write<'_>, WRITES_TOGETHER>::new();
+        let mut total = 0;
         for slot in group {
             // A slot that changed hands is listed twice: the second time its outbox is empty.
             if let Some(entry) = slab.at_mut(*slot)
@@ -149,80 +264,102 @@ impl<A> Sessions<A> {
                 && let Some((run, bytes)) = entry.outbox.take_run(palette)
             {
                 entry.dirty = false;
+                total += bytes.len();
                 taken.push((*slot, run));
                 writes.push(Write { conn, bytes });
             }
         }
-        let bound = self.config.limits.outbox_bytes;
-        io.write_each(&writes, |nth, written| {
-            let Some((slot, run)) = taken.get(nth) else {
-                return;
-            };
-            let key = slab.key_at(*slot);
-            let sent = match written {
-                Written::Bytes(n) => n,
-                Written::Blocked => 0,
-                Written::Failed => return failed.push((key, Flushed::Failed)),
-            };
-            if let Some(entry) = slab.get_mut(key) {
-                entry.blocked = true;
-                entry.outbox.put_back(*run, sent, palette);
-                if entry.outbox.is_over(bound) {
-                    failed.push((key, Flushed::Blocked));
-                }
+        let mut short = ArrayVec::<(usize, Written), WRITES_TOGETHER>::new();
+        io.write_each(&writes, |nth, written| short.push((nth, written)));
+        drop(writes);
+        for (nth, written) in short {
+            if let Some((slot, run)) = taken.get(nth) {
+                let key = self.slab.key_at(*slot);
+                let flushed = self.keep_rest(now, key, *run, written);
+                failed.extend(flushed.map(|flushed| (key, flushed)));
             }
-        });
-        taken.len()
+        }
+        (taken.len(), total)
+    }
+
+    /// A connection did not take all that it was given. `Some` if its session has to be closed.
+    #[cold]
+    fn keep_rest(
+        &mut self,
+        now: Tick,
+        key: Key<Entry<A>>,
+        run: Run,
+        written: Written,
+    ) -> Option<Flushed> {
+        let sent = match written {
+            Written::Bytes(n) => n,
+            Written::Blocked => 0,
+            Written::Failed => return Some(Flushed::Failed),
+        };
+        let entry = self.slab.get_mut(key)?;
+        entry.blocked = true;
+        entry
+            .outbox
+            .put_back(run, sent, &self.palette, &mut self.held);
+        self.weigh(now, key, false).then_some(Flushed::Blocked)
     }
 
     /// What is queued for one session leaves, whatever it is. `Some` if it has to be closed for that.
-    fn flush_session(&mut self, slot: u32, io: &mut impl Io<A>) -> Option<Flushed> {
+    fn flush_session(&mut self, now: Tick, slot: u32, io: &mut impl Io<A>) -> Option<Flushed> {
         let entry = self.slab.at_mut(slot)?;
         if !core::mem::replace(&mut entry.dirty, false) {
             return None; // the slot changed hands and its new session is not dirty
         }
-        let bound = self.config.limits.outbox_bytes;
+        let watched = entry.outbox.watched().is_some();
+        let key = self.slab.key_at(slot);
+        let entry = self.slab.at_mut(slot)?;
         match entry.session.outlet() {
-            Outlet::WebSocket(conn) => {
-                if entry.held {
-                    entry.outbox.stash(&self.palette);
-                    if !entry.outbox.is_over(bound) {
-                        return None;
-                    }
-                    entry.held = false;
+            Outlet::WebSocket(_) if entry.held => {
+                entry.outbox.stash(&self.palette, &mut self.held);
+                if !entry.outbox.is_over(self.config.limits.outbox_bytes) {
+                    return None;
                 }
-                let flushed = flush_websocket(entry, conn, &self.palette, io);
+                entry.held = false;
+                entry.dirty = true;
+                self.flush_session(now, slot, io)
+            }
+            Outlet::WebSocket(conn) => {
+                let flushed = flush_websocket(entry, conn, &self.palette, &mut self.held, io);
                 if entry.session.is_open() {
-                    let over = entry.outbox.is_over(bound);
-                    return (flushed == Flushed::Failed || over).then_some(flushed);
+                    let close = flushed == Flushed::Failed || self.weigh(now, key, watched);
+                    return close.then_some(flushed);
                 }
                 if flushed != Flushed::Blocked {
                     let code = entry.session.close_code();
                     self.signals.push_back(Signal::Close(conn, code));
-                    self.remove(self.slab.key_at(slot));
+                    self.remove(key);
                 }
                 None
             }
             // What made it dirty has left in answer to an earlier GET.
             Outlet::Poll if entry.session.is_open() && entry.outbox.is_empty() => None,
             Outlet::Poll => {
-                let key = self.slab.key_at(slot);
                 let body = self.take_poll(key);
                 io.answer(key, body);
                 None
             }
             Outlet::None => {
-                entry.outbox.stash(&self.palette);
-                let over = entry.outbox.is_over(bound);
-                (over && entry.session.is_open()).then_some(Flushed::Blocked)
+                entry.outbox.stash(&self.palette, &mut self.held);
+                let close = entry.session.is_open() && self.weigh(now, key, watched);
+                close.then_some(Flushed::Blocked)
             }
         }
     }
 
-    /// Nothing queued refers to this turn's packets any more.
+    /// Ends what [`Sessions::flush`] and [`Sessions::flush_slice`] did: nothing that is dirty refers to
+    /// the packets of this turn any more.
     pub fn end_turn(&mut self) {
         debug_assert!(self.dirty.is_empty(), "a dirty session was not flushed");
-        self.palette.clear();
+        if self.waiting.is_empty() {
+            self.palette.clear();
+        } else {
+            self.palette.rewind();
+        }
         self.moment = self.moment.wrapping_add(1);
     }
 }

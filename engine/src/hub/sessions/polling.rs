@@ -23,9 +23,11 @@ impl<A> Sessions<A> {
             return Vec::new();
         };
         let mut body = Vec::new();
-        entry.outbox.drain(&self.palette, |kind, data| {
-            payload::push(&mut body, kind, data);
-        });
+        entry
+            .outbox
+            .drain(&self.palette, &mut self.held, |kind, data| {
+                payload::push(&mut body, kind, data);
+            });
         let carries = !body.is_empty();
         for word in entry.session.last_words(carries) {
             payload::push(&mut body, Kind::Text, word.as_bytes());
@@ -103,11 +105,11 @@ impl<A> Sessions<A> {
 
     /// Lets a parked GET go with a noop, so that the client can pause polling.
     fn release_poll(&mut self, key: Key<Entry<A>>) {
-        let noop = self.palette.text(b"6");
-        if let Some(entry) = self.slab.get_mut(key)
+        if let Some(entry) = self.slab.get(key)
             && entry.session.outlet() == Outlet::Poll
             && entry.outbox.is_empty()
         {
+            let noop = self.palette.text(b"6");
             self.push(key.index(), noop);
         }
     }

@@ -1,0 +1,85 @@
+//! Answers: which sessions are slow, and what becomes of them.
+//!
+//! A burst is no slowness: a client that was given no time has not refused to read. So a session with
+//! more queued than its bound is watched. Nothing is read from its WebSocket meanwhile, so that its own
+//! messages bring no more answers. It ends when it takes too little in [`SLOW_WAIT`], or at once when
+//! more than [`OUTBOX_HARD_CAP`] times the bound is queued.
+
+use super::{Due, Entry, Key, Outlet, Sessions, Signal, Tick, Vec};
+use crate::limits::{OUTBOX_HARD_CAP, SLOW_SHARE, SLOW_WAIT};
+
+impl<A> Sessions<A> {
+    /// Bytes that the backlogs of all sessions hold.
+    #[must_use]
+    pub const fn backlog_total(&self) -> usize {
+        self.held.bytes()
+    }
+
+    /// The open session with the largest backlog.
+    #[must_use]
+    pub fn largest_backlog(&self) -> Option<Key<Entry<A>>> {
+        let open = self
+            .slab
+            .iter()
+            .filter(|(_, entry)| entry.session.is_open());
+        let (key, entry) = open.max_by_key(|(_, entry)| entry.outbox.backlog_bytes())?;
+        (entry.outbox.backlog_bytes() > 0).then_some(key)
+    }
+
+    /// Looks at a backlog that has grown or shrunk; `watched` if the session was watched before. True
+    /// if the session has to be closed.
+    pub(super) fn weigh(&mut self, now: Tick, key: Key<Entry<A>>, watched: bool) -> bool {
+        let bound = self.config.limits.outbox_bytes;
+        let Some(entry) = self.slab.get_mut(key) else {
+            return false;
+        };
+        if !watched && !entry.outbox.is_over(bound) {
+            return false;
+        }
+        if entry.outbox.is_over(bound.saturating_mul(OUTBOX_HARD_CAP)) {
+            return true;
+        }
+        let websocket = entry.session.websocket();
+        if !watched {
+            let until = now.after(SLOW_WAIT);
+            entry.outbox.watch(until);
+            self.slow.push_back((until, key));
+            self.signals.extend(websocket.map(Signal::Pause));
+        } else if entry.outbox.backlog_bytes() <= bound / 2 {
+            entry.outbox.unwatch();
+            self.signals.extend(websocket.map(Signal::Resume));
+        }
+        false
+    }
+
+    /// When the next watched session is looked at.
+    pub(super) fn slow_deadline(&self) -> Option<Tick> {
+        self.slow.front().map(|(until, _)| *until)
+    }
+
+    /// Reports the watched sessions that took too little in their time.
+    pub(super) fn judge_slow(&mut self, now: Tick, report: &mut Vec<Due<A>>) {
+        let least = self.config.limits.outbox_bytes / SLOW_SHARE;
+        while let Some((until, key)) = self.slow.pop_front_if(|(until, _)| *until <= now) {
+            let Some(entry) = self.slab.get_mut(key) else {
+                continue;
+            };
+            let Some((_, taken)) = entry.outbox.watched().filter(|(at, _)| *at == until) else {
+                continue; // no more, or again
+            };
+            // What it was not offered it could not take.
+            let offered = match entry.session.outlet() {
+                Outlet::WebSocket(_) => entry.blocked && !entry.dirty && !entry.waiting,
+                Outlet::Poll => false,
+                Outlet::None => entry.session.probing().is_none(),
+            };
+            if offered && taken < least.max(1) {
+                report.push(Due::Slow(key));
+            } else {
+                let until = now.after(SLOW_WAIT);
+                entry.outbox.watch(until);
+                self.slow.push_back((until, key));
+            }
+        }
+    }
+}
