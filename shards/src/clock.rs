@@ -7,7 +7,8 @@ use std::time::Instant;
 
 use stentor_engine::time::Tick;
 
-/// A monotonic clock whose origin all shards of a server share.
+/// A monotonic clock. Those of a server's shards begin together, but each leaves out what its shard stood
+/// still: their ticks are not to be compared.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock(Instant);
 
@@ -18,6 +19,12 @@ impl Clock {
 
     pub(crate) fn now(self) -> Tick {
         Tick(u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// A clock that is behind by so many milliseconds: they have not passed for it.
+    pub(crate) fn without(self, ms: u64) -> Self {
+        let later = self.0.checked_add(std::time::Duration::from_millis(ms));
+        Self(later.unwrap_or(self.0))
     }
 
     /// The moment at which [`Clock::now`] will be at least `tick`.

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use bytes::Bytes;
 use stentor_engine::{
     hub::{Action, Mail, Selection},
-    id::{Sid, SocketId},
+    id::{ShardId, Sid, SocketId},
     time::Tick,
 };
 use tokio::sync::{mpsc, oneshot};
@@ -32,6 +32,10 @@ pub(crate) enum Post {
     List(Box<List>),
     /// Something to be done with sockets, asked by a thread that is no shard.
     Act(Selection, Action),
+    /// Look at all that has come, and tell this shard.
+    Look(ShardId),
+    /// A shard has looked.
+    Looked,
     /// Stop serving, and end by then.
     Stop { by: Tick },
 }

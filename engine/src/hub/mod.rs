@@ -28,7 +28,7 @@ mod sockets;
 mod tests;
 
 use alloc::{boxed::Box, collections::VecDeque, string::String, vec::Vec};
-use core::fmt;
+use core::{cell::Cell, fmt};
 
 use hashbrown::HashMap;
 
@@ -299,6 +299,12 @@ impl Hub {
         self.mail.drain(..)
     }
 
+    /// How many letters there are for other hubs.
+    #[must_use]
+    pub const fn mail_len(&self) -> usize {
+        self.mail.len()
+    }
+
     /// Whether there is mail for other hubs.
     #[must_use]
     pub fn has_mail(&self) -> bool {
@@ -315,6 +321,13 @@ impl Hub {
     #[must_use]
     pub fn dirty(&self) -> usize {
         self.sessions.dirty()
+    }
+
+    /// Whether [`Hub::flush`] has something to do: packets were encoded in this turn.
+    #[inline]
+    #[must_use]
+    pub const fn has_output(&self) -> bool {
+        self.sessions.dirty() > 0 || self.sessions.palette.has_new()
     }
 
     /// Whether so much is queued that some has to leave ([`Hub::flush_all`]) before user code or mail
@@ -399,7 +412,7 @@ impl Hub {
 
     /// Moves time on: pings, and everything that took too long.
     pub fn advance(&mut self, now: Tick) {
-        self.advance_seen(now, &Seen::all(now));
+        self.advance_seen(now, &Seen::all(now, &Cell::new(false)));
     }
 
     /// The same for a shell that has not handled yet all that peers have sent: nobody's time is up

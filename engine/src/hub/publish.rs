@@ -246,6 +246,12 @@ impl Hub {
         self.publish_here(now, publication);
     }
 
+    /// The other shards that get mail when something is published to this selection.
+    #[must_use]
+    pub fn reach(&self, to: &Selection) -> ShardSet {
+        self.others(to)
+    }
+
     /// The other shards that may have somebody who is meant.
     fn others(&self, to: &Selection) -> ShardSet {
         self.hash.shards(to, &*self.directory) & !(1 << self.shard.0)

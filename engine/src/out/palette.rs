@@ -157,6 +157,13 @@ impl Palette {
         }
     }
 
+    /// Whether something was encoded in this turn.
+    #[inline]
+    #[must_use]
+    pub const fn has_new(&self) -> bool {
+        self.entries.len() > self.mark.entries
+    }
+
     /// What was encoded up to now stays, for sessions that wait for their slice.
     pub(crate) fn keep(&mut self) {
         self.mark = Mark {

@@ -3,10 +3,12 @@
 use alloc::{format, string::String, vec::Vec};
 
 use super::{deeds::PONG, peer::PREAMBLE, wire, world::World};
+use crate::limits::OUTBOX_HARD_CAP;
 
 impl World {
     pub(super) fn check_bounds(&mut self, hub: usize) {
-        let max = self.config.limits.outbox_bytes;
+        // What a turn adds before it is looked at, and one packet alone, come on top.
+        let max = self.config.limits.outbox_bytes * OUTBOX_HARD_CAP * 2;
         let mut keys = self
             .oracle
             .sessions

@@ -140,8 +140,6 @@ pub(super) struct World {
     pub(super) lag: u64,
     grain: u64,
     pub(super) mail_lag: u64,
-    /// Milliseconds between two slices of a flush.
-    pub(super) slice_gap: u64,
     clients_max: usize,
     /// Clients and the application still begin new things.
     pub(super) playing: bool,
@@ -225,7 +223,6 @@ impl World {
             lag: random.between(1, 20),
             grain: random.between(1, 6),
             mail_lag: random.between(1, 90),
-            slice_gap: random.below(4),
             clients_max: random.between(2, 12) as usize,
             playing: true,
             numbers: 0,

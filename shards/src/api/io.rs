@@ -144,6 +144,9 @@ impl Io {
             volatile,
         };
         if let Some(shard) = shard::current(&self.shared) {
+            if !shard.has_room(&to) {
+                return Err(EmitError::MailboxFull);
+            }
             shard.with_hub(|hub, now| hub.publish(now, to, &emit))?;
             return Ok(());
         }
@@ -209,6 +212,9 @@ impl Io {
             volatile,
         };
         if let Some(shard) = shard::current(&self.shared) {
+            if !shard.has_room(&to) {
+                return Err(AckError::NotSent);
+            }
             shard.ask_many(to, &emit, timeout, answers)?;
             return Ok(Source::Asked(receiver));
         }
@@ -248,6 +254,9 @@ impl Io {
             return Ok(());
         }
         if let Some(shard) = shard::current(&self.shared) {
+            if !shard.has_room(&to) {
+                return Err(EmitError::MailboxFull);
+            }
             shard.with_hub(|hub, now| hub.act(now, to, action));
             return Ok(());
         }

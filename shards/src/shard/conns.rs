@@ -62,7 +62,26 @@ pub(super) enum Role {
 #[derive(Debug)]
 pub(super) struct Conn {
     pub(super) stream: TcpStream,
+    /// It is listed to be read.
+    listed: bool,
+    /// And its end is to be seen then.
+    end: bool,
+    /// Nothing is read from it.
+    paused: bool,
+    /// It became ready meanwhile.
+    missed: bool,
     pub(super) role: Role,
+}
+
+/// What a read came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Read {
+    /// There is no such connection, or nothing to read from it now.
+    Nothing,
+    Bytes(usize),
+    /// The peer sends no more.
+    End,
+    Broken,
 }
 
 /// All connections of a shard.
@@ -77,6 +96,9 @@ pub(super) struct Conns {
     lingering: Waiting,
     polled: Deadlines,
 }
+
+/// A connection whose time is up but which has more than was read is looked at again after so long.
+const LOOK_AGAIN_MS: u64 = 1_000;
 
 pub(super) const fn conn_id(key: ConnKey) -> ConnId {
     ConnId(key.to_bits())
@@ -162,7 +184,14 @@ impl Conns {
         if matches!(role, Role::Head(_)) {
             self.heads.add(now.after(self.waits.head), key);
         }
-        self.table.insert(Conn { stream, role });
+        self.table.insert(Conn {
+            stream,
+            listed: false,
+            end: false,
+            paused: false,
+            missed: false,
+            role,
+        });
         Ok(key)
     }
 
@@ -257,11 +286,66 @@ impl Conns {
         self.end(key, now);
     }
 
-    /// Reads once.
-    pub(super) fn read(&self, key: ConnKey, buf: &mut [u8]) -> Option<io::Result<usize>> {
-        let conn = self.table.get(key)?;
-        let read = retry_on_intr(|| recv(&conn.stream, &mut *buf, RecvFlags::empty()));
-        Some(read.map(|(n, _)| n).map_err(io::Error::from))
+    /// Reads once; `end` if the connection's end is to be seen.
+    #[inline]
+    pub(super) fn read(&mut self, key: ConnKey, buf: &mut [u8], end: bool) -> Read {
+        let Some(conn) = self.table.get_mut(key) else {
+            return Read::Nothing;
+        };
+        if conn.paused {
+            conn.missed = true;
+            conn.end |= end;
+            return Read::Nothing;
+        }
+        match retry_on_intr(|| recv(&conn.stream, &mut *buf, RecvFlags::empty())) {
+            Ok((0, _)) => Read::End,
+            Ok((n, _)) => Read::Bytes(n),
+            Err(Errno::AGAIN) => Read::Nothing,
+            Err(_) => Read::Broken,
+        }
+    }
+
+    /// Marks a connection as listed to be read; `end` if its end is to be seen then. False if it is
+    /// listed already, or will be when it is read from again.
+    pub(super) fn list(&mut self, key: ConnKey, end: bool) -> bool {
+        let Some(conn) = self.table.get_mut(key) else {
+            return false;
+        };
+        conn.end |= end;
+        if conn.paused {
+            conn.missed = true;
+            return false;
+        }
+        !std::mem::replace(&mut conn.listed, true)
+    }
+
+    /// The turn of a listed connection has come. Whether its end is to be seen.
+    pub(super) fn unlist(&mut self, key: ConnKey) -> Option<bool> {
+        let conn = self.table.get_mut(key)?;
+        conn.listed = false;
+        Some(std::mem::take(&mut conn.end))
+    }
+
+    /// Whether a connection is known to have more than was read.
+    pub(super) fn is_unread(&self, key: ConnKey) -> bool {
+        let unread = |conn: &Conn| conn.listed || conn.missed;
+        self.table.get(key).is_some_and(unread)
+    }
+
+    /// Nothing is read from a connection for now.
+    pub(super) fn pause(&mut self, key: ConnKey) {
+        if let Some(conn) = self.table.get_mut(key) {
+            conn.paused = true;
+        }
+    }
+
+    /// It is read from again. True if it has become ready since, and is to be listed.
+    pub(super) fn unpause(&mut self, key: ConnKey) -> bool {
+        let Some(conn) = self.table.get_mut(key) else {
+            return false;
+        };
+        conn.paused = false;
+        std::mem::take(&mut conn.missed)
     }
 
     /// Writes once to each of several connections, which are looked up before: see
@@ -375,9 +459,15 @@ impl Conns {
     /// requests that did not go on.
     pub(super) fn expired(&mut self, now: Tick) -> Vec<ConnKey> {
         let mut expired = self.heads.due(now);
-        expired.retain(
-            |key| matches!(self.table.get(*key), Some(conn) if matches!(conn.role, Role::Head(_))),
-        );
+        expired.retain(|key| match self.table.get(*key) {
+            Some(conn) if matches!(conn.role, Role::Head(_)) => {
+                if conn.listed {
+                    self.heads.add(Tick(now.0 + LOOK_AGAIN_MS), *key);
+                }
+                !conn.listed
+            }
+            _ => false,
+        });
         let mut ending = self.ending.due(now);
         ending.retain(
             |key| matches!(self.table.get(*key), Some(conn) if matches!(conn.role, Role::Ending(_))),
@@ -390,7 +480,12 @@ impl Conns {
                     && let Role::Polled(polled) = &mut conn.role
                     && self.polled.check(key, polled, second, now)
                 {
-                    expired.push(key);
+                    if conn.listed || conn.missed {
+                        let again = Tick(now.0 + LOOK_AGAIN_MS);
+                        self.polled.set(key, polled, again);
+                    } else {
+                        expired.push(key);
+                    }
                 }
             }
         }

@@ -336,7 +336,6 @@ async fn get(shard: &Rc<Shard>, sid: Sid) -> Response<ResponseBody> {
 }
 
 async fn post(shard: &Rc<Shard>, sid: Sid, request: Request<Incoming>) -> Response<ResponseBody> {
-    shard.uncongested().await;
     match wait(shard, sid, PollKind::PostBegin).await {
         Some(Reply::Continue) => {}
         Some(other) => return closing(reply(other)),

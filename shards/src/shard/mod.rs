@@ -5,12 +5,15 @@
 //! never while user code runs or something is awaited.
 
 mod answer;
+mod congestion;
 mod conns;
 mod dispatch;
 mod ebb;
 mod frames;
 mod handoff;
 pub(crate) mod http;
+mod intake;
+mod looks;
 mod output;
 mod pauses;
 mod polled;
@@ -24,16 +27,16 @@ mod upgrade;
 
 use std::{
     cell::{Cell, RefCell},
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     fmt,
     rc::Rc,
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     task::Waker,
 };
 
 use stentor_engine::{
     error::PacketTooLarge,
-    hub::{Hub, Mail, SessionKey, SocketKey},
+    hub::{Hub, SessionKey, SocketKey},
     id::ShardId,
     time::Tick,
 };
@@ -50,21 +53,21 @@ use crate::{
     engine_server::EngineHandlers,
     fd_table::Passage,
     handler::{Handlers, Handshake, Locals, States},
-    mailbox::{Full, Sender},
     post::{List, Post},
     shared::{Shared, Vital},
 };
 use answer::Writer;
+use congestion::{MAIL_KEPT, Overflow};
 use conns::{ConnKey, Conns};
+use looks::Looks;
 use output::Port;
 use pauses::Pauses;
 use polling::Parked;
 use questions::Questions;
 use tasks::Tasks;
 
-/// Output is not left to the end of the turn beyond this: user code in a loop meets the bounds of
-/// its receivers and not the end of memory.
-const QUEUED_BYTES_MAX: usize = 256 * 1024;
+/// A clock that is read so much later than was expected says that the shard stood still.
+const STANDSTILL_MS: u64 = 1_000;
 
 thread_local! {
     static CURRENT: RefCell<Option<Rc<Shard>>> = const { RefCell::new(None) };
@@ -107,8 +110,12 @@ pub(crate) struct Shard {
     pub(crate) questions: Questions,
     /// Handlers that wait.
     pub(crate) tasks: Tasks,
-    clock: Clock,
+    clock: Cell<Clock>,
     now: Cell<Tick>,
+    /// The clock is read again by then, or the shard stood still.
+    expected: Cell<Tick>,
+    /// Milliseconds that the clock is behind for that.
+    stood_still: Cell<u64>,
     conns: RefCell<Conns>,
     /// Parked GETs by session.
     parked: RefCell<HashMap<u64, Parked>>,
@@ -118,14 +125,20 @@ pub(crate) struct Shard {
     pauses: RefCell<Pauses>,
     extensions: RefCell<HashMap<u64, Rc<Extensions>>>,
     handshakes: RefCell<HashMap<u64, Rc<Handshake>>>,
-    /// What mailboxes or passages had no room for, by shard. Not empty: nothing more is read from clients.
-    overflow: RefCell<Vec<VecDeque<Post>>>,
+    /// What mailboxes or passages had no room for.
+    overflow: RefCell<Overflow>,
     congested: Cell<bool>,
+    /// Counts the posts for which there was no room.
+    stuck: Cell<u64>,
+    /// Connections that can be read again.
+    readable: RefCell<Vec<ConnKey>>,
+    /// How many connections are put aside.
+    aside: Cell<usize>,
+    /// All that came before was handled, but for connections that are listed.
+    seen: Cell<Tick>,
+    looks: Looks,
     /// A turn is under way: its end will see to what is queued.
     in_turn: Cell<bool>,
-    /// Time is not passed on until everything has been read that came during a standstill: a pong
-    /// may be in it. At most so many turns more.
-    catching_up: Cell<usize>,
     turn_wanted: Cell<bool>,
     reactor: RefCell<Option<Waker>>,
     /// HTTP connections that hyper serves.
@@ -198,18 +211,24 @@ impl Shard {
             http: parts.http,
             questions: Questions::default(),
             tasks: Tasks::new(parts.config.shard_limits.waiting_handlers),
-            clock: parts.clock,
+            clock: Cell::new(parts.clock),
             now: Cell::new(parts.clock.now()),
+            expected: Cell::new(Tick::NEVER),
+            stood_still: Cell::new(0),
             parked: RefCell::default(),
             resumable: RefCell::default(),
             writer: RefCell::default(),
             pauses: RefCell::default(),
             extensions: RefCell::default(),
             handshakes: RefCell::default(),
-            overflow: RefCell::new((0..shards).map(|_| VecDeque::new()).collect()),
+            overflow: RefCell::new(Overflow::new(shards)),
             congested: Cell::new(false),
+            stuck: Cell::new(0),
+            readable: RefCell::default(),
+            aside: Cell::new(0),
+            seen: Cell::new(Tick(0)),
+            looks: Looks::default(),
             in_turn: Cell::new(false),
-            catching_up: Cell::new(0),
             turn_wanted: Cell::new(false),
             reactor: RefCell::new(None),
             http_open: Cell::new(0),
@@ -245,8 +264,13 @@ impl Shard {
         let now = self.now.get();
         let mut hub = self.hub.borrow_mut();
         let result = call(&mut hub, now);
-        if hub.queued_bytes() > QUEUED_BYTES_MAX {
-            hub.flush(now, &mut Port(self));
+        if hub.is_full() {
+            hub.flush_all(now, &mut Port(self)); // it waits for whom it emits to
+        }
+        let letters = hub.mail_len();
+        drop(hub);
+        if letters > MAIL_KEPT {
+            self.post_mail();
         }
         result
     }
@@ -254,9 +278,36 @@ impl Shard {
     /// Before anything that is done outside a turn: the time is read, and a turn will follow.
     fn enter(&self) {
         if !self.in_turn.get() {
-            self.now.set(self.clock.now());
+            self.read_clock();
             self.want_turn();
         }
+    }
+
+    /// A moment of this shard's clock on the one that the server's threads share.
+    fn on_server_clock(&self, own: Tick) -> Tick {
+        Tick(own.0.saturating_add(self.stood_still.get()))
+    }
+
+    /// The other way round.
+    fn on_own_clock(&self, server: Tick) -> Tick {
+        match server {
+            Tick::NEVER => Tick::NEVER,
+            Tick(at) => Tick(at.saturating_sub(self.stood_still.get())),
+        }
+    }
+
+    /// Reads the clock. What the shard stood still, with its process or its machine or in user code, has
+    /// not passed for its peers: they may have stood still too, or have spoken and not been heard.
+    fn read_clock(&self) {
+        let now = self.clock.get().now();
+        let late = now.since(self.expected.get().min(now));
+        if late > STANDSTILL_MS {
+            self.clock.set(self.clock.get().without(late));
+            self.stood_still.set(self.stood_still.get() + late);
+        }
+        let now = self.clock.get().now().max(self.now.get());
+        self.expected.set(now);
+        self.now.set(now);
     }
 
     /// Makes the reactor run a turn, soon.
@@ -293,63 +344,6 @@ impl Shard {
 
     // ---- other shards ----
 
-    /// Posts to another shard, now or when it has room; the order to each shard is kept.
-    fn post(&self, to: ShardId, post: Post) {
-        let Some(posts) = self.shared.posts.get() else {
-            return;
-        };
-        let Some(mailbox) = posts.get(usize::from(to.0)) else {
-            return;
-        };
-        let mut overflow = self.overflow.borrow_mut();
-        let waiting = &mut overflow[usize::from(to.0)];
-        if !waiting.is_empty() {
-            waiting.push_back(post);
-            return;
-        }
-        match self.try_post(to.0.into(), mailbox, post) {
-            // A shard that has stopped needs no more mail.
-            Ok(()) | Err(Full::Closed(_)) => {}
-            Err(Full::Full(post)) => {
-                waiting.push_back(post);
-                self.set_congested(true);
-            }
-        }
-    }
-
-    fn try_post(&self, to: usize, mailbox: &Sender<Post>, post: Post) -> Result<(), Full<Post>> {
-        mailbox.try_send(self.pass(to, mailbox, post)?)
-    }
-
-    /// Tries again what there was no room for.
-    fn post_overflow(&self) {
-        if !self.congested.get() {
-            return;
-        }
-        let Some(posts) = self.shared.posts.get() else {
-            return;
-        };
-        let mut congested = false;
-        let mut overflow = self.overflow.borrow_mut();
-        for (to, (mailbox, waiting)) in posts.iter().zip(&mut *overflow).enumerate() {
-            while let Some(post) = waiting.pop_front() {
-                if let Err(Full::Full(post)) = self.try_post(to, mailbox, post) {
-                    waiting.push_front(post);
-                    congested = true;
-                    break;
-                }
-            }
-        }
-        self.set_congested(congested);
-    }
-
-    fn set_congested(&self, congested: bool) {
-        self.congested.set(congested);
-        if self.id.0 == 0 {
-            self.shared.congested.store(congested, Ordering::Relaxed);
-        }
-    }
-
     /// Tells the ids of the sockets that a selection means.
     pub(crate) fn list(&self, list: List) {
         let List {
@@ -372,18 +366,5 @@ impl Shard {
         }
         let ids = self.with_hub(|hub, _| hub.sockets(&to));
         let _ = found.send(ids); // who asked may have gone
-    }
-
-    fn post_mail(&self) {
-        let mail: Vec<(ShardId, Mail)> = {
-            let mut hub = self.hub.borrow_mut();
-            if !hub.has_mail() {
-                return;
-            }
-            hub.take_mail().collect()
-        };
-        for (to, mail) in mail {
-            self.post(to, Post::Mail(mail));
-        }
     }
 }

@@ -12,7 +12,12 @@ use stentor_engine::{
     slab::Key,
 };
 
-use super::{Shard, conns::conn_key, polling::Parked, take};
+use super::{
+    Shard,
+    conns::{ConnKey, conn_key},
+    polling::Parked,
+    take,
+};
 use crate::{net::ws, post::Reply};
 
 /// How the hub's output reaches connections and parked GETs.
@@ -51,13 +56,39 @@ impl Shard {
         }
     }
 
-    /// User code hears what happened, then everything queued leaves.
+    /// Lets output leave when much is queued. True if it can leave in slices only: then nothing is read,
+    /// and no mail taken, before it has.
+    #[inline]
+    pub(super) fn relieve(&self) -> bool {
+        self.hub.borrow().is_full() && self.let_out()
+    }
+
+    #[cold]
+    fn let_out(&self) -> bool {
+        let mut hub = self.hub.borrow_mut();
+        hub.flush(self.now.get(), &mut Port(self));
+        hub.is_full()
+    }
+
+    /// Some of those who wait for a broadcast are given it. What is left is for the next turn.
+    pub(super) fn give_slice(self: &Rc<Self>) {
+        if self.hub.borrow().waiting() == 0 {
+            return;
+        }
+        self.hub
+            .borrow_mut()
+            .flush_slice(self.now.get(), &mut Port(self));
+        self.end_turn();
+    }
+
+    /// User code hears what happened, then everything queued leaves, or waits for its slice.
     pub(super) fn end_turn(self: &Rc<Self>) {
         loop {
             self.drain_events();
             self.post_mail();
             self.obey_signals(); // a probe's answer goes before what its session says next
-            if self.hub.borrow().dirty() > 0 {
+            // Also for packets that nobody was given after all: they go with the turn.
+            if self.hub.borrow().has_output() {
                 self.hub.borrow_mut().flush(self.now.get(), &mut Port(self));
             }
             self.obey_signals();
@@ -72,6 +103,14 @@ impl Shard {
         }
         let sessions = self.hub.borrow().counts().sessions;
         self.shared.sessions[usize::from(self.id.0)].store(sessions, Ordering::Relaxed);
+    }
+
+    /// A connection that was paused is read from again.
+    fn read_again(&self, key: ConnKey) {
+        if self.conns.borrow_mut().unpause(key) {
+            self.readable.borrow_mut().push(key);
+            self.want_turn();
+        }
     }
 
     fn obey_signals(self: &Rc<Self>) {
@@ -92,6 +131,8 @@ impl Shard {
                         .borrow_mut()
                         .finish(conn_key(conn), &frame[..len], self.now.get());
                 }
+                Signal::Pause(conn) => self.conns.borrow_mut().pause(conn_key(conn)),
+                Signal::Resume(conn) => self.read_again(conn_key(conn)),
                 Signal::Cut(conn) => {
                     let mut conns = self.conns.borrow_mut();
                     conns.finish(conn_key(conn), &[], self.now.get());

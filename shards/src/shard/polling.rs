@@ -79,13 +79,30 @@ impl Shard {
                 self.close_later(session, body, reply);
                 return;
             }
-            PollKind::PostBody(body) => self.post_body(session, &body),
+            PollKind::PostBody(body) => {
+                let stuck = self.stuck.get();
+                let answer = self.post_body(session, &body);
+                self.post_mail();
+                if self.stuck.get() != stuck {
+                    return self.answer_later(reply, answer);
+                }
+                answer
+            }
             PollKind::PostFailed(error) => {
                 self.fail(session, error);
                 Reply::Ok
             }
         };
         let _ = reply.send(answer);
+    }
+
+    /// The client whose messages other shards have no room for sends its next ones when they have.
+    fn answer_later(self: &Rc<Self>, reply: oneshot::Sender<Reply>, answer: Reply) {
+        let shard = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            shard.uncongested().await;
+            let _ = reply.send(answer);
+        });
     }
 
     /// Handles a POST that may have overtaken a GET when that has had time to come.
@@ -111,10 +128,8 @@ impl Shard {
 
     /// The session of this id at this moment: one whose time is up is gone, even if the reactor's
     /// timer has not come to it.
-    pub(super) fn find_now(&self, sid: &Sid) -> Option<SessionKey> {
-        if self.catching_up.get() == 0 {
-            self.pass_time();
-        }
+    pub(super) fn find_now(self: &Rc<Self>, sid: &Sid) -> Option<SessionKey> {
+        self.pass_time();
         self.hub.borrow().find(sid)
     }
 
@@ -166,6 +181,7 @@ impl Shard {
             return Reply::Status(400);
         };
         for packet in payload::packets(text) {
+            self.relieve();
             if !self.hub.borrow().is_open(session) {
                 break; // what follows the close in the same payload is ignored
             }
@@ -201,12 +217,5 @@ impl Shard {
         let received = self.hub.borrow_mut().receive_binary(now, session, &data)?;
         self.dispatch(session, &received);
         Ok(())
-    }
-
-    /// Waits while other shards are behind.
-    pub(crate) async fn uncongested(&self) {
-        while self.congested.get() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
     }
 }

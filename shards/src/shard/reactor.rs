@@ -6,19 +6,20 @@
 //! descriptor, and their deadlines from the hub's wheel.
 
 use std::{
-    collections::HashMap, future::poll_fn, io, net::Shutdown, panic::catch_unwind, pin::Pin,
-    rc::Rc, sync::atomic::Ordering, task::Poll, time::Duration,
+    cell::Cell, future::poll_fn, io, net::Shutdown, panic::catch_unwind, pin::Pin, rc::Rc,
+    sync::atomic::Ordering, task::Poll, time::Duration,
 };
 
-use mio::{Events, Interest, Token, net::TcpListener};
+use mio::{Interest, Token, net::TcpListener};
 use socket2::SockRef;
-use stentor_engine::{slab::Key, time::Tick};
+use stentor_engine::{hub::Seen, id::ConnId, time::Tick};
 use tokio::{io::unix::AsyncFd, time::Sleep};
 
 use super::{
     Shard,
-    conns::{ConnKey, Role},
+    conns::{Role, conn_key},
     ebb::Ebb,
+    intake::{Budget, Intake},
     seldom::Seldom,
 };
 use crate::{discard::discard, log, mailbox::Receiver, placement, post::Post};
@@ -28,25 +29,14 @@ pub(crate) const LISTENER: Token = Token(usize::MAX);
 /// The mailbox's waker.
 pub(crate) const WAKER: Token = Token(usize::MAX - 1);
 
-/// Readiness taken in one turn; more waits for the next, so that output is never long in coming.
-const EVENTS_PER_TURN: usize = 1024;
-/// Within a turn, so many ready connections are handled before their answers leave, while both the
-/// answers and the kernel's side of those connections are still in the cache. Measured
-/// (docs/PERFORMANCE.md): 5,000 clients' echoes cost 1.0 to 1.07 times the floor with 16 to 256 and
-/// 1.21 with all 1,024; sixteen in flight cost 1.47 with 32, 1.54 with 128.
-const EVENTS_PER_FLUSH: usize = 32;
 /// Mail taken in one turn.
 const MAIL_PER_TURN: usize = 4096;
 /// Connections accepted in one turn.
 const ACCEPTS_PER_TURN: usize = 256;
-/// Bytes of one read. Shared by all connections of the shard.
-const READ_BYTES: usize = 64 * 1024;
 /// After accept failed for want of descriptors or memory, it is not tried for so long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// The hub's timers may come so much late.
 const TIMER_SLACK_MS: u64 = 8;
-/// A pause between turns that says that the process or its machine stood still.
-const STANDSTILL_MS: u64 = 1_000;
 /// How often a full mailbox is tried again.
 const CONGESTION_RETRY: Duration = Duration::from_millis(1);
 
@@ -57,16 +47,15 @@ pub(crate) struct Reactor {
     pub(crate) mailbox: Receiver<Post>,
 }
 
-struct Turns {
-    shard: Rc<Shard>,
-    epoll: AsyncFd<mio::Poll>,
+pub(super) struct Turns {
+    pub(super) shard: Rc<Shard>,
+    pub(super) epoll: AsyncFd<mio::Poll>,
+    pub(super) intake: Intake,
+    /// The mailbox has rung.
+    pub(super) mail_wakes: bool,
+    pub(super) accept_more: bool,
     listener: Option<TcpListener>,
     mailbox: Receiver<Post>,
-    events: Events,
-    buffer: Box<[u8]>,
-    /// Connections that had more to read than one turn takes, and whether their end is to be seen.
-    unread: HashMap<ConnKey, bool>,
-    accept_more: bool,
     accept_after: Tick,
     accepts_failed: Seldom,
     sleep: Pin<Box<Sleep>>,
@@ -82,9 +71,9 @@ pub(crate) async fn run(shard: Rc<Shard>, reactor: Reactor) -> io::Result<()> {
     loop {
         turns.turn()?;
         if stop_at == Tick::NEVER && turns.shard.stopping.get() {
-            turns.turn()?; // requests that came before the order but were read after it get an answer
+            turns.read_what_came()?;
             turns.shard.close_idle();
-            stop_at = turns.shard.stop_by.get();
+            stop_at = turns.shard.on_own_clock(turns.shard.stop_by.get());
         }
         let shard = &turns.shard;
         if shard.stopping.get() {
@@ -94,7 +83,8 @@ pub(crate) async fn run(shard: Rc<Shard>, reactor: Reactor) -> io::Result<()> {
                 return Ok(());
             }
         }
-        if turns.has_more() {
+        // Tasks, pages and timers have their turn too, however much there is to do here.
+        if turns.has_more() || turns.shard.turn_wanted.get() {
             tokio::task::yield_now().await;
         } else {
             turns.wait(stop_at).await?;
@@ -138,9 +128,8 @@ impl Turns {
             epoll: watch(poll)?,
             listener,
             mailbox,
-            events: Events::with_capacity(EVENTS_PER_TURN),
-            buffer: vec![0; READ_BYTES].into(),
-            unread: HashMap::new(),
+            intake: Intake::new(),
+            mail_wakes: false,
             accept_more: false,
             accept_after: Tick(0),
             accepts_failed: Seldom::default(),
@@ -150,16 +139,39 @@ impl Turns {
         })
     }
 
+    /// Requests that came before the order to stop but were not read yet get an answer.
+    fn read_what_came(&mut self) -> io::Result<()> {
+        /// However much clients send.
+        const TURNS_MAX: usize = 64;
+        self.turn()?;
+        let order = self.shard.now.get();
+        for _ in 0..TURNS_MAX {
+            if self.shard.seen.get() >= order {
+                break;
+            }
+            self.turn()?;
+        }
+        Ok(())
+    }
+
     fn has_more(&self) -> bool {
-        let congested = self.shard.congested.get();
-        self.accept_more && self.accept_after <= self.shard.now.get()
+        let shard = &self.shard;
+        self.accept_more && self.accept_after <= shard.now.get()
             || !self.mailbox.is_empty()
-            || (!self.unread.is_empty() && !congested)
+            || self.intake.has_more(shard.is_congested())
+            || !shard.readable.borrow().is_empty()
+            || shard.hub.borrow().waiting() > 0
+    }
+
+    /// So much is queued that it has to leave before more is made.
+    pub(super) fn must_drain(&self) -> bool {
+        self.shard.hub.borrow().is_full()
     }
 
     /// Waits for readiness, mail, something queued, or a deadline.
     async fn wait(&mut self, stop_at: Tick) -> io::Result<()> {
         self.arm(stop_at);
+        self.shard.expected.set(self.armed);
         let Self {
             shard,
             epoll,
@@ -214,7 +226,7 @@ impl Turns {
         if self.accept_more {
             first = first.min(self.accept_after);
         }
-        if shard.congested.get() {
+        if shard.is_congested() {
             first = first.min(shard.now.get().after(CONGESTION_RETRY));
         }
         if first == self.armed {
@@ -222,7 +234,7 @@ impl Turns {
         }
         self.armed = Tick::NEVER;
         if let Some(at) = (first != Tick::NEVER)
-            .then(|| shard.clock.at(first))
+            .then(|| shard.clock.get().at(first))
             .flatten()
         {
             self.sleep.as_mut().reset(at.into());
@@ -230,28 +242,29 @@ impl Turns {
         }
     }
 
-    fn turn(&mut self) -> io::Result<()> {
+    pub(super) fn turn(&mut self) -> io::Result<()> {
         let shard = Rc::clone(&self.shard);
         shard.in_turn.set(true);
         shard.turn_wanted.set(false);
-        let now = shard.clock.now();
-        // Being idle is no standstill: then the turn comes in time for what it was to wait for.
-        if shard.catching_up.get() == 0 && now.since(self.armed.min(now)) > STANDSTILL_MS {
-            let turns = shard.conns.borrow().len() / EVENTS_PER_TURN + 1;
-            shard.catching_up.set(turns);
-        }
-        shard.now.set(now);
-        shard.vital().turned.store(now.0, Ordering::Relaxed);
+        shard.read_clock();
+        let turned = shard.on_server_clock(shard.now.get());
+        shard.vital().turned.store(turned.0, Ordering::Relaxed);
         shard.post_overflow();
         self.take_mail();
-        self.take_readiness()?;
+        let mut budget = Budget::new(shard.now.get());
+        if self.must_drain() {
+            budget.end();
+        }
+        self.take_input(&mut budget)?;
+        if std::mem::take(&mut self.mail_wakes) {
+            self.take_mail();
+        }
         if self.accept_more && self.accept_after <= shard.now.get() {
             self.accept();
         }
-        if shard.catching_up.get() == 0 {
-            self.pass_time();
-        }
+        self.pass_time();
         shard.end_turn();
+        shard.give_slice();
         shard.in_turn.set(false);
         log::say_kept();
         self.ebb_away();
@@ -268,6 +281,7 @@ impl Turns {
         if self.ebb.is_due(held, shard.now.get()) {
             shard.conns.borrow_mut().forget_gone();
             shard.hub.borrow_mut().trim();
+            self.intake.trim();
             // User code, and nothing is borrowed.
             if let Err(panic) = catch_unwind(release) {
                 log::error!(shard = shard.id.0, "`release_memory` panicked");
@@ -276,13 +290,19 @@ impl Turns {
         }
     }
 
+    /// Takes mail for as long as a budget lasts.
     fn take_mail(&mut self) {
+        let mut budget = Budget::new(self.shard.clock.get().now());
         self.mailbox.begin();
         for _ in 0..MAIL_PER_TURN {
+            if budget.is_spent() || self.shard.relieve() {
+                return;
+            }
             let Some(post) = self.mailbox.try_recv() else {
                 return;
             };
             self.shard.receive_post(post);
+            budget.spend(0, || self.shard.clock.get().now());
             if self.shard.stopping.get() {
                 self.stop_listening();
             }
@@ -297,54 +317,6 @@ impl Turns {
         {
             log::debug!(%error, "shutting a listener down");
         }
-    }
-
-    fn take_readiness(&mut self) -> io::Result<()> {
-        if !self.shard.congested.get() {
-            for (key, to_the_end) in std::mem::take(&mut self.unread) {
-                self.read(key, to_the_end);
-            }
-        }
-        let polled = self
-            .epoll
-            .get_mut()
-            .poll(&mut self.events, Some(Duration::ZERO));
-        match polled {
-            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
-            _ => {}
-        }
-        let events = std::mem::replace(&mut self.events, Events::with_capacity(0));
-        let mut count = 0;
-        for event in &events {
-            if count > 0 && count % EVENTS_PER_FLUSH == 0 {
-                self.shard.flush_answers(EVENTS_PER_FLUSH);
-            }
-            count += 1;
-            match event.token() {
-                WAKER => self.take_mail(),
-                LISTENER => self.accept_more = true,
-                Token(bits) => {
-                    let key = Key::from_bits(bits as u64);
-                    if event.is_writable() {
-                        self.shard.writable(key);
-                    }
-                    if event.is_readable() || event.is_read_closed() || event.is_error() {
-                        self.read(key, event.is_read_closed() || event.is_error());
-                    }
-                }
-            }
-        }
-        self.events = events;
-        let full = count == EVENTS_PER_TURN; // there may be more than fitted
-        let left = self.shard.catching_up.get();
-        // Connections that are always ready fill every turn: after as many turns as they need, each
-        // has been read.
-        let still = if full { left.saturating_sub(1) } else { 0 };
-        self.shard.catching_up.set(still);
-        if full || left > 0 {
-            self.shard.turn_wanted.set(true);
-        }
-        Ok(())
     }
 
     fn accept(&mut self) {
@@ -373,36 +345,13 @@ impl Turns {
         }
     }
 
-    /// Reads a connection and handles what comes. One read, unless there is reason for another:
-    /// the buffer was filled, or the peer has closed and the end must be seen.
-    fn read(&mut self, key: ConnKey, to_the_end: bool) {
-        for _ in 0..4 {
-            if self.shard.congested.get() {
-                break; // other shards are behind: their back-pressure becomes TCP's
-            }
-            let read = self.shard.conns.borrow().read(key, &mut self.buffer);
-            match read {
-                None => return,
-                Some(Ok(0)) => return self.shard.conn_ended(key),
-                Some(Ok(n)) => {
-                    self.shard.conn_bytes(key, &mut self.buffer[..n]);
-                    if n < self.buffer.len() && !to_the_end {
-                        return;
-                    }
-                }
-                Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Some(Err(_)) => return self.shard.conn_closed(key),
-            }
-        }
-        *self.unread.entry(key).or_default() |= to_the_end; // epoll does not tell again
-    }
-
     fn pass_time(&mut self) {
         self.shard.pass_time();
         let now = self.shard.now.get();
         self.shard.end_pauses(now);
         self.shard.drop_late_handlers(now);
-        let expired = self.shard.conns.borrow_mut().expired(now);
+        let judged = now.min(self.shard.seen.get());
+        let expired = self.shard.conns.borrow_mut().expired(judged);
         for key in expired {
             self.shard.conn_expired(key);
         }
@@ -414,11 +363,22 @@ impl Turns {
 
 impl Shard {
     /// The hub's timers.
-    pub(super) fn pass_time(&self) {
+    pub(super) fn pass_time(self: &Rc<Self>) {
         let now = self.now.get();
         let due = self.hub.borrow().deadline();
-        if due.is_some_and(|due| due <= now) {
-            self.hub.borrow_mut().advance(now);
+        if !due.is_some_and(|due| due <= now) {
+            return;
+        }
+        let asked = Cell::new(false);
+        let seen = Seen {
+            here: self.seen.get(),
+            everywhere: self.looks.everywhere(),
+            unread: &|conn: ConnId| self.conns.borrow().is_unread(conn_key(conn)),
+            asked: &asked,
+        };
+        self.hub.borrow_mut().advance_seen(now, &seen);
+        if asked.get() {
+            self.look_everywhere();
         }
     }
 
@@ -435,6 +395,8 @@ impl Shard {
             Post::Ask(ask) => self.ask_for(*ask),
             Post::List(list) => self.list(*list),
             Post::Act(to, action) => self.hub.borrow_mut().act(now, to, action),
+            Post::Look(asker) => self.look_for(asker),
+            Post::Looked => self.looked(),
             Post::Stop { by } => {
                 self.stopping.set(true);
                 self.stop_by.set(by);

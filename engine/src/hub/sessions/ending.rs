@@ -1,6 +1,6 @@
 //! Answers: whose time is up, and how does a session end.
 
-use core::fmt;
+use core::{cell::Cell, fmt};
 
 use super::{
     ConnId, Due, Ending, Entry, Expired, Key, Outlet, Sessions, Signal, Tick, Vec, trimmed,
@@ -18,6 +18,8 @@ pub struct Seen<'a> {
     pub everywhere: Tick,
     /// Whether this connection is known to have more than was read.
     pub unread: &'a dyn Fn(ConnId) -> bool,
+    /// Set if the time of a session that polls would be up, were `everywhere` now.
+    pub asked: &'a Cell<bool>,
 }
 
 impl fmt::Debug for Seen<'_> {
@@ -29,14 +31,15 @@ impl fmt::Debug for Seen<'_> {
     }
 }
 
-impl Seen<'static> {
+impl<'a> Seen<'a> {
     /// All that came before this moment.
     #[must_use]
-    pub fn all(now: Tick) -> Self {
+    pub fn all(now: Tick, asked: &'a Cell<bool>) -> Self {
         Self {
             here: now,
             everywhere: now,
             unread: &|_| false,
+            asked,
         }
     }
 }
@@ -44,7 +47,8 @@ impl Seen<'static> {
 /// The moment by which a session may be judged.
 fn judged<A>(entry: &Entry<A>, now: Tick, seen: &Seen<'_>) -> Tick {
     let conn = entry.session.websocket();
-    let unread = conn.or(entry.session.probing()).is_some_and(seen.unread);
+    let reads = conn.or_else(|| entry.session.probing());
+    let unread = reads.is_some_and(seen.unread);
     // What waits was not sent yet, a ping maybe.
     if unread || entry.waiting {
         return Tick(0);
@@ -136,6 +140,9 @@ impl<A> Sessions<A> {
         if let Some(entry) = self.slab.get(key) {
             let next = entry.session.deadline().min(entry.app_due);
             let again = Tick(now.0.saturating_add(ASK_AGAIN_MS));
+            if next <= now && entry.session.websocket().is_none() {
+                seen.asked.set(true);
+            }
             self.wheel
                 .set(key.index(), if next <= now { again } else { next });
         }

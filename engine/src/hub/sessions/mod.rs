@@ -37,6 +37,10 @@ use crate::{
 
 /// One session's row.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four things that are true or not by themselves, in a row that has room for a byte each"
+)]
 pub struct Entry<A> {
     outbox: Outbox,
     session: Session,

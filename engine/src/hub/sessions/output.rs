@@ -102,7 +102,7 @@ impl<A> Sessions<A> {
     /// How many sessions [`Sessions::flush`] has something to do for.
     #[inline]
     #[must_use]
-    pub fn dirty(&self) -> usize {
+    pub const fn dirty(&self) -> usize {
         self.dirty.len()
     }
 

@@ -1,5 +1,7 @@
 //! Output in slices and slow readers, on Engine.IO sessions alone.
 
+use core::cell::Cell;
+
 use alloc::{collections::BTreeMap, format, vec, vec::Vec};
 
 use super::{Due, Entry, Io, Key, Seen, Sessions, Signal};
@@ -115,7 +117,7 @@ impl Bench {
     }
 
     fn advance(&mut self, now: Tick) -> Vec<Due<()>> {
-        self.advance_seen(now, &Seen::all(now))
+        self.advance_seen(now, &Seen::all(now, &Cell::new(false)))
     }
 
     fn advance_seen(&mut self, now: Tick, seen: &Seen<'_>) -> Vec<Due<()>> {
@@ -205,10 +207,12 @@ fn nobody_is_judged_before_what_came_was_looked_at() {
     bench.advance(Tick(25_050));
     bench.slice(25_050);
     let late = Tick(45_100);
+    let asked = Cell::new(false);
     let seen = |here, unread: &'static dyn Fn(ConnId) -> bool| Seen {
         here: Tick(here),
         everywhere: late,
         unread,
+        asked: &asked,
     };
     assert_eq!(bench.advance_seen(late, &seen(44_999, &|_| false)), []);
     // Asked again soon, and not all the time.
@@ -226,14 +230,18 @@ fn polling_is_judged_by_what_all_shards_have_read() {
     bench.slice(0);
     bench.advance(Tick(25_050));
     bench.slice(25_050);
+    let asked = Cell::new(false);
     let seen = |everywhere| Seen {
         here: Tick(45_100),
         everywhere: Tick(everywhere),
         unread: &|_| false,
+        asked: &asked,
     };
     assert_eq!(bench.advance_seen(Tick(45_100), &seen(44_000)), []);
+    assert!(asked.take());
     let dead = bench.advance_seen(Tick(45_200), &seen(45_000));
     assert_eq!(dead, [Due::PingTimeout(key)]);
+    assert!(!asked.get());
 }
 
 #[test]

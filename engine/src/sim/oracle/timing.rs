@@ -3,7 +3,7 @@
 use alloc::format;
 
 use super::{Oracle, Session};
-use crate::{error::CloseReason, time::Tick, wheel::GRAIN_MS};
+use crate::{error::CloseReason, limits::SLOW_WAIT, time::Tick, wheel::GRAIN_MS};
 
 const fn ms(wait: core::time::Duration) -> u64 {
     wait.as_millis() as u64
@@ -28,7 +28,10 @@ impl Oracle {
                 let until = grace.map_or(due, |first| first.max(due)) + timeout;
                 session.lapse > due && now.0 >= until
             }
-            CloseReason::SlowConsumer => session.lapse.saturating_add(LAPSE_MS) > now.0,
+            // It is judged some time after it was slow.
+            CloseReason::SlowConsumer => {
+                session.lapse.saturating_add(LAPSE_MS + 2 * ms(SLOW_WAIT)) > now.0
+            }
             CloseReason::ForcedClose => {
                 let late = |partial: &super::Partial| now.0 >= partial.until;
                 session.partial.as_ref().is_some_and(late)
