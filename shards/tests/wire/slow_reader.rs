@@ -148,7 +148,7 @@ fn a_client_that_asks_and_does_not_read() {
     });
 }
 
-/// design.md 7: the bound holds within one handler as well, here one that emits 80 MB.
+/// design.md 7: the bound holds within one handler as well, here one that emits 32 MB.
 #[test]
 fn a_handler_that_says_too_much() {
     if skipped(Differs::SlowReader) {
@@ -158,7 +158,7 @@ fn a_handler_that_says_too_much() {
         stays_small(server, || {
             let mut slow = Ws::joined(server);
             let piece = "x".repeat(16 << 10);
-            slow.send_text(&format!(r#"42["flood",5000,"{piece}"]"#));
+            slow.send_text(&format!(r#"42["flood",2000,"{piece}"]"#));
             server.settle(slow.http.port());
             kept_little(&mut slow);
         });
