@@ -458,7 +458,7 @@ mod tests {
         let mut palette = Palette::default();
         let mut held = Held::default();
         let mut outbox = Outbox::default();
-        outbox.push(palette.text(&[b'4'; 50_000]));
+        outbox.push(palette.text(&vec![b'4'; 50_000]));
         outbox.stash(&palette, &mut held);
         palette.clear();
         let mut pipe = Pipe {

@@ -62,15 +62,23 @@ pub(super) enum Role {
 #[derive(Debug)]
 pub(super) struct Conn {
     pub(super) stream: TcpStream,
-    /// It is listed to be read.
-    listed: bool,
-    /// And its end is to be seen then.
+    reading: Reading,
+    /// Its end is to be seen when it is read next.
     end: bool,
-    /// Nothing is read from it.
-    paused: bool,
-    /// It became ready meanwhile.
-    missed: bool,
     pub(super) role: Role,
+}
+
+/// Whether a connection is read from when it becomes ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// At once.
+    Free,
+    /// When its turn comes: it is listed.
+    Listed,
+    /// No: its session does not take what it has asked for.
+    Paused,
+    /// No, and it has become ready since.
+    Missed,
 }
 
 /// What a read came to.
@@ -82,6 +90,20 @@ pub(super) enum Read {
     /// The peer sends no more.
     End,
     Broken,
+}
+
+impl Conn {
+    /// It has become ready and is not read.
+    const fn missed(&mut self, end: bool) {
+        self.end |= end;
+        if matches!(self.reading, Reading::Paused) {
+            self.reading = Reading::Missed;
+        }
+    }
+
+    const fn is_unread(&self) -> bool {
+        matches!(self.reading, Reading::Listed | Reading::Missed)
+    }
 }
 
 /// All connections of a shard.
@@ -186,10 +208,8 @@ impl Conns {
         }
         self.table.insert(Conn {
             stream,
-            listed: false,
+            reading: Reading::Free,
             end: false,
-            paused: false,
-            missed: false,
             role,
         });
         Ok(key)
@@ -286,15 +306,14 @@ impl Conns {
         self.end(key, now);
     }
 
-    /// Reads once; `end` if the connection's end is to be seen.
+    /// Reads once, if the connection is free to be read; `end` if its end is to be seen.
     #[inline]
     pub(super) fn read(&mut self, key: ConnKey, buf: &mut [u8], end: bool) -> Read {
         let Some(conn) = self.table.get_mut(key) else {
             return Read::Nothing;
         };
-        if conn.paused {
-            conn.missed = true;
-            conn.end |= end;
+        if conn.reading != Reading::Free {
+            conn.missed(end);
             return Read::Nothing;
         }
         match retry_on_intr(|| recv(&conn.stream, &mut *buf, RecvFlags::empty())) {
@@ -311,41 +330,50 @@ impl Conns {
         let Some(conn) = self.table.get_mut(key) else {
             return false;
         };
-        conn.end |= end;
-        if conn.paused {
-            conn.missed = true;
+        if conn.reading != Reading::Free {
+            conn.missed(end);
             return false;
         }
-        !std::mem::replace(&mut conn.listed, true)
+        (conn.reading, conn.end) = (Reading::Listed, end);
+        true
     }
 
-    /// The turn of a listed connection has come. Whether its end is to be seen.
+    /// The turn of a listed connection has come. Whether its end is to be seen; `None` if it is not to
+    /// be read.
     pub(super) fn unlist(&mut self, key: ConnKey) -> Option<bool> {
         let conn = self.table.get_mut(key)?;
-        conn.listed = false;
+        if conn.reading != Reading::Listed {
+            return None; // it was paused since, or paused and listed again, and read
+        }
+        conn.reading = Reading::Free;
         Some(std::mem::take(&mut conn.end))
     }
 
     /// Whether a connection is known to have more than was read.
     pub(super) fn is_unread(&self, key: ConnKey) -> bool {
-        let unread = |conn: &Conn| conn.listed || conn.missed;
-        self.table.get(key).is_some_and(unread)
+        self.table.get(key).is_some_and(Conn::is_unread)
     }
 
     /// Nothing is read from a connection for now.
     pub(super) fn pause(&mut self, key: ConnKey) {
         if let Some(conn) = self.table.get_mut(key) {
-            conn.paused = true;
+            conn.reading = match conn.reading {
+                Reading::Free | Reading::Paused => Reading::Paused,
+                Reading::Listed | Reading::Missed => Reading::Missed,
+            };
         }
     }
 
-    /// It is read from again. True if it has become ready since, and is to be listed.
-    pub(super) fn unpause(&mut self, key: ConnKey) -> bool {
-        let Some(conn) = self.table.get_mut(key) else {
-            return false;
-        };
-        conn.paused = false;
-        std::mem::take(&mut conn.missed)
+    /// It is read from again. If it has become ready since, it is to be listed: whether its end is to be
+    /// seen.
+    pub(super) fn unpause(&mut self, key: ConnKey) -> Option<bool> {
+        let conn = self.table.get_mut(key)?;
+        let reading = conn.reading;
+        match reading {
+            Reading::Free | Reading::Listed => return None,
+            Reading::Paused | Reading::Missed => conn.reading = Reading::Free,
+        }
+        (reading == Reading::Missed).then(|| std::mem::take(&mut conn.end))
     }
 
     /// Writes once to each of several connections, which are looked up before: see
@@ -461,10 +489,10 @@ impl Conns {
         let mut expired = self.heads.due(now);
         expired.retain(|key| match self.table.get(*key) {
             Some(conn) if matches!(conn.role, Role::Head(_)) => {
-                if conn.listed {
+                if conn.is_unread() {
                     self.heads.add(Tick(now.0 + LOOK_AGAIN_MS), *key);
                 }
-                !conn.listed
+                !conn.is_unread()
             }
             _ => false,
         });
@@ -477,10 +505,11 @@ impl Conns {
         while let Some((second, keys)) = self.polled.take(now) {
             for key in keys {
                 if let Some(conn) = self.table.get_mut(key)
+                    && let unread = conn.is_unread()
                     && let Role::Polled(polled) = &mut conn.role
                     && self.polled.check(key, polled, second, now)
                 {
-                    if conn.listed || conn.missed {
+                    if unread {
                         let again = Tick(now.0 + LOOK_AGAIN_MS);
                         self.polled.set(key, polled, again);
                     } else {

@@ -185,8 +185,8 @@ impl Turns {
     /// Connections that can be read again are listed.
     fn call_back(&mut self) {
         let readable = std::mem::take(&mut *self.shard.readable.borrow_mut());
-        for key in readable {
-            self.list(key, false);
+        for (key, end) in readable {
+            self.list(key, end);
         }
         if !self.shard.is_congested() {
             for _ in 0..ASIDE_PER_TURN {

@@ -130,8 +130,8 @@ pub(crate) struct Shard {
     congested: Cell<bool>,
     /// Counts the posts for which there was no room.
     stuck: Cell<u64>,
-    /// Connections that can be read again.
-    readable: RefCell<Vec<ConnKey>>,
+    /// Connections that can be read again, and whether their end is to be seen.
+    readable: RefCell<Vec<(ConnKey, bool)>>,
     /// How many connections are put aside.
     aside: Cell<usize>,
     /// All that came before was handled, but for connections that are listed.
@@ -251,7 +251,7 @@ impl Shard {
 
     /// The time by the clock, not the turn's: what user code fails at may be long after its beginning.
     pub(crate) fn wall(&self) -> Tick {
-        self.clock.now()
+        self.clock.get().now()
     }
 
     pub(crate) fn vital(&self) -> &Vital {

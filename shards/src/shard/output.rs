@@ -107,8 +107,9 @@ impl Shard {
 
     /// A connection that was paused is read from again.
     fn read_again(&self, key: ConnKey) {
-        if self.conns.borrow_mut().unpause(key) {
-            self.readable.borrow_mut().push(key);
+        let missed = self.conns.borrow_mut().unpause(key);
+        if let Some(end) = missed {
+            self.readable.borrow_mut().push((key, end));
             self.want_turn();
         }
     }

@@ -366,7 +366,7 @@ impl Shard {
     pub(super) fn pass_time(self: &Rc<Self>) {
         let now = self.now.get();
         let due = self.hub.borrow().deadline();
-        if !due.is_some_and(|due| due <= now) {
+        if due.is_none_or(|due| due > now) {
             return;
         }
         let asked = Cell::new(false);

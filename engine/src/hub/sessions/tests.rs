@@ -63,7 +63,7 @@ struct Bench {
 }
 
 impl Bench {
-    /// So many sessions over WebSockets that have had their OPEN packet.
+    /// So many sessions, each over a connection, that have had their OPEN packet.
     fn new(count: u64, slice_sessions: usize) -> Self {
         let mut config = Config::default();
         config.limits.outbox_bytes = 64_000;
@@ -310,11 +310,11 @@ fn there_is_a_hard_cap_for_all() {
     let mut bench = Bench::new(1, 16);
     bench.pipes.room(0, 0);
     for nth in 0..OUTBOX_HARD_CAP {
-        bench.send(0, &[b'x'; 63_000]);
+        bench.send(0, &vec![b'x'; 63_000]);
         bench.slice(1);
         assert!(bench.failed.is_empty(), "{nth}");
     }
-    bench.send(0, &[b'x'; 63_000]);
+    bench.send(0, &vec![b'x'; 63_000]);
     bench.slice(1);
     assert_eq!(bench.failed, [(bench.keys[0], Flushed::Blocked)]);
 }
