@@ -2,13 +2,20 @@
 //!
 //! ```text
 //!  handshake ─► Polling ──probe──► Upgrading ──`5`──► WebSocket ◄── handshake over WebSocket
-//!                 │  ▲                │                   │
-//!                 │  └─probe lost/late┘                   │
-//!               close                 close             close
-//!                 ▼                     ▼                 ▼
-//!            AwaitingPoll ──GET / 30 s──► gone ◄──sent── Draining
-//!            LastPoll (a GET is parked) ───┘
+//!                 │  ▲                │    │              │
+//!                 │  └─probe lost/late┘    │              │
+//!               close         close before close after  close
+//!                 │             `2probe`   `2probe`       │
+//!                 │               │          ▼            ▼
+//!                 │               │       Parting ─`5`─► Draining ──sent / 10 s──► gone
+//!                 ▼               ▼          │ │
+//!            AwaitingPoll, or LastPoll ◄─probe lost
+//!            if a GET is parked              │
+//!                 └──────GET / 30 s──────────┴──────────────────────────────────► gone
 //! ```
+//!
+//! A client that has probed may have left polling already, or may still poll: the session that is
+//! closed then waits for either (`Parting`, docs/decisions/0019).
 //!
 //! Each method is an event; the state enum is private, so a combination that cannot be is never
 //! built. It must not know about Socket.IO, outboxes or IO.
@@ -63,6 +70,14 @@ enum State {
     AwaitingPoll {
         until: Tick,
     },
+    /// The session closed when its client could already change to `conn`: the last words go over
+    /// that, if `5` comes, or with the next GET.
+    Parting {
+        get: Get,
+        conn: ConnId,
+        code: Option<u16>,
+        until: Tick,
+    },
     Draining {
         conn: ConnId,
         until: Tick,
@@ -115,7 +130,8 @@ pub enum Expired {
     PingTimeout,
     /// The upgrade did not come to an end: close the probing connection.
     UpgradeTimeout(ConnId),
-    /// The last words could not be delivered.
+    /// The last words could not be delivered. A connection that is still there, in use or probing, has
+    /// to be closed.
     Gone,
 }
 
@@ -164,7 +180,8 @@ impl Session {
             State::Polling { .. }
             | State::Upgrading { .. }
             | State::LastPoll { .. }
-            | State::AwaitingPoll { .. } => Transport::Polling,
+            | State::AwaitingPoll { .. }
+            | State::Parting { .. } => Transport::Polling,
             State::WebSocket { .. } | State::Draining { .. } => Transport::WebSocket,
         }
     }
@@ -175,7 +192,10 @@ impl Session {
     pub const fn is_open(&self) -> bool {
         match self.state {
             State::Polling { .. } | State::Upgrading { .. } | State::WebSocket { .. } => true,
-            State::LastPoll { .. } | State::AwaitingPoll { .. } | State::Draining { .. } => false,
+            State::LastPoll { .. }
+            | State::AwaitingPoll { .. }
+            | State::Parting { .. }
+            | State::Draining { .. } => false,
         }
     }
 
@@ -199,9 +219,13 @@ impl Session {
             | State::Upgrading {
                 get: Get::Parked, ..
             }
+            | State::Parting {
+                get: Get::Parked, ..
+            }
             | State::LastPoll { .. } => Outlet::Poll,
             State::Polling { get: Get::None }
             | State::Upgrading { get: Get::None, .. }
+            | State::Parting { get: Get::None, .. }
             | State::AwaitingPoll { .. } => Outlet::None,
         }
     }
@@ -216,12 +240,16 @@ impl Session {
             | State::Upgrading {
                 get: Get::Parked, ..
             }
+            | State::Parting {
+                get: Get::Parked, ..
+            }
             | State::LastPoll { .. } => Err(PeerError::OverlappingPoll),
             State::Upgrading {
                 get: Get::None,
                 probe: Probe::AwaitUpgrade,
                 ..
             }
+            | State::Parting { get: Get::None, .. }
             | State::AwaitingPoll { .. } => Ok(Poll::Answer),
             State::Polling { get }
             | State::Upgrading {
@@ -242,7 +270,9 @@ impl Session {
     /// The parked GET was answered.
     pub const fn send_poll(&mut self) {
         match &mut self.state {
-            State::Polling { get } | State::Upgrading { get, .. } => *get = Get::None,
+            State::Polling { get } | State::Upgrading { get, .. } | State::Parting { get, .. } => {
+                *get = Get::None;
+            }
             State::LastPoll { until, .. } => self.state = State::AwaitingPoll { until: *until },
             State::WebSocket { .. } | State::AwaitingPoll { .. } | State::Draining { .. } => {}
         }
@@ -258,7 +288,8 @@ impl Session {
             State::Polling { .. }
             | State::Upgrading { .. }
             | State::LastPoll { .. }
-            | State::AwaitingPoll { .. } => {}
+            | State::AwaitingPoll { .. }
+            | State::Parting { .. } => {}
         }
         if self.posting {
             return Err(PeerError::OverlappingPost);
@@ -291,7 +322,7 @@ impl Session {
     #[must_use]
     pub const fn probing(&self) -> Option<ConnId> {
         match self.state {
-            State::Upgrading { conn, .. } => Some(conn),
+            State::Upgrading { conn, .. } | State::Parting { conn, .. } => Some(conn),
             State::Polling { .. }
             | State::WebSocket { .. }
             | State::LastPoll { .. }
@@ -303,36 +334,63 @@ impl Session {
     /// A packet arrives on the probing connection. `5` counts without a probe too, as in the
     /// official server.
     pub fn recv_probe(&mut self, now: Tick, config: &Config, ping: bool, upgrade: bool) -> Probed {
-        let State::Upgrading {
-            get, conn, until, ..
-        } = self.state
-        else {
-            return Probed::Abandon;
-        };
-        if upgrade {
-            self.state = State::WebSocket { conn };
-            // The pong of a ping that left by polling comes over the new transport, if at all.
-            self.heart = Heart::Resting;
-            self.beat = now.after(config.ping_interval);
-            return Probed::Upgraded;
+        match &mut self.state {
+            State::Upgrading { conn, .. } if upgrade => {
+                self.state = State::WebSocket { conn: *conn };
+                // The pong of a ping that left by polling comes over the new transport, if at all.
+                self.heart = Heart::Resting;
+                self.beat = now.after(config.ping_interval);
+                Probed::Upgraded
+            }
+            State::Parting { conn, code, .. } if upgrade => {
+                self.state = State::Draining {
+                    conn: *conn,
+                    until: now.after(DRAIN_WAIT),
+                    code: *code,
+                };
+                Probed::Upgraded
+            }
+            State::Upgrading { probe, .. } if ping => {
+                *probe = Probe::AwaitUpgrade;
+                Probed::Pong
+            }
+            State::Parting { .. } if ping => Probed::Pong,
+            State::Upgrading { .. } | State::Parting { .. } => {
+                self.abandon_probe();
+                Probed::Abandon
+            }
+            State::Polling { .. }
+            | State::WebSocket { .. }
+            | State::LastPoll { .. }
+            | State::AwaitingPoll { .. }
+            | State::Draining { .. } => Probed::Abandon,
         }
-        if ping {
-            self.state = State::Upgrading {
-                get,
-                conn,
-                probe: Probe::AwaitUpgrade,
-                until,
-            };
-            return Probed::Pong;
-        }
-        self.abandon_probe();
-        Probed::Abandon
     }
 
     /// The probing connection is gone: polling goes on as if it had never been.
     pub const fn abandon_probe(&mut self) {
-        if let State::Upgrading { get, .. } = self.state {
-            self.state = State::Polling { get };
+        match self.state {
+            State::Upgrading { get, .. } => self.state = State::Polling { get },
+            State::Parting {
+                get: Get::Parked,
+                until,
+                ..
+            } => {
+                self.state = State::LastPoll {
+                    by_peer: false,
+                    until,
+                };
+            }
+            State::Parting {
+                get: Get::None,
+                until,
+                ..
+            } => self.state = State::AwaitingPoll { until },
+            State::Polling { .. }
+            | State::WebSocket { .. }
+            | State::LastPoll { .. }
+            | State::AwaitingPoll { .. }
+            | State::Draining { .. } => {}
         }
     }
 
@@ -359,14 +417,18 @@ impl Session {
             State::Polling { .. } | State::WebSocket { .. } => self.beat,
             State::Upgrading { until, .. } => self.beat.min(until),
             State::LastPoll { .. } => Tick::NEVER,
-            State::AwaitingPoll { until } | State::Draining { until, .. } => until,
+            State::AwaitingPoll { until }
+            | State::Parting { until, .. }
+            | State::Draining { until, .. } => until,
         }
     }
 
     /// Time passes. Call until it says [`Expired::No`].
     pub fn expire(&mut self, now: Tick, config: &Config) -> Expired {
         match self.state {
-            State::AwaitingPoll { until } | State::Draining { until, .. } => {
+            State::AwaitingPoll { until }
+            | State::Parting { until, .. }
+            | State::Draining { until, .. } => {
                 return if until <= now {
                     Expired::Gone
                 } else {
@@ -398,23 +460,29 @@ impl Session {
     }
 
     /// The session closes. A polling client learns of it by the GET that is parked or comes next,
-    /// a WebSocket by a close frame with `code` once what is queued has left.
+    /// a WebSocket by a close frame with `code` once what is queued has left, and a client that changes
+    /// from one to the other by whichever it turns to.
     pub fn close(&mut self, now: Tick, by_peer: bool, code: Option<u16>) {
+        let until = now.after(POLLING_CLOSE_WAIT);
         self.state = match self.state {
+            // Who closed itself does not go on with the upgrade.
+            State::Upgrading {
+                get,
+                conn,
+                probe: Probe::AwaitUpgrade,
+                ..
+            } if !by_peer => State::Parting {
+                get,
+                conn,
+                code,
+                until,
+            },
             State::Polling { get: Get::Parked }
             | State::Upgrading {
                 get: Get::Parked, ..
-            } => {
-                // A client that closed itself only needs its GET back.
-                State::LastPoll {
-                    by_peer,
-                    until: now.after(POLLING_CLOSE_WAIT),
-                }
-            }
+            } => State::LastPoll { by_peer, until },
             State::Polling { get: Get::None } | State::Upgrading { get: Get::None, .. } => {
-                State::AwaitingPoll {
-                    until: now.after(POLLING_CLOSE_WAIT),
-                }
+                State::AwaitingPoll { until }
             }
             State::WebSocket { conn } => State::Draining {
                 conn,
@@ -423,6 +491,7 @@ impl Session {
             },
             closing @ (State::LastPoll { .. }
             | State::AwaitingPoll { .. }
+            | State::Parting { .. }
             | State::Draining { .. }) => closing,
         };
     }
@@ -436,7 +505,8 @@ impl Session {
             | State::Upgrading { .. }
             | State::WebSocket { .. }
             | State::LastPoll { .. }
-            | State::AwaitingPoll { .. } => None,
+            | State::AwaitingPoll { .. }
+            | State::Parting { .. } => None,
         }
     }
 
@@ -448,8 +518,11 @@ impl Session {
             // Clients handle packets later than they handle the close: it must not come along, or a
             // DISCONNECT before it would be lost. The next GET carries it.
             _ if carries => &[],
-            State::LastPoll { by_peer: false, .. } => &["1"],
-            State::AwaitingPoll { .. } => &["6", "1"],
+            State::LastPoll { by_peer: false, .. }
+            | State::Parting {
+                get: Get::Parked, ..
+            } => &["1"],
+            State::AwaitingPoll { .. } | State::Parting { get: Get::None, .. } => &["6", "1"],
             // A client that closed itself only needs its GET back.
             _ => &["6"],
         }

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     config::Config,
+    eio::session::Poll,
     error::{CloseReason, PeerError},
     frame::{Frames, Kind},
     id::{ConnId, NamespaceId, ShardId},
@@ -188,6 +189,92 @@ fn an_upgrade_answers_the_get_it_leaves_behind() {
     // Also if the session ends before the turn does.
     hub.close(Tick(1), key, CloseReason::TransportClose, Ending::ByPeer);
     assert_eq!(flush(&mut hub, 1).answers, ["6"]);
+}
+
+/// A polling session in `/` whose client has probed, and has all that was said to it.
+fn probed(hub: &mut Hub) -> (SessionKey, SocketKey) {
+    let key = parked(hub);
+    hub.receive_text(Tick(0), key, "40").unwrap();
+    flush(hub, 0);
+    assert!(hub.sessions().recv_probe_open(Tick(1), key, WS));
+    hub.sessions().recv_probe(Tick(1), key, WS, "2probe");
+    flush(hub, 1);
+    assert_eq!(hub.next_signal(), Some(Signal::Text(WS, "3probe")));
+    match hub.next_event() {
+        Some(Event::Connected { socket, .. }) => (key, socket),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn whoever_closes_a_session_amid_its_upgrade_its_client_hears_of_it_there() {
+    type Close = fn(&mut Hub, SessionKey, SocketKey);
+    let said: [(Close, &[&str]); 6] = [
+        (
+            |hub, _, socket| assert!(hub.disconnect(Tick(2), socket, true)),
+            &[r#"42["a"]"#, "41"],
+        ),
+        (
+            |hub, _, _| {
+                let close = Action::Disconnect { close: true };
+                hub.act(Tick(2), everybody(), close);
+            },
+            &[r#"42["a"]"#, "41"],
+        ),
+        (
+            |hub, key, _| hub.close(Tick(2), key, CloseReason::ForcedClose, Ending::Polite),
+            &[r#"42["a"]"#],
+        ),
+        (|hub, _, _| hub.shut_down(Tick(2)), &[r#"42["a"]"#]),
+        (
+            |hub, key, _| drop(hub.receive_text(Tick(2), key, "42{}")),
+            &[r#"42["a"]"#],
+        ),
+        // What is queued is not for a peer that breaks the transport's rules, or does not answer.
+        (|hub, key, _| drop(hub.receive_text(Tick(2), key, "9")), &[]),
+    ];
+    for (case, (close, said)) in said.into_iter().enumerate() {
+        for by_websocket in [true, false] {
+            let mut hub = hub(Config::default());
+            let (key, socket) = probed(&mut hub);
+            hub.emit(socket, &event("a", ""));
+            close(&mut hub, key, socket);
+            assert_eq!(flush(&mut hub, 2).frames, [""; 0]);
+            assert_eq!(
+                hub.next_signal(),
+                None,
+                "case {case}: the probe is left alone"
+            );
+            if by_websocket {
+                hub.sessions().recv_probe(Tick(3), key, WS, "5");
+                assert!(hub.sessions().is_on(key, WS));
+                assert_eq!(flush(&mut hub, 3).frames, said, "case {case}");
+            } else {
+                let mut polled = vec![];
+                while hub.transport(key).is_some() {
+                    assert_eq!(hub.sessions().recv_get(key), Some(Ok(Poll::Answer)));
+                    polled.push(String::from_utf8(hub.sessions().take_poll(key)).unwrap());
+                }
+                assert_eq!(polled.pop().as_deref(), Some("6\u{1e}1"), "case {case}");
+                let said = said.join("\u{1e}");
+                assert_eq!(polled.join("\u{1e}"), said, "case {case}");
+            }
+            assert_eq!(hub.next_signal(), Some(Signal::Close(WS, None)));
+            assert_eq!(hub.counts(), super::Counts::default());
+        }
+    }
+}
+
+#[test]
+fn nothing_probes_for_a_session_that_is_gone() {
+    let mut hub = hub(Config::default());
+    let (key, socket) = probed(&mut hub);
+    hub.disconnect(Tick(2), socket, true);
+    flush(&mut hub, 2);
+    hub.advance(Tick(31_000));
+    assert_eq!(hub.next_signal(), Some(Signal::Close(WS, None)));
+    assert_eq!(hub.transport(key), None);
+    assert_eq!(hub.counts(), super::Counts::default());
 }
 
 #[test]
