@@ -62,6 +62,10 @@ enum State {
     WebSocket {
         conn: ConnId,
     },
+    /// The same over a connection that takes no binary frames.
+    TextOnly {
+        conn: ConnId,
+    },
     /// A GET was parked when the session closed: it is answered at the end of this turn.
     LastPoll {
         by_peer: bool,
@@ -153,6 +157,8 @@ pub struct Session {
     heart: Heart,
     /// A POST is being read.
     posting: bool,
+    /// The WebSocket, in use or probing, takes no binary frames.
+    text_only: bool,
     beat: Tick,
 }
 
@@ -169,6 +175,7 @@ impl Session {
             state,
             heart: Heart::Resting,
             posting: false,
+            text_only: false,
             beat,
         }
     }
@@ -182,7 +189,9 @@ impl Session {
             | State::LastPoll { .. }
             | State::AwaitingPoll { .. }
             | State::Parting { .. } => Transport::Polling,
-            State::WebSocket { .. } | State::Draining { .. } => Transport::WebSocket,
+            State::WebSocket { .. } | State::TextOnly { .. } | State::Draining { .. } => {
+                Transport::WebSocket
+            }
         }
     }
 
@@ -191,7 +200,10 @@ impl Session {
     #[must_use]
     pub const fn is_open(&self) -> bool {
         match self.state {
-            State::Polling { .. } | State::Upgrading { .. } | State::WebSocket { .. } => true,
+            State::Polling { .. }
+            | State::Upgrading { .. }
+            | State::WebSocket { .. }
+            | State::TextOnly { .. } => true,
             State::LastPoll { .. }
             | State::AwaitingPoll { .. }
             | State::Parting { .. }
@@ -199,7 +211,7 @@ impl Session {
         }
     }
 
-    /// The connection of a session that is open over WebSocket.
+    /// The connection of a session that is open over a WebSocket and is sent frames as they are.
     #[inline]
     #[must_use]
     pub const fn websocket(&self) -> Option<ConnId> {
@@ -214,7 +226,9 @@ impl Session {
     #[must_use]
     pub const fn outlet(&self) -> Outlet {
         match self.state {
-            State::WebSocket { conn } | State::Draining { conn, .. } => Outlet::WebSocket(conn),
+            State::WebSocket { conn } | State::TextOnly { conn } | State::Draining { conn, .. } => {
+                Outlet::WebSocket(conn)
+            }
             State::Polling { get: Get::Parked }
             | State::Upgrading {
                 get: Get::Parked, ..
@@ -263,7 +277,9 @@ impl Session {
                 *get = Get::Parked;
                 Ok(Poll::Park)
             }
-            State::WebSocket { .. } | State::Draining { .. } => Ok(Poll::Mismatch),
+            State::WebSocket { .. } | State::TextOnly { .. } | State::Draining { .. } => {
+                Ok(Poll::Mismatch)
+            }
         }
     }
 
@@ -274,7 +290,10 @@ impl Session {
                 *get = Get::None;
             }
             State::LastPoll { until, .. } => self.state = State::AwaitingPoll { until: *until },
-            State::WebSocket { .. } | State::AwaitingPoll { .. } | State::Draining { .. } => {}
+            State::WebSocket { .. }
+            | State::TextOnly { .. }
+            | State::AwaitingPoll { .. }
+            | State::Draining { .. } => {}
         }
     }
 
@@ -284,7 +303,9 @@ impl Session {
     /// [`PeerError::OverlappingPost`] if one is being read already.
     pub const fn recv_post(&mut self) -> Result<bool, PeerError> {
         match self.state {
-            State::WebSocket { .. } | State::Draining { .. } => return Ok(false),
+            State::WebSocket { .. } | State::TextOnly { .. } | State::Draining { .. } => {
+                return Ok(false);
+            }
             State::Polling { .. }
             | State::Upgrading { .. }
             | State::LastPoll { .. }
@@ -315,7 +336,23 @@ impl Session {
             probe: Probe::AwaitPing,
             until,
         };
+        self.text_only = false;
         true
+    }
+
+    /// The request that opened the WebSocket, in use or probing, asked for text in place of binary
+    /// frames.
+    pub const fn recv_b64(&mut self) {
+        if let State::WebSocket { conn } = self.state {
+            self.state = State::TextOnly { conn };
+        }
+        self.text_only = true;
+    }
+
+    /// Whether the session is on a WebSocket that takes no binary frames.
+    #[must_use]
+    pub const fn is_text_only(&self) -> bool {
+        self.text_only && matches!(self.state, State::TextOnly { .. } | State::Draining { .. })
     }
 
     /// The probing connection, if there is one.
@@ -325,6 +362,7 @@ impl Session {
             State::Upgrading { conn, .. } | State::Parting { conn, .. } => Some(conn),
             State::Polling { .. }
             | State::WebSocket { .. }
+            | State::TextOnly { .. }
             | State::LastPoll { .. }
             | State::AwaitingPoll { .. }
             | State::Draining { .. } => None,
@@ -336,7 +374,12 @@ impl Session {
     pub fn recv_probe(&mut self, now: Tick, config: &Config, ping: bool, upgrade: bool) -> Probed {
         match &mut self.state {
             State::Upgrading { conn, .. } if upgrade => {
-                self.state = State::WebSocket { conn: *conn };
+                let conn = *conn;
+                self.state = if self.text_only {
+                    State::TextOnly { conn }
+                } else {
+                    State::WebSocket { conn }
+                };
                 // The pong of a ping that left by polling comes over the new transport, if at all.
                 self.heart = Heart::Resting;
                 self.beat = now.after(config.ping_interval);
@@ -361,6 +404,7 @@ impl Session {
             }
             State::Polling { .. }
             | State::WebSocket { .. }
+            | State::TextOnly { .. }
             | State::LastPoll { .. }
             | State::AwaitingPoll { .. }
             | State::Draining { .. } => Probed::Abandon,
@@ -388,6 +432,7 @@ impl Session {
             } => self.state = State::AwaitingPoll { until },
             State::Polling { .. }
             | State::WebSocket { .. }
+            | State::TextOnly { .. }
             | State::LastPoll { .. }
             | State::AwaitingPoll { .. }
             | State::Draining { .. } => {}
@@ -414,7 +459,7 @@ impl Session {
     #[must_use]
     pub fn deadline(&self) -> Tick {
         match self.state {
-            State::Polling { .. } | State::WebSocket { .. } => self.beat,
+            State::Polling { .. } | State::WebSocket { .. } | State::TextOnly { .. } => self.beat,
             State::Upgrading { until, .. } => self.beat.min(until),
             State::LastPoll { .. } => Tick::NEVER,
             State::AwaitingPoll { until }
@@ -440,7 +485,10 @@ impl Session {
                 self.abandon_probe();
                 return Expired::UpgradeTimeout(conn);
             }
-            State::Polling { .. } | State::Upgrading { .. } | State::WebSocket { .. } => {}
+            State::Polling { .. }
+            | State::Upgrading { .. }
+            | State::WebSocket { .. }
+            | State::TextOnly { .. } => {}
         }
         if self.beat > now {
             return Expired::No;
@@ -484,7 +532,7 @@ impl Session {
             State::Polling { get: Get::None } | State::Upgrading { get: Get::None, .. } => {
                 State::AwaitingPoll { until }
             }
-            State::WebSocket { conn } => State::Draining {
+            State::WebSocket { conn } | State::TextOnly { conn } => State::Draining {
                 conn,
                 until: now.after(DRAIN_WAIT),
                 code,
@@ -504,6 +552,7 @@ impl Session {
             State::Polling { .. }
             | State::Upgrading { .. }
             | State::WebSocket { .. }
+            | State::TextOnly { .. }
             | State::LastPoll { .. }
             | State::AwaitingPoll { .. }
             | State::Parting { .. } => None,

@@ -9,7 +9,7 @@ use core::{cell::RefCell, time::Duration};
 
 use super::{
     AckNews, Action, Alone, Client, Directory, Emit, Ending, Event, Hub, Io, Mail, Mode, Namespace,
-    Publication, Selection, SessionKey, Setup, ShardSet, Signal, SocketKey,
+    Publication, Received, Selection, SessionKey, Setup, ShardSet, Signal, SocketKey,
 };
 use crate::{
     config::Config,
@@ -166,17 +166,82 @@ fn parked(hub: &mut Hub) -> SessionKey {
 }
 
 #[test]
-fn a_socket_that_was_not_let_in_gets_no_disconnect_packet() {
-    let mut hub = hub(Config::default());
-    session(&mut hub, &["40", "40/gate,"]);
-    let mut socket = None;
-    while let Some(event) = hub.next_event() {
-        if let Event::Connected { socket: key, .. } = event {
-            socket = Some(key);
+fn a_socket_that_is_removed_before_it_was_let_in_is_refused() {
+    const REFUSED: &str = r#"44/gate,{"message":"disconnected by the server"}"#;
+    for (of_gate, close, said) in [
+        (true, false, &[REFUSED][..]),
+        (true, true, &["41", REFUSED]),
+        (false, true, &["41", REFUSED]),
+    ] {
+        let mut hub = hub(Config::default());
+        let key = session(&mut hub, &["40", "40/gate,"]);
+        let mut sockets = vec![];
+        while let Some(event) = hub.next_event() {
+            if let Event::Connected { socket, .. } | Event::Connecting { socket, .. } = event {
+                sockets.push(socket);
+            }
         }
+        assert!(hub.disconnect(Tick(1), sockets[usize::from(of_gate)], close));
+        assert_eq!(flush(&mut hub, 1).frames, said);
+        assert_eq!(hub.transport(key).is_some(), !close);
+        // What its handler says afterwards comes too late, and nothing is said twice.
+        assert!(!hub.accept(sockets[1]));
+        hub.refuse(sockets[1], "no", None);
+        assert_eq!(flush(&mut hub, 1).frames, [""; 0]);
     }
-    assert!(hub.disconnect(Tick(1), socket.unwrap(), true));
-    assert_eq!(flush(&mut hub, 1).frames, ["41"]);
+}
+
+#[test]
+fn what_crosses_a_removal_is_no_violation() {
+    let mut hub = hub(Config::default());
+    let key = session(&mut hub, &["40"]);
+    let Some(Event::Connected { socket, .. }) = hub.next_event() else {
+        panic!("not connected")
+    };
+    let placeholder = r#"451-["a",{"_placeholder":true,"num":0}]"#;
+    assert!(hub.disconnect(Tick(1), socket, false));
+    for text in [r#"42["a"]"#, "431[]", "41", placeholder, "bAQID"] {
+        let received = hub.receive_text(Tick(2), key, text);
+        assert!(
+            matches!(received, Ok(Received::Nothing)),
+            "{text}: {received:?}"
+        );
+    }
+    assert_eq!(flush(&mut hub, 2).frames, ["41"]);
+    // Not for ever, not what breaks another rule, and not what comes after another CONNECT.
+    let timeout = hub.config().ping_timeout.as_millis() as u64;
+    hub.receive_text(Tick(timeout), key, r#"42["a"]"#).unwrap();
+    let late = hub.receive_text(Tick(1 + timeout), key, r#"42["a"]"#);
+    assert_eq!(late.err(), Some(PeerError::Namespace));
+    for texts in [&["44"][..], &["40", "41", r#"42["a"]"#]] {
+        let key = session(&mut hub, &["40"]);
+        let mut sockets = vec![];
+        while let Some(event) = hub.next_event() {
+            if let Event::Connected { socket, .. } = event {
+                sockets.push(socket);
+            }
+        }
+        assert!(hub.disconnect(Tick(1), *sockets.last().unwrap(), false));
+        let (last, before) = texts.split_last().unwrap();
+        for text in before {
+            hub.receive_text(Tick(2), key, text).unwrap();
+        }
+        let error = hub.receive_text(Tick(2), key, last).err();
+        assert_eq!(error, Some(PeerError::Namespace), "{texts:?}");
+    }
+}
+
+#[test]
+fn errors_of_polling_do_not_reach_an_upgraded_session() {
+    let mut hub = hub(Config::default());
+    let (key, _) = probed(&mut hub);
+    assert_eq!(hub.sessions().recv_post(key), Some(Ok(true)));
+    hub.sessions().recv_probe(Tick(2), key, WS, "5");
+    hub.fail_poll(Tick(3), key, PeerError::Aborted);
+    assert!(hub.is_open(key));
+    let (key, _) = probed(&mut hub);
+    hub.fail_poll(Tick(3), key, PeerError::Aborted);
+    assert!(!hub.is_open(key));
 }
 
 #[test]

@@ -208,6 +208,39 @@ impl Outbox {
         }
     }
 
+    /// The same for a receiver that gets packets in another form, where `form` knows one.
+    pub fn stash_as(&mut self, palette: &Palette, form: impl Fn(&[u8]) -> Option<Vec<u8>>) {
+        if self.count == 0 {
+            return;
+        }
+        let run = self.first..self.first + core::mem::take(&mut self.count);
+        let rest = self.rest.get_or_insert_default();
+        let more = core::mem::take(&mut rest.more);
+        for entry in run.chain(more) {
+            match form(palette.bytes(EntryId(entry))) {
+                Some(bytes) => rest.keep_own(bytes),
+                None => rest.keep(palette, entry),
+            }
+        }
+    }
+
+    /// Everything queued gets another form, where `form` knows one, which may join packets. Nothing of
+    /// it may have left in part.
+    pub fn reform(&mut self, palette: &Palette, form: impl Fn(&[u8]) -> Option<Vec<u8>>) {
+        self.stash(palette);
+        let Some(rest) = &mut self.rest else { return };
+        for chunk in core::mem::take(&mut rest.backlog) {
+            let len = chunk.bytes().len();
+            match form(chunk.bytes()) {
+                Some(bytes) => {
+                    rest.backlog_bytes -= len;
+                    rest.keep_own(bytes);
+                }
+                None => rest.backlog.push_back(chunk),
+            }
+        }
+    }
+
     /// Hands over every whole packet in order and forgets them: how a poll is answered.
     pub fn drain(&mut self, palette: &Palette, mut each: impl FnMut(Kind, &[u8])) {
         self.stash(palette);
@@ -241,6 +274,12 @@ impl Rest {
                 _ => self.backlog.push_back(Chunk::Own(bytes.to_vec())),
             },
         }
+    }
+
+    fn keep_own(&mut self, bytes: Vec<u8>) {
+        self.backlog_bytes += bytes.len();
+        self.largest = self.largest.max(bytes.len());
+        self.backlog.push_back(Chunk::Own(bytes));
     }
 
     fn advance(&mut self, mut n: usize) {

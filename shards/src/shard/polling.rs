@@ -8,7 +8,11 @@ use std::{rc::Rc, time::Duration};
 
 use bytes::Bytes;
 use stentor_engine::{
-    eio::{handshake::Refusal, payload, session::Poll},
+    eio::{
+        handshake::{Refusal, Transport},
+        payload,
+        session::Poll,
+    },
     error::{CloseReason, PeerError},
     hub::SessionKey,
     id::Sid,
@@ -141,9 +145,10 @@ impl Shard {
         }
     }
 
+    /// A request broke a rule or broke off.
     pub(super) fn fail(self: &Rc<Self>, session: SessionKey, error: PeerError) {
-        log::debug!(shard = self.id.0, ?session, %error, "closing a session");
-        self.with_hub(|hub, now| hub.fail(now, session, error));
+        log::debug!(shard = self.id.0, ?session, %error, "a long-polling request failed");
+        self.with_hub(|hub, now| hub.fail_poll(now, session, error));
         self.drain_events();
     }
 
@@ -161,6 +166,10 @@ impl Shard {
     }
 
     pub(super) fn post_body(self: &Rc<Self>, session: SessionKey, body: &[u8]) -> Reply {
+        // It upgraded while the body was on its way: the sender must know that this was not taken.
+        if self.hub.borrow().transport(session) == Some(Transport::WebSocket) {
+            return Reply::Refused(Refusal::BadRequest);
+        }
         let Ok(text) = simdutf8::basic::from_utf8(body) else {
             self.fail(session, PeerError::EnginePacket);
             return Reply::Status(400);
@@ -186,19 +195,7 @@ impl Shard {
 
     fn packet(self: &Rc<Self>, session: SessionKey, packet: &str) -> Result<(), PeerError> {
         let now = self.now.get();
-        let Some(base64) = packet.strip_prefix('b') else {
-            let received = self.hub.borrow_mut().receive_text(now, session, packet)?;
-            self.dispatch(session, &received);
-            return Ok(());
-        };
-        let data = match payload::binary(base64) {
-            Ok(data) => data,
-            Err(error) => {
-                self.hub.borrow_mut().fail(now, session, error);
-                return Err(error);
-            }
-        };
-        let received = self.hub.borrow_mut().receive_binary(now, session, &data)?;
+        let received = self.hub.borrow_mut().receive_text(now, session, packet)?;
         self.dispatch(session, &received);
         Ok(())
     }

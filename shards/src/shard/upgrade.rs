@@ -47,11 +47,14 @@ pub(super) enum Verdict {
     Open {
         response: String,
         handshake: Option<Handshake>,
+        /// It takes no binary frames.
+        text_only: bool,
     },
     /// A WebSocket for a session that polls here.
     Probe {
         response: String,
         session: SessionKey,
+        text_only: bool,
     },
     /// The session lives on another shard.
     Elsewhere(Sid),
@@ -192,17 +195,30 @@ impl Shard {
             Verdict::Open {
                 response,
                 handshake,
+                text_only,
             } => {
                 let response = if answered { "" } else { &*response };
                 let preamble = (conn_id(key), response.as_bytes());
-                let session = self.hub.borrow_mut().open(now, Some(preamble));
+                let mut hub = self.hub.borrow_mut();
+                let session = hub.open(now, Some(preamble));
+                if text_only {
+                    hub.sessions().recv_b64(session);
+                }
+                drop(hub);
                 self.begin_session(session, handshake);
                 let reader = ws::Reader::default();
                 self.become_websocket(key, Role::WebSocket { session, reader });
                 self.frames(key, &mut bytes[used..]);
             }
-            Verdict::Probe { response, session } => {
+            Verdict::Probe {
+                response,
+                session,
+                text_only,
+            } => {
                 if self.begin_probe(key, session, (!answered).then_some(&*response)) {
+                    if text_only {
+                        self.hub.borrow_mut().sessions().recv_b64(session);
+                    }
                     self.frames(key, &mut bytes[used..]);
                 }
             }
@@ -294,6 +310,7 @@ impl Shard {
             return Ok(Verdict::Open {
                 response,
                 handshake,
+                text_only: query.is_text_only(),
             });
         };
         if self.is_elsewhere(&sid) {
@@ -306,7 +323,11 @@ impl Shard {
             return Err(refused(Refusal::BadRequest));
         }
         let response = switching(request)?;
-        Ok(Verdict::Probe { response, session })
+        Ok(Verdict::Probe {
+            response,
+            session,
+            text_only: query.is_text_only(),
+        })
     }
 
     /// Asks the application about a new session over WebSocket: what is kept of the request, or the

@@ -8,6 +8,7 @@
 //! against the official Node server: `shards/tests/wire/prove_on_node.sh`.
 
 mod attachments;
+mod base64;
 mod bounds;
 mod frames;
 mod handshake;
@@ -17,6 +18,7 @@ mod leaks;
 mod namespaces;
 mod order;
 mod packets;
+mod parting;
 mod polling;
 mod polling_bad;
 mod polling_connections;

@@ -164,6 +164,36 @@ fn a_closing_session_whose_upgrade_fails_waits_for_its_get() {
 }
 
 #[test]
+fn a_websocket_without_binary_frames_is_one_all_its_life() {
+    let config = Config::default();
+    let mut session = Session::open(Tick(0), &config, Some(WS));
+    session.recv_b64();
+    assert!(session.is_text_only() && session.is_open());
+    assert_eq!(
+        session.websocket(),
+        None,
+        "it is not sent frames as they are"
+    );
+    assert_eq!(session.outlet(), Outlet::WebSocket(WS));
+    session.close(Tick(1), false, None);
+    assert!(session.is_text_only());
+    // A probe that came to nothing has no say in the next one.
+    let (mut session, _) = polling();
+    session.recv_probe_open(Tick(1), &config, WS);
+    session.recv_b64();
+    assert!(!session.is_text_only(), "it polls");
+    session.abandon_probe();
+    session.recv_probe_open(Tick(2), &config, WS);
+    session.recv_probe(Tick(2), &config, false, true);
+    assert!(!session.is_text_only());
+    let (mut session, _) = polling();
+    session.recv_probe_open(Tick(1), &config, WS);
+    session.recv_b64();
+    session.recv_probe(Tick(2), &config, false, true);
+    assert!(session.is_text_only());
+}
+
+#[test]
 fn a_client_that_has_not_probed_or_closes_itself_is_not_waited_for() {
     let (mut session, config) = polling();
     session.recv_probe_open(Tick(1), &config, WS);

@@ -4,7 +4,7 @@ use arrayvec::ArrayVec;
 
 use super::{
     CHUNK, ConnId, Entry, Flushed, Io, Key, Outlet, Palette, Run, Sessions, Signal, Sink, Vec,
-    Write, Written,
+    Write, Written, payload,
 };
 use crate::limits::WRITES_TOGETHER;
 
@@ -182,6 +182,9 @@ impl<A> Sessions<A> {
             return None; // the slot changed hands and its new session is not dirty
         }
         let bound = self.config.limits.outbox_bytes;
+        if entry.session.is_text_only() {
+            entry.outbox.stash_as(&self.palette, payload::as_text);
+        }
         match entry.session.outlet() {
             Outlet::WebSocket(conn) => {
                 if entry.held {

@@ -230,6 +230,7 @@ fn a_shard_that_stops_begins_no_websocket() {
             let verdict = Verdict::Open {
                 response: String::new(),
                 handshake: None,
+                text_only: false,
             };
             shard.adopt(stream, verdict, UPGRADE.to_vec(), UPGRADE.len());
         });

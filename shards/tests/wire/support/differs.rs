@@ -22,6 +22,8 @@ pub(crate) enum Differs {
     Pongs,
     PanicAck,
     Multiplied,
+    Base64,
+    CrossesKick,
 }
 
 impl Differs {
@@ -51,6 +53,10 @@ impl Differs {
             Self::Multiplied => {
                 "more placeholders than attachments, which Node passes on as references"
             }
+            Self::CrossesKick => {
+                "a packet that crosses a kick is forgiven; Node closes the connection"
+            }
+            Self::Base64 => "`b` with what is no base64: Node reads what it can of it",
             Self::Waits => "Node's waits for HTTP are not options of its Socket.IO server",
             Self::Pongs => "F23: ws 8.21 keeps every pong a client does not read",
         }
