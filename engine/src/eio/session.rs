@@ -9,9 +9,9 @@
 //!                 │               │          ▼            ▼
 //!                 │               │       Parting ─`5`─► Draining ──sent / 10 s──► gone
 //!                 ▼               ▼          │ │
-//!            AwaitingPoll, or LastPoll ◄─probe lost
+//!            AwaitingPoll, or LastPoll ◄─probe lost/late
 //!            if a GET is parked              │
-//!                 └──────GET / 30 s──────────┴──────────────────────────────────► gone
+//!                 └──────GET / 30 s──────────┴─GETs─────────────────────────────► gone
 //! ```
 //!
 //! A client that has probed may have left polling already, or may still poll: the session that is
@@ -134,8 +134,7 @@ pub enum Expired {
     PingTimeout,
     /// The upgrade did not come to an end: close the probing connection.
     UpgradeTimeout(ConnId),
-    /// The last words could not be delivered. A connection that is still there, in use or probing, has
-    /// to be closed.
+    /// The last words could not be delivered.
     Gone,
 }
 
@@ -412,24 +411,19 @@ impl Session {
     }
 
     /// The probing connection is gone: polling goes on as if it had never been.
-    pub const fn abandon_probe(&mut self) {
+    pub fn abandon_probe(&mut self) {
         match self.state {
             State::Upgrading { get, .. } => self.state = State::Polling { get },
-            State::Parting {
-                get: Get::Parked,
-                until,
-                ..
-            } => {
-                self.state = State::LastPoll {
-                    by_peer: false,
-                    until,
+            State::Parting { get, until, .. } => {
+                let until = until.after(POLLING_CLOSE_WAIT);
+                self.state = match get {
+                    Get::Parked => State::LastPoll {
+                        by_peer: false,
+                        until,
+                    },
+                    Get::None => State::AwaitingPoll { until },
                 };
             }
-            State::Parting {
-                get: Get::None,
-                until,
-                ..
-            } => self.state = State::AwaitingPoll { until },
             State::Polling { .. }
             | State::WebSocket { .. }
             | State::TextOnly { .. }
@@ -471,9 +465,7 @@ impl Session {
     /// Time passes. Call until it says [`Expired::No`].
     pub fn expire(&mut self, now: Tick, config: &Config) -> Expired {
         match self.state {
-            State::AwaitingPoll { until }
-            | State::Parting { until, .. }
-            | State::Draining { until, .. } => {
+            State::AwaitingPoll { until } | State::Draining { until, .. } => {
                 return if until <= now {
                     Expired::Gone
                 } else {
@@ -481,10 +473,13 @@ impl Session {
                 };
             }
             State::LastPoll { .. } => return Expired::No,
-            State::Upgrading { until, conn, .. } if until <= now => {
+            State::Upgrading { until, conn, .. } | State::Parting { until, conn, .. }
+                if until <= now =>
+            {
                 self.abandon_probe();
                 return Expired::UpgradeTimeout(conn);
             }
+            State::Parting { .. } => return Expired::No,
             State::Polling { .. }
             | State::Upgrading { .. }
             | State::WebSocket { .. }
@@ -518,12 +513,12 @@ impl Session {
                 get,
                 conn,
                 probe: Probe::AwaitUpgrade,
-                ..
+                until: upgrade,
             } if !by_peer => State::Parting {
                 get,
                 conn,
                 code,
-                until,
+                until: until.min(upgrade),
             },
             State::Polling { get: Get::Parked }
             | State::Upgrading {

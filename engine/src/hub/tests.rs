@@ -336,8 +336,9 @@ fn nothing_probes_for_a_session_that_is_gone() {
     let (key, socket) = probed(&mut hub);
     hub.disconnect(Tick(2), socket, true);
     flush(&mut hub, 2);
-    hub.advance(Tick(31_000));
+    hub.advance(Tick(10_100));
     assert_eq!(hub.next_signal(), Some(Signal::Close(WS, None)));
+    hub.advance(Tick(41_000));
     assert_eq!(hub.transport(key), None);
     assert_eq!(hub.counts(), super::Counts::default());
 }

@@ -142,8 +142,7 @@ fn a_session_that_closes_amid_an_upgrade_takes_a_get() {
     session.send_poll();
     assert_eq!(session.recv_get(false), Ok(Poll::Answer));
     assert_eq!(session.last_words(false), ["6", "1"]);
-    assert_eq!(session.expire(Tick(30_004), &config), Expired::No);
-    assert_eq!(session.expire(Tick(30_005), &config), Expired::Gone);
+    assert_eq!(session.expire(Tick(10_000), &config), Expired::No);
     let (mut session, _) = parting(true);
     assert_eq!(session.outlet(), Outlet::Poll);
     assert_eq!(session.recv_get(false), Err(PeerError::OverlappingPoll));
@@ -157,7 +156,11 @@ fn a_closing_session_whose_upgrade_fails_waits_for_its_get() {
     assert_eq!(garbage, Probed::Abandon);
     assert_eq!(session.probing(), None);
     assert_eq!(session.recv_get(false), Ok(Poll::Answer));
-    assert_eq!(session.deadline(), Tick(30_005));
+    let (mut session, _) = parting(false);
+    let late = session.expire(Tick(10_001), &config);
+    assert_eq!(late, Expired::UpgradeTimeout(WS));
+    assert_eq!(session.expire(Tick(40_000), &config), Expired::No);
+    assert_eq!(session.expire(Tick(40_001), &config), Expired::Gone);
     let (mut session, _) = parting(true);
     session.abandon_probe();
     assert_eq!(session.outlet(), Outlet::Poll);
