@@ -472,14 +472,13 @@ impl Session {
                     Expired::No
                 };
             }
-            State::LastPoll { .. } => return Expired::No,
             State::Upgrading { until, conn, .. } | State::Parting { until, conn, .. }
                 if until <= now =>
             {
                 self.abandon_probe();
                 return Expired::UpgradeTimeout(conn);
             }
-            State::Parting { .. } => return Expired::No,
+            State::LastPoll { .. } | State::Parting { .. } => return Expired::No,
             State::Polling { .. }
             | State::Upgrading { .. }
             | State::WebSocket { .. }
