@@ -175,12 +175,15 @@ impl Shard {
                 hub.sessions().recv_probe(now, session, conn, text);
                 *probing = hub.sessions().is_probing(session, conn);
                 let upgraded = !*probing && hub.sessions().is_on(session, conn);
+                let open = hub.is_open(session); // else it takes its last words there
                 drop(hub);
                 if upgraded {
                     // At once: user code follows. The reader is back when what was read is done.
                     let reader = ws::Reader::default();
                     self.become_websocket(key, Role::WebSocket { session, reader });
-                    self.upgraded(session);
+                    if open {
+                        self.upgraded(session);
+                    }
                 }
                 if *probing || upgraded {
                     ControlFlow::Continue(())

@@ -56,6 +56,10 @@ impl Upgrading {
     }
 }
 
+fn root(app: &mut App) {
+    app.ns("/");
+}
+
 fn ended(running: &Running) {
     await_empty(running.io());
 }
@@ -63,12 +67,12 @@ fn ended(running: &Running) {
 #[test]
 fn a_selection_is_removed() {
     for shards in SHARD_COUNTS {
-        let running = server(shards).app(|app| drop(app.ns("/"))).start().unwrap();
+        let running = server(shards).app(root).start().unwrap();
         let io = running.io().clone();
         let clients: Vec<_> = (0..6)
             .map(|_| Upgrading::new(running.address(), "40", "40{"))
             .collect();
-        io.emit("last", &"words").unwrap();
+        io.emit("last", "words").unwrap();
         io.all().disconnect(true).unwrap();
         for client in clients {
             assert_eq!(client.five(), [r#"42["last","words"]"#, "41"]);
@@ -106,11 +110,11 @@ fn an_engine_session_is_closed() {
 #[test]
 fn the_server_stops() {
     for shards in SHARD_COUNTS {
-        let running = server(shards).app(|app| drop(app.ns("/"))).start().unwrap();
+        let running = server(shards).app(root).start().unwrap();
         let clients: Vec<_> = (0..4)
             .map(|_| Upgrading::new(running.address(), "40", "40{"))
             .collect();
-        running.io().emit("last", &"words").unwrap();
+        running.io().emit("last", "words").unwrap();
         let stopping = std::thread::spawn(move || running.stop());
         for client in clients {
             assert_eq!(client.five(), [r#"42["last","words"]"#]);
