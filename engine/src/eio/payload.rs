@@ -119,7 +119,7 @@ mod tests {
         let whole = [&*head, &*binary].concat();
         assert_eq!(as_text(&whole), Some([&*head, &*text].concat()));
         assert_eq!(as_text(&binary), Some(text));
-        let long = frame(Kind::Binary, &[7; 100_000]);
+        let long = frame(Kind::Binary, &vec![7; 100_000]);
         let text = as_text(&long).unwrap();
         let payload: Vec<_> = Frames(&text).collect();
         assert_eq!(payload.len(), 1);

@@ -186,7 +186,7 @@ fn a_socket_that_is_removed_before_it_was_let_in_is_refused() {
         assert_eq!(hub.transport(key).is_some(), !close);
         // What its handler says afterwards comes too late, and nothing is said twice.
         assert!(!hub.accept(sockets[1]));
-        hub.refuse(sockets[1], "no", None);
+        hub.refuse(sockets[1], "no", None).unwrap();
         assert_eq!(flush(&mut hub, 1).frames, [""; 0]);
     }
 }
@@ -302,7 +302,7 @@ fn whoever_closes_a_session_amid_its_upgrade_its_client_hears_of_it_there() {
         for by_websocket in [true, false] {
             let mut hub = hub(Config::default());
             let (key, socket) = probed(&mut hub);
-            hub.emit(socket, &event("a", ""));
+            hub.emit(socket, &event("a", "")).unwrap();
             close(&mut hub, key, socket);
             assert_eq!(flush(&mut hub, 2).frames, [""; 0]);
             assert_eq!(

@@ -124,6 +124,10 @@ pub(super) enum Place {
 
 /// See the module's text.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts that do not exclude each other"
+)]
 pub(super) struct Client {
     pub(super) hub: usize,
     pub(super) habit: Habit,
