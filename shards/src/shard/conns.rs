@@ -69,7 +69,8 @@ pub(super) struct Conn {
 #[derive(Debug)]
 pub(super) struct Conns {
     table: Slab<Conn>,
-    registry: Registry,
+    /// `None` when the shard has ended.
+    registry: Option<Registry>,
     waits: HttpWaits,
     /// Deadlines in the order they come, because each list waits a fixed time.
     heads: Waiting,
@@ -124,7 +125,7 @@ impl Conns {
     pub(super) fn new(registry: Registry, waits: HttpWaits) -> Self {
         Self {
             table: Slab::default(),
-            registry,
+            registry: Some(registry),
             waits,
             heads: Waiting::default(),
             ending: Waiting::default(),
@@ -154,7 +155,9 @@ impl Conns {
         now: Tick,
     ) -> io::Result<ConnKey> {
         let key = self.table.next_key();
-        self.registry.register(
+        let registry = self.registry.as_ref();
+        let registry = registry.ok_or(io::ErrorKind::NotConnected)?;
+        registry.register(
             &mut stream,
             token(key),
             Interest::READABLE | Interest::WRITABLE,
@@ -170,8 +173,14 @@ impl Conns {
     pub(super) fn take(&mut self, key: ConnKey) -> Option<net::TcpStream> {
         let mut conn = self.table.remove(key)?;
         // It fails only for what epoll does not have, and then there is nothing to take out.
-        let _ = self.registry.deregister(&mut conn.stream);
+        let _ = self.registry.as_ref()?.deregister(&mut conn.stream);
         Some(conn.stream.into())
+    }
+
+    /// Closes everything, for good.
+    pub(super) fn close_all(&mut self) {
+        self.table = Slab::default();
+        self.registry = None;
     }
 
     /// Closes a connection at once.

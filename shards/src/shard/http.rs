@@ -191,9 +191,10 @@ async fn answer(
     if request.version() == http::Version::HTTP_11 && !headers.contains_key(header::HOST) {
         return closing(status(StatusCode::BAD_REQUEST));
     }
+    let pages = shard.http.borrow().clone();
     let response = if request.uri().path().starts_with(&*shard.config.path) {
         engine(shard, address, request).await
-    } else if let Some(service) = &shard.http {
+    } else if let Some(service) = pages {
         service(request).await
     } else {
         status(StatusCode::NOT_FOUND)

@@ -74,7 +74,7 @@ impl Bench {
             }),
             config: Arc::new(config),
             shared: common,
-            application: Application::EngineIo(crate::engine_server::EngineHandlers::default()),
+            application: Application::EngineIo(Rc::default()),
             states: States::default(),
             locals: Locals::default(),
             http: None,
