@@ -508,6 +508,7 @@ impl Shard {
 
     fn closed(self: &Rc<Self>, session: SessionKey, reason: CloseReason) {
         take(&self.handshakes, session.to_bits());
+        self.end_post(session);
         if let Some(handlers) = self.engine_handlers() {
             handlers.closed(self, session, reason);
         }

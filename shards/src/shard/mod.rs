@@ -10,8 +10,9 @@ mod dispatch;
 mod ebb;
 mod frames;
 mod handoff;
-pub(crate) mod http;
+mod http;
 mod output;
+pub(crate) mod pages;
 mod pauses;
 mod polled;
 mod polling;
@@ -39,7 +40,7 @@ use stentor_engine::{
 };
 use tokio::sync::Notify;
 
-use self::http::HttpService;
+use self::pages::HttpService;
 pub(crate) use self::reactor::{Reactor, WAKER, run};
 use self::upgrade::handshake as keep_handshake;
 use crate::{
@@ -114,6 +115,10 @@ pub(crate) struct Shard {
     conns: RefCell<Conns>,
     /// Parked GETs by session.
     parked: RefCell<HashMap<u64, Parked>>,
+    /// POSTs whose bodies are coming, by session.
+    posting: RefCell<HashMap<u64, Parked>>,
+    /// Those whose session has ended, in this turn.
+    given_up: RefCell<Vec<(SessionKey, Parked)>>,
     /// Connections whose parked GET was answered and behind which more has come.
     resumable: RefCell<Vec<ConnKey>>,
     writer: RefCell<Writer>,
@@ -196,6 +201,8 @@ impl Shard {
             clock: parts.clock,
             now: Cell::new(parts.clock.now()),
             parked: RefCell::default(),
+            posting: RefCell::default(),
+            given_up: RefCell::default(),
             resumable: RefCell::default(),
             writer: RefCell::default(),
             pauses: RefCell::default(),
