@@ -9,6 +9,9 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+const TEXT: u8 = 0x81;
+const BINARY: u8 = 0x82;
+
 /// Longest server frame header: two bytes and a 64-bit length.
 pub const HEAD_MAX: usize = 10;
 
@@ -30,8 +33,8 @@ pub struct Frame(pub Bytes);
 #[inline]
 pub fn write_head(out: &mut Vec<u8>, kind: Kind, len: usize) {
     let opcode = match kind {
-        Kind::Text => 0x81,
-        Kind::Binary => 0x82,
+        Kind::Text => TEXT,
+        Kind::Binary => BINARY,
     };
     if len < 126 {
         out.extend_from_slice(&[opcode, len as u8]);
@@ -43,6 +46,12 @@ pub fn write_head(out: &mut Vec<u8>, kind: Kind, len: usize) {
         head[2..].copy_from_slice(&(len as u64).to_be_bytes());
         out.extend_from_slice(&head);
     }
+}
+
+/// Whether queued bytes are a packet's frames. A pong and a handshake's response are not.
+#[must_use]
+pub fn is_packet(bytes: &[u8]) -> bool {
+    matches!(bytes.first(), Some(&(TEXT | BINARY)))
 }
 
 /// The frames in bytes that [`write_head`] and payloads made.

@@ -5,6 +5,7 @@
 use crate::observe::Observer;
 use crate::plan::oneliner::{Ready, Wishes, scenario};
 use crate::plan::{Arrivals, Scenario, SlowReaders, Transports, file};
+use crate::rude;
 use crate::run::Options;
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
@@ -46,6 +47,8 @@ pub enum Command {
     Polling(Flags),
     /// Polling first, then WebSocket, then echoes.
     Upgrade(Flags),
+    /// Rude clients, stuck handlers, standstills: what becomes of the others.
+    Rude(rude::Flags),
     /// A scenario file.
     Run(RunFlags),
     /// Compares the results of two runs.
@@ -274,7 +277,9 @@ impl Command {
                     file::parse(&text, &run.var).with_context(|| run.file.display().to_string())?;
                 return Ok(Some((run.common.apply(made), &run.common)));
             }
-            Self::Compare(_) | Self::Versus(_) | Self::Report(_) | Self::Schema => return Ok(None),
+            Self::Rude(_) | Self::Compare(_) | Self::Versus(_) | Self::Report(_) | Self::Schema => {
+                return Ok(None);
+            }
         };
         let made = scenario(ready, &flags.wishes(), flags.base()?);
         Ok(Some((flags.common.apply(made), &flags.common)))

@@ -19,6 +19,7 @@ pub mod observe;
 pub mod plan;
 pub mod proto;
 pub mod report;
+pub mod rude;
 pub mod run;
 pub mod screen;
 pub mod stats;

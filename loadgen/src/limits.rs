@@ -115,7 +115,8 @@ fn needed(scenario: &Scenario) -> u64 {
     clients + upgrading
 }
 
-fn raise_nofile() -> u64 {
+/// Raises the limit of open files as far as may be; what it is then.
+pub(crate) fn raise_nofile() -> u64 {
     let now = getrlimit(Resource::Nofile);
     let hard = now.maximum.unwrap_or(1 << 30);
     if now.current.is_some_and(|soft| soft < hard) {

@@ -14,7 +14,7 @@ use std::sync::atomic::AtomicBool;
 use stentor_loadgen::cli::{Cli, Command, Common, CompareFlags, ReportFlags, VersusFlags};
 use stentor_loadgen::plan::Scenario;
 use stentor_loadgen::report::{self, Report};
-use stentor_loadgen::{compare, run, screen, versus};
+use stentor_loadgen::{compare, rude, run, screen, versus};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -38,6 +38,7 @@ fn act(command: &Command) -> anyhow::Result<bool> {
         return run_one(scenario, common);
     }
     match command {
+        Command::Rude(flags) => rude::play(flags),
         Command::Report(flags) => again(flags),
         Command::Compare(flags) => compare_two(flags),
         Command::Versus(flags) => against(flags),

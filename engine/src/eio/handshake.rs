@@ -97,6 +97,7 @@ pub struct Request<'a> {
     transport: Option<Cow<'a, str>>,
     sid: Option<Cow<'a, str>>,
     version_4: bool,
+    text_only: bool,
 }
 
 /// A query parameter's value with its percent escapes and plus signs read.
@@ -141,6 +142,8 @@ impl<'a> Request<'a> {
                 "transport" => request.transport = Some(unescape(value)),
                 "sid" => request.sid = Some(unescape(value)),
                 "EIO" => request.version_4 = unescape(value) == "4",
+                // JavaScript's idea of true, as in the official server: `0` is a string.
+                "b64" => request.text_only = !value.is_empty(),
                 _ => {}
             }
         }
@@ -210,6 +213,12 @@ impl<'a> Request<'a> {
     pub const fn is_version_4(&self) -> bool {
         self.version_4
     }
+
+    /// Whether what is binary is to be sent as text over a WebSocket too (`b64=1`).
+    #[must_use]
+    pub const fn is_text_only(&self) -> bool {
+        self.text_only
+    }
 }
 
 /// The OPEN packet, `0{…}`: exactly the keys that the official test suite knows.
@@ -244,6 +253,9 @@ mod tests {
             Ok(Transport::Polling)
         );
         assert!(request.is_version_4());
+        assert!(!request.is_text_only());
+        assert!(Request::parse("b64=1&x=2").is_text_only());
+        assert!(!Request::parse("b64=1&b64=").is_text_only());
         assert_eq!(unescape("a%zz+%41%"), "a%zz A%");
     }
 

@@ -19,12 +19,14 @@ pub enum Packet<'a> {
     Upgrade,
     /// `6`: nothing.
     Noop,
+    /// `b` and the base64 of a binary message: [`super::payload::binary`] reads it.
+    Binary(&'a str),
 }
 
 /// Reads one text packet.
 ///
 /// # Errors
-/// [`PeerError::EnginePacket`] if it is empty or begins with none of `0` to `6`.
+/// [`PeerError::EnginePacket`] if it is empty or begins with none of `0` to `6` and `b`.
 #[inline]
 pub fn decode(text: &str) -> Result<Packet<'_>, PeerError> {
     // Only after the first byte is known to be ASCII is it certain that 1 is a char boundary.
@@ -36,6 +38,7 @@ pub fn decode(text: &str) -> Result<Packet<'_>, PeerError> {
         Some(b'1') => Packet::Close,
         Some(b'5') => Packet::Upgrade,
         Some(b'6') => Packet::Noop,
+        Some(b'b') => Packet::Binary(&text[1..]),
         _ => return Err(PeerError::EnginePacket),
     };
     Ok(packet)
@@ -54,7 +57,8 @@ mod tests {
         assert_eq!(decode("1"), Ok(Packet::Close));
         assert_eq!(decode("5"), Ok(Packet::Upgrade));
         assert_eq!(decode("6"), Ok(Packet::Noop));
-        for text in ["", "7", "abc", "é", "\u{1e}"] {
+        assert_eq!(decode("bAQID"), Ok(Packet::Binary("AQID")));
+        for text in ["", "7", "abc", "é", "\u{1e}", "B"] {
             assert_eq!(decode(text), Err(PeerError::EnginePacket), "{text:?}");
         }
     }

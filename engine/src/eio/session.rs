@@ -2,13 +2,20 @@
 //!
 //! ```text
 //!  handshake ─► Polling ──probe──► Upgrading ──`5`──► WebSocket ◄── handshake over WebSocket
-//!                 │  ▲                │                   │
-//!                 │  └─probe lost/late┘                   │
-//!               close                 close             close
-//!                 ▼                     ▼                 ▼
-//!            AwaitingPoll ──GET / 30 s──► gone ◄──sent── Draining
-//!            LastPoll (a GET is parked) ───┘
+//!                 │  ▲                │    │              │
+//!                 │  └─probe lost/late┘    │              │
+//!               close         close before close after  close
+//!                 │             `2probe`   `2probe`       │
+//!                 │               │          ▼            ▼
+//!                 │               │       Parting ─`5`─► Draining ──sent / 10 s──► gone
+//!                 ▼               ▼          │ │
+//!            AwaitingPoll, or LastPoll ◄─probe lost/late
+//!            if a GET is parked              │
+//!                 └──────GET / 30 s──────────┴─GETs─────────────────────────────► gone
 //! ```
+//!
+//! A client that has probed may have left polling already, or may still poll: the session that is
+//! closed then waits for either (`Parting`, docs/decisions/0019).
 //!
 //! Each method is an event; the state enum is private, so a combination that cannot be is never
 //! built. It must not know about Socket.IO, outboxes or IO.
@@ -55,12 +62,24 @@ enum State {
     WebSocket {
         conn: ConnId,
     },
+    /// The same over a connection that takes no binary frames.
+    TextOnly {
+        conn: ConnId,
+    },
     /// A GET was parked when the session closed: it is answered at the end of this turn.
     LastPoll {
         by_peer: bool,
         until: Tick,
     },
     AwaitingPoll {
+        until: Tick,
+    },
+    /// The session closed when its client could already change to `conn`: the last words go over
+    /// that, if `5` comes, or with the next GET.
+    Parting {
+        get: Get,
+        conn: ConnId,
+        code: Option<u16>,
         until: Tick,
     },
     Draining {
@@ -137,6 +156,8 @@ pub struct Session {
     heart: Heart,
     /// A POST is being read.
     posting: bool,
+    /// The WebSocket, in use or probing, takes no binary frames.
+    text_only: bool,
     beat: Tick,
 }
 
@@ -153,6 +174,7 @@ impl Session {
             state,
             heart: Heart::Resting,
             posting: false,
+            text_only: false,
             beat,
         }
     }
@@ -164,8 +186,11 @@ impl Session {
             State::Polling { .. }
             | State::Upgrading { .. }
             | State::LastPoll { .. }
-            | State::AwaitingPoll { .. } => Transport::Polling,
-            State::WebSocket { .. } | State::Draining { .. } => Transport::WebSocket,
+            | State::AwaitingPoll { .. }
+            | State::Parting { .. } => Transport::Polling,
+            State::WebSocket { .. } | State::TextOnly { .. } | State::Draining { .. } => {
+                Transport::WebSocket
+            }
         }
     }
 
@@ -174,12 +199,18 @@ impl Session {
     #[must_use]
     pub const fn is_open(&self) -> bool {
         match self.state {
-            State::Polling { .. } | State::Upgrading { .. } | State::WebSocket { .. } => true,
-            State::LastPoll { .. } | State::AwaitingPoll { .. } | State::Draining { .. } => false,
+            State::Polling { .. }
+            | State::Upgrading { .. }
+            | State::WebSocket { .. }
+            | State::TextOnly { .. } => true,
+            State::LastPoll { .. }
+            | State::AwaitingPoll { .. }
+            | State::Parting { .. }
+            | State::Draining { .. } => false,
         }
     }
 
-    /// The connection of a session that is open over WebSocket.
+    /// The connection of a session that is open over a WebSocket and is sent frames as they are.
     #[inline]
     #[must_use]
     pub const fn websocket(&self) -> Option<ConnId> {
@@ -194,14 +225,20 @@ impl Session {
     #[must_use]
     pub const fn outlet(&self) -> Outlet {
         match self.state {
-            State::WebSocket { conn } | State::Draining { conn, .. } => Outlet::WebSocket(conn),
+            State::WebSocket { conn } | State::TextOnly { conn } | State::Draining { conn, .. } => {
+                Outlet::WebSocket(conn)
+            }
             State::Polling { get: Get::Parked }
             | State::Upgrading {
+                get: Get::Parked, ..
+            }
+            | State::Parting {
                 get: Get::Parked, ..
             }
             | State::LastPoll { .. } => Outlet::Poll,
             State::Polling { get: Get::None }
             | State::Upgrading { get: Get::None, .. }
+            | State::Parting { get: Get::None, .. }
             | State::AwaitingPoll { .. } => Outlet::None,
         }
     }
@@ -216,12 +253,16 @@ impl Session {
             | State::Upgrading {
                 get: Get::Parked, ..
             }
+            | State::Parting {
+                get: Get::Parked, ..
+            }
             | State::LastPoll { .. } => Err(PeerError::OverlappingPoll),
             State::Upgrading {
                 get: Get::None,
                 probe: Probe::AwaitUpgrade,
                 ..
             }
+            | State::Parting { get: Get::None, .. }
             | State::AwaitingPoll { .. } => Ok(Poll::Answer),
             State::Polling { get }
             | State::Upgrading {
@@ -235,16 +276,23 @@ impl Session {
                 *get = Get::Parked;
                 Ok(Poll::Park)
             }
-            State::WebSocket { .. } | State::Draining { .. } => Ok(Poll::Mismatch),
+            State::WebSocket { .. } | State::TextOnly { .. } | State::Draining { .. } => {
+                Ok(Poll::Mismatch)
+            }
         }
     }
 
     /// The parked GET was answered.
     pub const fn send_poll(&mut self) {
         match &mut self.state {
-            State::Polling { get } | State::Upgrading { get, .. } => *get = Get::None,
+            State::Polling { get } | State::Upgrading { get, .. } | State::Parting { get, .. } => {
+                *get = Get::None;
+            }
             State::LastPoll { until, .. } => self.state = State::AwaitingPoll { until: *until },
-            State::WebSocket { .. } | State::AwaitingPoll { .. } | State::Draining { .. } => {}
+            State::WebSocket { .. }
+            | State::TextOnly { .. }
+            | State::AwaitingPoll { .. }
+            | State::Draining { .. } => {}
         }
     }
 
@@ -254,11 +302,14 @@ impl Session {
     /// [`PeerError::OverlappingPost`] if one is being read already.
     pub const fn recv_post(&mut self) -> Result<bool, PeerError> {
         match self.state {
-            State::WebSocket { .. } | State::Draining { .. } => return Ok(false),
+            State::WebSocket { .. } | State::TextOnly { .. } | State::Draining { .. } => {
+                return Ok(false);
+            }
             State::Polling { .. }
             | State::Upgrading { .. }
             | State::LastPoll { .. }
-            | State::AwaitingPoll { .. } => {}
+            | State::AwaitingPoll { .. }
+            | State::Parting { .. } => {}
         }
         if self.posting {
             return Err(PeerError::OverlappingPost);
@@ -284,16 +335,33 @@ impl Session {
             probe: Probe::AwaitPing,
             until,
         };
+        self.text_only = false;
         true
+    }
+
+    /// The request that opened the WebSocket, in use or probing, asked for text in place of binary
+    /// frames.
+    pub const fn recv_b64(&mut self) {
+        if let State::WebSocket { conn } = self.state {
+            self.state = State::TextOnly { conn };
+        }
+        self.text_only = true;
+    }
+
+    /// Whether the session is on a WebSocket that takes no binary frames.
+    #[must_use]
+    pub const fn is_text_only(&self) -> bool {
+        self.text_only && matches!(self.state, State::TextOnly { .. } | State::Draining { .. })
     }
 
     /// The probing connection, if there is one.
     #[must_use]
     pub const fn probing(&self) -> Option<ConnId> {
         match self.state {
-            State::Upgrading { conn, .. } => Some(conn),
+            State::Upgrading { conn, .. } | State::Parting { conn, .. } => Some(conn),
             State::Polling { .. }
             | State::WebSocket { .. }
+            | State::TextOnly { .. }
             | State::LastPoll { .. }
             | State::AwaitingPoll { .. }
             | State::Draining { .. } => None,
@@ -303,36 +371,65 @@ impl Session {
     /// A packet arrives on the probing connection. `5` counts without a probe too, as in the
     /// official server.
     pub fn recv_probe(&mut self, now: Tick, config: &Config, ping: bool, upgrade: bool) -> Probed {
-        let State::Upgrading {
-            get, conn, until, ..
-        } = self.state
-        else {
-            return Probed::Abandon;
-        };
-        if upgrade {
-            self.state = State::WebSocket { conn };
-            // The pong of a ping that left by polling comes over the new transport, if at all.
-            self.heart = Heart::Resting;
-            self.beat = now.after(config.ping_interval);
-            return Probed::Upgraded;
+        match &mut self.state {
+            State::Upgrading { conn, .. } if upgrade => {
+                let conn = *conn;
+                self.state = if self.text_only {
+                    State::TextOnly { conn }
+                } else {
+                    State::WebSocket { conn }
+                };
+                // The pong of a ping that left by polling comes over the new transport, if at all.
+                self.heart = Heart::Resting;
+                self.beat = now.after(config.ping_interval);
+                Probed::Upgraded
+            }
+            State::Parting { conn, code, .. } if upgrade => {
+                self.state = State::Draining {
+                    conn: *conn,
+                    until: now.after(DRAIN_WAIT),
+                    code: *code,
+                };
+                Probed::Upgraded
+            }
+            State::Upgrading { probe, .. } if ping => {
+                *probe = Probe::AwaitUpgrade;
+                Probed::Pong
+            }
+            State::Parting { .. } if ping => Probed::Pong,
+            State::Upgrading { .. } | State::Parting { .. } => {
+                self.abandon_probe();
+                Probed::Abandon
+            }
+            State::Polling { .. }
+            | State::WebSocket { .. }
+            | State::TextOnly { .. }
+            | State::LastPoll { .. }
+            | State::AwaitingPoll { .. }
+            | State::Draining { .. } => Probed::Abandon,
         }
-        if ping {
-            self.state = State::Upgrading {
-                get,
-                conn,
-                probe: Probe::AwaitUpgrade,
-                until,
-            };
-            return Probed::Pong;
-        }
-        self.abandon_probe();
-        Probed::Abandon
     }
 
     /// The probing connection is gone: polling goes on as if it had never been.
-    pub const fn abandon_probe(&mut self) {
-        if let State::Upgrading { get, .. } = self.state {
-            self.state = State::Polling { get };
+    pub fn abandon_probe(&mut self) {
+        match self.state {
+            State::Upgrading { get, .. } => self.state = State::Polling { get },
+            State::Parting { get, until, .. } => {
+                let until = until.after(POLLING_CLOSE_WAIT);
+                self.state = match get {
+                    Get::Parked => State::LastPoll {
+                        by_peer: false,
+                        until,
+                    },
+                    Get::None => State::AwaitingPoll { until },
+                };
+            }
+            State::Polling { .. }
+            | State::WebSocket { .. }
+            | State::TextOnly { .. }
+            | State::LastPoll { .. }
+            | State::AwaitingPoll { .. }
+            | State::Draining { .. } => {}
         }
     }
 
@@ -364,10 +461,12 @@ impl Session {
     #[must_use]
     pub fn deadline(&self) -> Tick {
         match self.state {
-            State::Polling { .. } | State::WebSocket { .. } => self.beat,
+            State::Polling { .. } | State::WebSocket { .. } | State::TextOnly { .. } => self.beat,
             State::Upgrading { until, .. } => self.beat.min(until),
             State::LastPoll { .. } => Tick::NEVER,
-            State::AwaitingPoll { until } | State::Draining { until, .. } => until,
+            State::AwaitingPoll { until }
+            | State::Parting { until, .. }
+            | State::Draining { until, .. } => until,
         }
     }
 
@@ -382,12 +481,17 @@ impl Session {
                     Expired::No
                 };
             }
-            State::LastPoll { .. } => return Expired::No,
-            State::Upgrading { until, conn, .. } if until <= judged => {
+            State::Upgrading { until, conn, .. } | State::Parting { until, conn, .. }
+                if until <= judged =>
+            {
                 self.abandon_probe();
                 return Expired::UpgradeTimeout(conn);
             }
-            State::Polling { .. } | State::Upgrading { .. } | State::WebSocket { .. } => {}
+            State::LastPoll { .. } | State::Parting { .. } => return Expired::No,
+            State::Polling { .. }
+            | State::Upgrading { .. }
+            | State::WebSocket { .. }
+            | State::TextOnly { .. } => {}
         }
         if self.beat > now {
             return Expired::No;
@@ -408,31 +512,38 @@ impl Session {
     }
 
     /// The session closes. A polling client learns of it by the GET that is parked or comes next,
-    /// a WebSocket by a close frame with `code` once what is queued has left.
+    /// a WebSocket by a close frame with `code` once what is queued has left, and a client that changes
+    /// from one to the other by whichever it turns to.
     pub fn close(&mut self, now: Tick, by_peer: bool, code: Option<u16>) {
+        let until = now.after(POLLING_CLOSE_WAIT);
         self.state = match self.state {
+            // Who closed itself does not go on with the upgrade.
+            State::Upgrading {
+                get,
+                conn,
+                probe: Probe::AwaitUpgrade,
+                until: upgrade,
+            } if !by_peer => State::Parting {
+                get,
+                conn,
+                code,
+                until: until.min(upgrade),
+            },
             State::Polling { get: Get::Parked }
             | State::Upgrading {
                 get: Get::Parked, ..
-            } => {
-                // A client that closed itself only needs its GET back.
-                State::LastPoll {
-                    by_peer,
-                    until: now.after(POLLING_CLOSE_WAIT),
-                }
-            }
+            } => State::LastPoll { by_peer, until },
             State::Polling { get: Get::None } | State::Upgrading { get: Get::None, .. } => {
-                State::AwaitingPoll {
-                    until: now.after(POLLING_CLOSE_WAIT),
-                }
+                State::AwaitingPoll { until }
             }
-            State::WebSocket { conn } => State::Draining {
+            State::WebSocket { conn } | State::TextOnly { conn } => State::Draining {
                 conn,
                 until: now.after(DRAIN_WAIT),
                 code,
             },
             closing @ (State::LastPoll { .. }
             | State::AwaitingPoll { .. }
+            | State::Parting { .. }
             | State::Draining { .. }) => closing,
         };
     }
@@ -445,8 +556,10 @@ impl Session {
             State::Polling { .. }
             | State::Upgrading { .. }
             | State::WebSocket { .. }
+            | State::TextOnly { .. }
             | State::LastPoll { .. }
-            | State::AwaitingPoll { .. } => None,
+            | State::AwaitingPoll { .. }
+            | State::Parting { .. } => None,
         }
     }
 
@@ -458,8 +571,11 @@ impl Session {
             // Clients handle packets later than they handle the close: it must not come along, or a
             // DISCONNECT before it would be lost. The next GET carries it.
             _ if carries => &[],
-            State::LastPoll { by_peer: false, .. } => &["1"],
-            State::AwaitingPoll { .. } => &["6", "1"],
+            State::LastPoll { by_peer: false, .. }
+            | State::Parting {
+                get: Get::Parked, ..
+            } => &["1"],
+            State::AwaitingPoll { .. } | State::Parting { get: Get::None, .. } => &["6", "1"],
             // A client that closed itself only needs its GET back.
             _ => &["6"],
         }

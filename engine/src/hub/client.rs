@@ -3,7 +3,7 @@
 use alloc::{boxed::Box, vec::Vec};
 
 use super::NONE;
-use crate::{id::NamespaceId, sio::assembler::Partial};
+use crate::{id::NamespaceId, sio::assembler::Partial, time::Tick};
 
 /// What a session's row holds for Socket.IO.
 #[derive(Debug)]
@@ -20,6 +20,9 @@ pub(super) struct Extra {
     /// Connected sockets after the first, and all that are connecting.
     pub(super) more: Vec<(NamespaceId, u32)>,
     pub(super) partial: Option<Partial>,
+    /// Namespaces that the server removed the session's socket from, and until when its peer may not
+    /// know it.
+    removed: Vec<(NamespaceId, Tick)>,
 }
 
 impl Client {
@@ -74,12 +77,35 @@ impl Client {
         self.tidy();
     }
 
+    /// The server has removed the socket in a namespace. What its peer sent before it knows of that is
+    /// no violation.
+    pub(super) fn remember_removal(&mut self, namespace: NamespaceId, now: Tick, until: Tick) {
+        let removed = &mut self.extra.get_or_insert_default().removed;
+        removed.retain(|(ns, until)| *ns != namespace && *until > now);
+        removed.push((namespace, until));
+    }
+
+    pub(super) fn forget_removal(&mut self, namespace: NamespaceId) {
+        if let Some(extra) = &mut self.extra {
+            extra.removed.retain(|(ns, _)| *ns != namespace);
+            self.tidy();
+        }
+    }
+
+    /// Whether a packet for this namespace may have been sent before its peer knew that it is out.
+    pub(super) fn is_removed(&self, namespace: NamespaceId, now: Tick) -> bool {
+        let removed = self.extra.iter().flat_map(|extra| &extra.removed);
+        removed
+            .into_iter()
+            .any(|(ns, until)| *ns == namespace && *until > now)
+    }
+
     /// Gives the box back when nothing is in it.
     pub(super) fn tidy(&mut self) {
         if self
             .extra
             .as_ref()
-            .is_some_and(|e| e.more.is_empty() && e.partial.is_none())
+            .is_some_and(|e| e.more.is_empty() && e.partial.is_none() && e.removed.is_empty())
         {
             self.extra = None;
         }

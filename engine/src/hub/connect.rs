@@ -18,6 +18,9 @@ use crate::{
     time::Tick,
 };
 
+/// What a peer is told whose socket was removed before it was let in.
+const REMOVED: &str = r#"{"message":"disconnected by the server"}"#;
+
 impl Hub {
     /// CONNECT arrives.
     pub(super) fn recv_connect(
@@ -34,6 +37,7 @@ impl Hub {
         let Some(client) = self.sessions.app(session) else {
             return Ok(());
         };
+        client.forget_removal(namespace); // what comes from now on is for the new socket
         if client.socket(namespace).is_some() {
             return Err(PeerError::Namespace);
         }
@@ -242,7 +246,8 @@ impl Hub {
     }
 
     /// Removes a socket from its namespace: it gets a DISCONNECT packet and, with `close`, its
-    /// session ends with all its sockets.
+    /// session ends with all its sockets. One that was not let in yet is refused: every CONNECT is
+    /// answered.
     pub fn disconnect(&mut self, now: Tick, key: SocketKey, close: bool) -> bool {
         let Some(socket) = self.sockets.get(key) else {
             return false;
@@ -256,19 +261,27 @@ impl Hub {
             let Some(socket) = self.sockets.at(slot) else {
                 continue;
             };
-            // A peer that was not let in yet knows of no socket that could leave.
-            if socket.connected {
-                let packet = Outgoing {
-                    namespace: &self.namespaces[usize::from(socket.namespace.0)].name,
-                    id: None,
-                    body: Body::Disconnect,
-                    attachments: &[],
-                };
-                let packet = self.sessions.palette.encode(|out| packet.write(out));
-                self.sessions.push(session.index(), packet);
-            }
+            let (namespace, connected) = (socket.namespace, socket.connected);
+            let packet = Outgoing {
+                namespace: &self.namespaces[usize::from(namespace.0)].name,
+                id: None,
+                body: if connected {
+                    Body::Disconnect
+                } else {
+                    Body::ConnectError(REMOVED)
+                },
+                attachments: &[],
+            };
+            let packet = self.sessions.palette.encode(|out| packet.write(out));
+            self.sessions.push(session.index(), packet);
             let key = self.sockets.key_at(slot);
             self.drop_socket(key, CloseReason::ServerNamespaceDisconnect);
+            if connected && !close {
+                let until = now.after(self.config().ping_timeout);
+                if let Some(client) = self.sessions.app(session) {
+                    client.remember_removal(namespace, now, until);
+                }
+            }
         }
         if close {
             self.close(now, session, CloseReason::ForcedServerClose, Ending::Polite);

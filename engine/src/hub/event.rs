@@ -24,7 +24,7 @@ pub enum Received<'a> {
     /// Engine.IO alone: a text message.
     Text(&'a str),
     /// Engine.IO alone: a binary message.
-    Binary(&'a [u8]),
+    Binary(Cow<'a, [u8]>),
     /// A Socket.IO event.
     Event(Incoming<'a>),
 }

@@ -537,6 +537,14 @@ impl Hub {
         self.close(now, key, reason, ending);
     }
 
+    /// Closes a session of which a long-polling request broke a rule or broke off. One that is on a
+    /// WebSocket by now has left that transport, and its errors, behind.
+    pub fn fail_poll(&mut self, now: Tick, key: SessionKey, error: PeerError) {
+        if self.transport(key) == Some(Transport::Polling) {
+            self.fail(now, key, error);
+        }
+    }
+
     /// Closes everything: the server stops. Nothing but the transports' close is sent, so that
     /// clients reconnect.
     pub fn shut_down(&mut self, now: Tick) {

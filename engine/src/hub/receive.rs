@@ -4,7 +4,10 @@ use alloc::{borrow::Cow, vec::Vec};
 
 use super::{Ending, Hub, Incoming, Received, SessionKey, SocketKey};
 use crate::{
-    eio::packet::{self as engine, Packet as EnginePacket},
+    eio::{
+        packet::{self as engine, Packet as EnginePacket},
+        payload,
+    },
     error::{CloseReason, PeerError},
     id::NamespaceId,
     sio::{
@@ -21,6 +24,8 @@ enum Text<'a> {
     Nothing,
     /// A message, without Socket.IO.
     Message(&'a str),
+    /// The base64 of a binary message.
+    Binary(&'a str),
     /// An event in this text.
     Event(&'a str, Packet, SocketKey, NamespaceId),
 }
@@ -41,6 +46,7 @@ impl Hub {
         let (text, packet, socket, namespace) = match self.text(now, session, text) {
             Ok(Text::Event(text, packet, socket, namespace)) => (text, packet, socket, namespace),
             Ok(Text::Message(message)) => return Ok(Received::Text(message)),
+            Ok(Text::Binary(base64)) => return self.receive_base64(now, session, base64),
             Ok(Text::Nothing) => return Ok(Received::Nothing),
             Err(error) => {
                 self.fail(now, session, error);
@@ -73,9 +79,34 @@ impl Hub {
             return Ok(Received::Nothing);
         }
         if self.engine_only {
-            return Ok(Received::Binary(data));
+            return Ok(Received::Binary(Cow::Borrowed(data)));
         }
         self.attachment(session, data)
+            .inspect_err(|error| self.fail(now, session, *error))
+    }
+
+    /// A binary message arrives as text.
+    #[cold]
+    fn receive_base64<'a>(
+        &mut self,
+        now: Tick,
+        session: SessionKey,
+        base64: &str,
+    ) -> Result<Received<'a>, PeerError> {
+        let data = match payload::binary(base64) {
+            Ok(data) => data,
+            Err(error) => {
+                self.fail(now, session, error);
+                return Err(error);
+            }
+        };
+        if !self.sessions.recv_packet(now, session) {
+            return Ok(Received::Nothing);
+        }
+        if self.engine_only {
+            return Ok(Received::Binary(Cow::Owned(data)));
+        }
+        self.attachment(session, &data)
             .inspect_err(|error| self.fail(now, session, *error))
     }
 
@@ -97,6 +128,7 @@ impl Hub {
                 }
                 return self.message(now, session, message);
             }
+            EnginePacket::Binary(base64) => return Ok(Text::Binary(base64)),
             EnginePacket::Pong => self.sessions.recv_pong(now, session),
             EnginePacket::Ping(_) => return Err(PeerError::PingFromClient),
             EnginePacket::Close => {
@@ -130,7 +162,9 @@ impl Hub {
             self.recv_connect(session, packet.namespace(text), auth)?;
             return Ok(Text::Nothing);
         }
-        let (namespace, socket) = self.addressee(session, &packet, text)?;
+        let Ok((namespace, socket)) = self.addressee(session, &packet, text) else {
+            return self.unaddressed(now, session, text, packet);
+        };
         match packet.kind {
             Kind::Connect | Kind::ConnectError => return Err(PeerError::Namespace),
             Kind::Disconnect => self.drop_socket(socket, CloseReason::ClientNamespaceDisconnect),
@@ -144,6 +178,33 @@ impl Hub {
                     self.recv_ack(socket, id, &text[packet.payload], Vec::new());
                 }
             }
+        }
+        Ok(Text::Nothing)
+    }
+
+    /// A packet for a namespace that its session is not in. If the server has just removed it, the
+    /// peer did not know, and nothing comes of the packet or its attachments.
+    #[cold]
+    fn unaddressed<'a>(
+        &mut self,
+        now: Tick,
+        session: SessionKey,
+        text: &str,
+        packet: Packet,
+    ) -> Result<Text<'a>, PeerError> {
+        let name = packet.namespace(text);
+        let name = if name.is_empty() { "/" } else { name };
+        let (Some(namespace), Some(client)) = (self.namespace(name), self.sessions.app(session))
+        else {
+            return Err(PeerError::Namespace);
+        };
+        let sent_before = matches!(packet.kind, Kind::Event | Kind::Ack | Kind::Disconnect);
+        if !sent_before || !client.is_removed(namespace, now) {
+            return Err(PeerError::Namespace);
+        }
+        if packet.attachments > 0 {
+            json::placeholders(&text[packet.payload.clone()], packet.attachments)?;
+            self.await_attachments(now, session, text, packet);
         }
         Ok(Text::Nothing)
     }

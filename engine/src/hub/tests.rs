@@ -9,10 +9,11 @@ use core::{cell::RefCell, time::Duration};
 
 use super::{
     AckNews, Action, Alone, Client, Directory, Emit, Ending, Event, Hub, Io, Mail, Mode, Namespace,
-    Publication, Selection, SessionKey, Setup, ShardSet, Signal, SocketKey,
+    Publication, Received, Selection, SessionKey, Setup, ShardSet, Signal, SocketKey,
 };
 use crate::{
     config::Config,
+    eio::session::Poll,
     error::{CloseReason, PeerError},
     frame::{Frames, Kind},
     id::{ConnId, NamespaceId, ShardId},
@@ -165,17 +166,82 @@ fn parked(hub: &mut Hub) -> SessionKey {
 }
 
 #[test]
-fn a_socket_that_was_not_let_in_gets_no_disconnect_packet() {
-    let mut hub = hub(Config::default());
-    session(&mut hub, &["40", "40/gate,"]);
-    let mut socket = None;
-    while let Some(event) = hub.next_event() {
-        if let Event::Connected { socket: key, .. } = event {
-            socket = Some(key);
+fn a_socket_that_is_removed_before_it_was_let_in_is_refused() {
+    const REFUSED: &str = r#"44/gate,{"message":"disconnected by the server"}"#;
+    for (of_gate, close, said) in [
+        (true, false, &[REFUSED][..]),
+        (true, true, &["41", REFUSED]),
+        (false, true, &["41", REFUSED]),
+    ] {
+        let mut hub = hub(Config::default());
+        let key = session(&mut hub, &["40", "40/gate,"]);
+        let mut sockets = vec![];
+        while let Some(event) = hub.next_event() {
+            if let Event::Connected { socket, .. } | Event::Connecting { socket, .. } = event {
+                sockets.push(socket);
+            }
         }
+        assert!(hub.disconnect(Tick(1), sockets[usize::from(of_gate)], close));
+        assert_eq!(flush(&mut hub, 1).frames, said);
+        assert_eq!(hub.transport(key).is_some(), !close);
+        // What its handler says afterwards comes too late, and nothing is said twice.
+        assert!(!hub.accept(sockets[1]));
+        hub.refuse(sockets[1], "no", None).unwrap();
+        assert_eq!(flush(&mut hub, 1).frames, [""; 0]);
     }
-    assert!(hub.disconnect(Tick(1), socket.unwrap(), true));
-    assert_eq!(flush(&mut hub, 1).frames, ["41"]);
+}
+
+#[test]
+fn what_crosses_a_removal_is_no_violation() {
+    let mut hub = hub(Config::default());
+    let key = session(&mut hub, &["40"]);
+    let Some(Event::Connected { socket, .. }) = hub.next_event() else {
+        panic!("not connected")
+    };
+    let placeholder = r#"451-["a",{"_placeholder":true,"num":0}]"#;
+    assert!(hub.disconnect(Tick(1), socket, false));
+    for text in [r#"42["a"]"#, "431[]", "41", placeholder, "bAQID"] {
+        let received = hub.receive_text(Tick(2), key, text);
+        assert!(
+            matches!(received, Ok(Received::Nothing)),
+            "{text}: {received:?}"
+        );
+    }
+    assert_eq!(flush(&mut hub, 2).frames, ["41"]);
+    // Not for ever, not what breaks another rule, and not what comes after another CONNECT.
+    let timeout = hub.config().ping_timeout.as_millis() as u64;
+    hub.receive_text(Tick(timeout), key, r#"42["a"]"#).unwrap();
+    let late = hub.receive_text(Tick(1 + timeout), key, r#"42["a"]"#);
+    assert_eq!(late.err(), Some(PeerError::Namespace));
+    for texts in [&["44"][..], &["40", "41", r#"42["a"]"#]] {
+        let key = session(&mut hub, &["40"]);
+        let mut sockets = vec![];
+        while let Some(event) = hub.next_event() {
+            if let Event::Connected { socket, .. } = event {
+                sockets.push(socket);
+            }
+        }
+        assert!(hub.disconnect(Tick(1), *sockets.last().unwrap(), false));
+        let (last, before) = texts.split_last().unwrap();
+        for text in before {
+            hub.receive_text(Tick(2), key, text).unwrap();
+        }
+        let error = hub.receive_text(Tick(2), key, last).err();
+        assert_eq!(error, Some(PeerError::Namespace), "{texts:?}");
+    }
+}
+
+#[test]
+fn errors_of_polling_do_not_reach_an_upgraded_session() {
+    let mut hub = hub(Config::default());
+    let (key, _) = probed(&mut hub);
+    assert_eq!(hub.sessions().recv_post(key), Some(Ok(true)));
+    hub.sessions().recv_probe(Tick(2), key, WS, "5");
+    hub.fail_poll(Tick(3), key, PeerError::Aborted);
+    assert!(hub.is_open(key));
+    let (key, _) = probed(&mut hub);
+    hub.fail_poll(Tick(3), key, PeerError::Aborted);
+    assert!(!hub.is_open(key));
 }
 
 #[test]
@@ -188,6 +254,93 @@ fn an_upgrade_answers_the_get_it_leaves_behind() {
     // Also if the session ends before the turn does.
     hub.close(Tick(1), key, CloseReason::TransportClose, Ending::ByPeer);
     assert_eq!(flush(&mut hub, 1).answers, ["6"]);
+}
+
+/// A polling session in `/` whose client has probed, and has all that was said to it.
+fn probed(hub: &mut Hub) -> (SessionKey, SocketKey) {
+    let key = parked(hub);
+    hub.receive_text(Tick(0), key, "40").unwrap();
+    flush(hub, 0);
+    assert!(hub.sessions().recv_probe_open(Tick(1), key, WS));
+    hub.sessions().recv_probe(Tick(1), key, WS, "2probe");
+    flush(hub, 1);
+    assert_eq!(hub.next_signal(), Some(Signal::Text(WS, "3probe")));
+    match hub.next_event() {
+        Some(Event::Connected { socket, .. }) => (key, socket),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn whoever_closes_a_session_amid_its_upgrade_its_client_hears_of_it_there() {
+    type Close = fn(&mut Hub, SessionKey, SocketKey);
+    let said: [(Close, &[&str]); 6] = [
+        (
+            |hub, _, socket| assert!(hub.disconnect(Tick(2), socket, true)),
+            &[r#"42["a"]"#, "41"],
+        ),
+        (
+            |hub, _, _| {
+                let close = Action::Disconnect { close: true };
+                hub.act(Tick(2), everybody(), close);
+            },
+            &[r#"42["a"]"#, "41"],
+        ),
+        (
+            |hub, key, _| hub.close(Tick(2), key, CloseReason::ForcedClose, Ending::Polite),
+            &[r#"42["a"]"#],
+        ),
+        (|hub, _, _| hub.shut_down(Tick(2)), &[r#"42["a"]"#]),
+        (
+            |hub, key, _| drop(hub.receive_text(Tick(2), key, "42{}")),
+            &[r#"42["a"]"#],
+        ),
+        // What is queued is not for a peer that breaks the transport's rules, or does not answer.
+        (|hub, key, _| drop(hub.receive_text(Tick(2), key, "9")), &[]),
+    ];
+    for (case, (close, said)) in said.into_iter().enumerate() {
+        for by_websocket in [true, false] {
+            let mut hub = hub(Config::default());
+            let (key, socket) = probed(&mut hub);
+            hub.emit(socket, &event("a", "")).unwrap();
+            close(&mut hub, key, socket);
+            assert_eq!(flush(&mut hub, 2).frames, [""; 0]);
+            assert_eq!(
+                hub.next_signal(),
+                None,
+                "case {case}: the probe is left alone"
+            );
+            if by_websocket {
+                hub.sessions().recv_probe(Tick(3), key, WS, "5");
+                assert!(hub.sessions().is_on(key, WS));
+                assert_eq!(flush(&mut hub, 3).frames, said, "case {case}");
+            } else {
+                let mut polled = vec![];
+                while hub.transport(key).is_some() {
+                    assert_eq!(hub.sessions().recv_get(key), Some(Ok(Poll::Answer)));
+                    polled.push(String::from_utf8(hub.sessions().take_poll(key)).unwrap());
+                }
+                assert_eq!(polled.pop().as_deref(), Some("6\u{1e}1"), "case {case}");
+                let said = said.join("\u{1e}");
+                assert_eq!(polled.join("\u{1e}"), said, "case {case}");
+            }
+            assert_eq!(hub.next_signal(), Some(Signal::Close(WS, None)));
+            assert_eq!(hub.counts(), super::Counts::default());
+        }
+    }
+}
+
+#[test]
+fn nothing_probes_for_a_session_that_is_gone() {
+    let mut hub = hub(Config::default());
+    let (key, socket) = probed(&mut hub);
+    hub.disconnect(Tick(2), socket, true);
+    flush(&mut hub, 2);
+    hub.advance(Tick(10_100));
+    assert_eq!(hub.next_signal(), Some(Signal::Close(WS, None)));
+    hub.advance(Tick(41_000));
+    assert_eq!(hub.transport(key), None);
+    assert_eq!(hub.counts(), super::Counts::default());
 }
 
 #[test]

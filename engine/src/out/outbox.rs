@@ -252,6 +252,50 @@ impl Outbox {
         }
     }
 
+    /// The same for a receiver that gets packets in another form, where `form` knows one.
+    pub fn stash_as(
+        &mut self,
+        palette: &Palette,
+        held: &mut Held,
+        form: impl Fn(&[u8]) -> Option<Vec<u8>>,
+    ) {
+        if self.count == 0 {
+            return;
+        }
+        let run = self.first..self.first + core::mem::take(&mut self.count);
+        let rest = self.rest.get_or_insert_default();
+        let more = core::mem::take(&mut rest.more);
+        for entry in run.chain(more) {
+            match form(palette.bytes(EntryId(entry))) {
+                Some(bytes) => rest.keep_own(bytes, held),
+                None => rest.keep(palette, entry, held),
+            }
+        }
+    }
+
+    /// Everything queued gets another form, where `form` knows one, which may join packets. Nothing of
+    /// it may have left in part.
+    pub fn reform(
+        &mut self,
+        palette: &Palette,
+        held: &mut Held,
+        form: impl Fn(&[u8]) -> Option<Vec<u8>>,
+    ) {
+        self.stash(palette, held);
+        let Some(rest) = &mut self.rest else { return };
+        for chunk in core::mem::take(&mut rest.backlog) {
+            let len = chunk.bytes().len();
+            match form(chunk.bytes()) {
+                Some(bytes) => {
+                    rest.backlog_bytes -= len;
+                    chunk.give_back(held);
+                    rest.keep_own(bytes, held);
+                }
+                None => rest.backlog.push_back(chunk),
+            }
+        }
+    }
+
     /// Hands over every whole packet in order and forgets them: how a poll is answered.
     pub fn drain(&mut self, palette: &Palette, held: &mut Held, mut each: impl FnMut(Kind, &[u8])) {
         self.stash(palette, held);
@@ -287,9 +331,7 @@ impl Rest {
     fn keep(&mut self, palette: &Palette, entry: u32, held: &mut Held) {
         let bytes = palette.bytes(EntryId(entry));
         self.backlog_bytes += bytes.len();
-        if bytes.len() > self.largest {
-            (self.largest, self.largest_ends) = (bytes.len(), self.backlog_bytes);
-        }
+        self.note_largest(bytes.len());
         match palette.entry(entry) {
             Entry::Shared(frame) if bytes.len() >= SHARED_BYTES_MIN => {
                 held.share(frame);
@@ -307,6 +349,20 @@ impl Rest {
                     self.backlog.push_back(Chunk::Own(chunk));
                 }
             },
+        }
+    }
+
+    fn keep_own(&mut self, bytes: Vec<u8>, held: &mut Held) {
+        self.backlog_bytes += bytes.len();
+        self.note_largest(bytes.len());
+        held.grow(bytes.capacity());
+        self.backlog.push_back(Chunk::Own(bytes));
+    }
+
+    /// A packet of so many bytes was put behind the others.
+    const fn note_largest(&mut self, bytes: usize) {
+        if bytes > self.largest {
+            (self.largest, self.largest_ends) = (bytes, self.backlog_bytes);
         }
     }
 

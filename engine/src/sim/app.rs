@@ -178,7 +178,10 @@ impl World {
             (61..=79, Some(socket)) => self.join(socket),
             (80..=85, Some(socket)) => self.leave_room(socket),
             (86..=92, socket) => self.move_many(hub, socket),
-            (93..=95, Some(socket)) => self.kick(socket),
+            (93..=95, Some(socket)) => {
+                let close = self.random.chance(40);
+                self.kick(socket, close);
+            }
             (96, _) => self.kick_many(hub),
             (97..=98, Some(socket)) => self.flood(socket),
             (99..=101, socket) => self.count(hub, socket),
@@ -208,7 +211,7 @@ impl World {
         (!all.is_empty()).then(|| self.random.pick(&all))
     }
 
-    fn emit(&mut self, socket: usize, volatile: bool) {
+    pub(super) fn emit(&mut self, socket: usize, volatile: bool) {
         let (hub, key) = self.place(socket);
         let message = self.compose();
         self.see_who_takes(hub);

@@ -74,6 +74,9 @@ impl World {
             };
             let packet = match (text, payload) {
                 (true, [b'4', message @ ..]) => reader.text(&String::from_utf8_lossy(message))?,
+                (true, [b'b', base64 @ ..]) => {
+                    reader.binary(&wire::from_base64(&String::from_utf8_lossy(base64))?)?
+                }
                 (true, _) => None,
                 (false, part) => reader.binary(part)?,
             };

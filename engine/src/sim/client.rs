@@ -124,6 +124,10 @@ pub(super) enum Place {
 
 /// See the module's text.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts that do not exclude each other"
+)]
 pub(super) struct Client {
     pub(super) hub: usize,
     pub(super) habit: Habit,
@@ -143,6 +147,8 @@ pub(super) struct Client {
     pub(super) places: [Place; 3],
     /// The id of its next question.
     pub(super) asks: u64,
+    /// Sends and takes no binary messages.
+    pub(super) text_only: bool,
 }
 
 impl Client {
@@ -162,6 +168,7 @@ impl Client {
             gone: false,
             places: [Place::Out; 3],
             asks: 0,
+            text_only: false,
         }
     }
 
@@ -209,10 +216,13 @@ impl Client {
         let text = format!("4{digit}{count}{namespace}{id}[{json}]");
         self.text(text, What::Packet(packet, parts.len()));
         for part in parts {
-            self.outbox.push_back(Sent {
-                wire: Wire::Binary(part.to_vec()),
-                what: What::Part(part.to_vec()),
-            });
+            let wire = if self.text_only {
+                Wire::Text(format!("b{}", wire::to_base64(&part)))
+            } else {
+                Wire::Binary(part.to_vec())
+            };
+            let what = What::Part(part.to_vec());
+            self.outbox.push_back(Sent { wire, what });
         }
     }
 

@@ -64,20 +64,29 @@ impl World {
 
     fn act_on(&mut self, hub: usize, to: &Target, action: Action) {
         self.log(format_args!("hub {hub}: {action:?} for {to:?}"));
-        self.oracle.act(hub, to, &action);
+        self.oracle.act(hub, to, &action, self.now);
         self.hubs[hub].act(self.now, selection(to), action);
         self.drain(hub);
     }
 
     // ---- removing ----
 
-    pub(super) fn kick(&mut self, socket: usize) {
+    /// A client is told something and its session ends, as one whose login has run out.
+    pub(super) fn dismiss(&mut self, client: usize) {
+        let sockets = &self.oracle.sockets;
+        let is_in = |s: &super::oracle::Socket| s.session == client && s.state == State::In;
+        if let Some(socket) = sockets.iter().position(is_in) {
+            self.emit(socket, false);
+            self.kick(socket, true);
+        }
+    }
+
+    pub(super) fn kick(&mut self, socket: usize, close: bool) {
         let (hub, key) = self.place(socket);
-        let close = self.random.chance(40);
         let there = self.oracle.sockets[socket].state != State::Out;
         self.log(format_args!("{socket} is removed, close {close}"));
         if there {
-            self.oracle.kicked(socket, close);
+            self.oracle.kicked(socket, close, self.now);
         }
         let took = self.hubs[hub].disconnect(self.now, key, close);
         self.oracle

@@ -91,9 +91,7 @@ impl World {
             }
             _ => {}
         }
-        // A client that says `5` to a session that has ended hears no last words.
-        let adopted = self.oracle.sessions[at].upgraded;
-        self.finish(at, served && adopted);
+        self.finish(at, served);
     }
 
     /// A client's GET is turned away: its session is gone.

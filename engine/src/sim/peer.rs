@@ -10,7 +10,7 @@ use super::{
         self, AUTHS, Client, Habit, NAMESPACES, NOWHERE, Place, Sent, Upgrade, Via, What, Wire,
     },
     net::{Break, Conn, Inbound},
-    wire::{self, Kind, Packet, Value},
+    wire::{Kind, Packet, Value},
     world::{Task, World},
 };
 use crate::eio::session::Poll;
@@ -34,11 +34,15 @@ impl World {
         };
         let at = self.clients.len();
         let mut client = Client::new(hub, habit);
+        client.text_only = self.random.chance(25);
         if self.random.chance(50) || !self.config.polling {
             client.via = Via::Ws(self.net.conns.len());
             let id = self.net.name();
             let handshake = Some((id, PREAMBLE));
             let key = self.hubs[hub].open(self.now, handshake);
+            if client.text_only {
+                self.hubs[hub].sessions().recv_b64(key);
+            }
             let conn = self.conn(at, hub, key, habit);
             let (id, probing, preamble) = (Some(id), false, true);
             self.net.conns.push(Conn {
@@ -365,11 +369,7 @@ impl World {
         };
         self.log(format_args!("client {at} is answered {body:?}"));
         for packet in body.split('\u{1e}') {
-            match packet.strip_prefix('b').map(wire::from_base64) {
-                None => self.reads(at, packet),
-                Some(Ok(data)) => self.reads_binary(at, &data),
-                Some(Err(error)) => self.oracle.blame(error),
-            }
+            self.reads_text(at, packet);
         }
         self.paused(at);
         self.poll(at);

@@ -93,8 +93,11 @@ impl World {
                     } else if text {
                         let payload = String::from_utf8_lossy(payload);
                         self.log(format_args!("client {owner} reads {payload}"));
-                        self.reads(owner, &payload);
+                        self.reads_text(owner, &payload);
                     } else {
+                        let wanted = !self.clients[owner].text_only;
+                        self.oracle
+                            .expect(wanted, "a binary frame to one that takes none");
                         self.reads_binary(owner, payload);
                     }
                 }
@@ -103,6 +106,15 @@ impl World {
             }
         }
         self.net.conns[at].unread = bytes.split_off(done);
+    }
+
+    /// Text that may stand for binary.
+    pub(super) fn reads_text(&mut self, at: usize, text: &str) {
+        match text.strip_prefix('b').map(wire::from_base64) {
+            None => self.reads(at, text),
+            Some(Ok(data)) => self.reads_binary(at, &data),
+            Some(Err(error)) => self.oracle.blame(error),
+        }
     }
 
     /// An Engine.IO packet.

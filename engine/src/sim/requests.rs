@@ -9,7 +9,6 @@ use super::{
 };
 use crate::{
     eio::{handshake::Transport, payload, session::Poll},
-    error::{CloseReason, PeerError},
     hub::SessionKey,
     id::Sid,
 };
@@ -111,27 +110,11 @@ impl World {
         let whole = packets.len() == messages.len();
         self.oracle.expect(whole, "a body fell into other packets");
         for (packet, sent) in packets.into_iter().zip(messages) {
-            let wire = match packet.strip_prefix('b').map(payload::binary) {
-                None => Wire::Text(packet.into()),
-                Some(Ok(data)) => Wire::Binary(data),
-                Some(Err(error)) => {
-                    self.base64(client, error);
-                    continue;
-                }
-            };
-            let what = sent.what.clone();
+            let (wire, what) = (Wire::Text(packet.into()), sent.what.clone());
             self.message(client, &Sent { wire, what });
         }
         self.hubs[hub].sessions().end_post(key);
         self.touch(hub);
         self.soon(Task::Posted(client, true));
-    }
-
-    fn base64(&mut self, client: usize, error: PeerError) {
-        let session = &self.oracle.sessions[client];
-        let (hub, key) = (session.hub, session.key);
-        self.oracle.ends(client, CloseReason::ParseError);
-        self.hubs[hub].fail(self.now, key, error);
-        self.drain(hub);
     }
 }

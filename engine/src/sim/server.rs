@@ -287,6 +287,11 @@ impl World {
                 }
                 self.drain(hub);
                 self.signals(hub);
+                // Sessions end at any moment, but this one is short and must be met.
+                if self.random.chance(10) {
+                    let wait = self.random.below(2 * self.lag);
+                    self.after(wait, Task::Dismiss(client));
+                }
             }
             (Some(Inbound::Message(sent)), false) => self.message(client, &sent),
         }

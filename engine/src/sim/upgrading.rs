@@ -41,6 +41,9 @@ impl World {
         });
         let sessions = self.hubs[hub].sessions();
         let took = sessions.recv_probe_open(self.now, key, id);
+        if took && self.clients[at].text_only {
+            sessions.recv_b64(key);
+        }
         self.log(format_args!(
             "client {at} upgrades on {id:?}: {style:?}, {took}"
         ));

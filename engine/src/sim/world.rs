@@ -55,6 +55,7 @@ pub(super) enum Task {
     Deed(usize),
     Admit(usize),
     LateAck(usize, u64),
+    Dismiss(usize),
 }
 
 /// The directory, and what was wrong with how the hubs keep it.
@@ -361,6 +362,7 @@ impl World {
             Task::Deed(hub) => self.deed(hub),
             Task::Admit(socket) => self.admit(socket),
             Task::LateAck(socket, id) => self.acknowledge(socket, id),
+            Task::Dismiss(client) => self.dismiss(client),
         }
     }
 

@@ -5,6 +5,7 @@
 
 mod faults;
 mod outputs;
+mod rude;
 mod server;
 mod transports;
 

@@ -4,10 +4,12 @@
 const { randomBytes } = require("node:crypto");
 const { Client } = require("./client.js");
 const { ServerProcess } = require("./server-process.js");
+const { SlowProxy } = require("./slow-proxy.js");
 
 class Bench {
   #clients = [];
   #servers = [];
+  #proxies = [];
 
   constructor({ version, transport, url, serverCommand }) {
     this.version = version.name;
@@ -59,6 +61,14 @@ class Bench {
     return server;
   }
 
+  // A way to the server that takes `delay` milliseconds in each direction.
+  async startProxy(delay) {
+    const proxy = new SlowProxy(this.url, delay);
+    this.#proxies.push(proxy);
+    await proxy.start();
+    return proxy;
+  }
+
   waitingFor() {
     const waits = this.#clients.flatMap((client) => [...client.waits]);
     const surprises = this.#clients.flatMap((client) => client.untaken("disconnect"));
@@ -68,6 +78,7 @@ class Bench {
   close() {
     for (const client of this.#clients) client.close();
     for (const server of this.#servers) server.kill();
+    for (const proxy of this.#proxies) proxy.close();
   }
 }
 

@@ -16,7 +16,10 @@ const TRANSPORTS = [
   { name: "websocket", transports: ["websocket"] },
   { name: "upgrade", transports: ["polling", "websocket"] },
 ];
-const CASES = ["connect", "events", "acks", "rooms", "disconnect", "order", "volatile", "restart"]
+const TOPICS = [
+  "connect", "events", "base64", "acks", "rooms", "disconnect", "dismissed", "order", "volatile", "restart",
+];
+const CASES = TOPICS
   .flatMap((topic) => require(`./cases/${topic}.js`).map((test) => ({ topic, ...test })));
 
 // Far above what any case needs; it only turns a hang into a failure.

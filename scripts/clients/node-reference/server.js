@@ -108,6 +108,12 @@ function serve(namespace) {
       ack();
     });
     on("kick", (_, close) => socket.disconnect(close));
+    on("dismiss", (_, ms, n) =>
+      setTimeout(() => {
+        for (let i = 0; i < n; i++) socket.emit("flood", i);
+        socket.disconnect(true);
+      }, ms)
+    );
   });
 }
 

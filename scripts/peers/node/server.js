@@ -61,6 +61,12 @@ function connected(socket) {
     answer?.();
   });
   socket.on('room', (room, data) => fan('room', room, data));
+  // What scripts/rude asks for.
+  socket.on('burst', (rows, bytes) => {
+    const row = 'x'.repeat(bytes);
+    for (let i = 0; i < rows; i += 1) socket.emit('burst', row);
+  });
+  socket.on('late', (ms, answer) => setTimeout(answer, ms));
   socket.on('disconnect', () => held.delete(socket.id));
 }
 

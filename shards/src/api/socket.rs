@@ -371,7 +371,8 @@ impl Socket {
     }
 
     /// Removes the client from the namespace. With `close`, its whole connection ends, other
-    /// namespaces too.
+    /// namespaces too. In an `auth` handler it refuses the client, whatever the handler returns. What was
+    /// emitted before still arrives.
     pub fn disconnect(&self, close: bool) {
         self.shard
             .with_hub(|hub, now| hub.disconnect(now, self.key, close));

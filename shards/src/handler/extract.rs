@@ -251,6 +251,7 @@ impl<T: Clone + 'static> FromContext for State<T> {
             .socket
             .shard
             .states
+            .borrow()
             .get::<T>()
             .cloned()
             .map(Self)
@@ -265,6 +266,7 @@ impl<T: 'static> FromContext for Local<T> {
             .socket
             .shard
             .locals
+            .borrow()
             .get::<T>()
             .map(Self)
             .ok_or_else(missing)

@@ -3,6 +3,7 @@
 use std::{
     io,
     panic::catch_unwind,
+    rc::Rc,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -28,7 +29,7 @@ use crate::{
     mailbox::{Receiver, mailbox},
     placement,
     post::Post,
-    shard::{self, Application, Parts, Reactor, Shard, http::MakeHttpService},
+    shard::{self, Application, Parts, Reactor, Shard, pages::MakeHttpService},
     shared::{LocalDirectory, Shared},
 };
 
@@ -151,7 +152,7 @@ impl Plan {
         ended
     }
 
-    fn build(self, registry: mio::Registry, passage: Option<Passage>) -> std::rc::Rc<Shard> {
+    fn build(self, registry: mio::Registry, passage: Option<Passage>) -> Rc<Shard> {
         let (mode, application, locals) = match self.build {
             Build::SocketIo(build) => {
                 let mut app = App::default();
@@ -171,7 +172,10 @@ impl Plan {
                     gated: handlers.auth.is_some(),
                 });
                 let mode = Mode::SocketIo(gates.collect());
-                (mode, Application::SocketIo(app.namespaces), app.locals)
+                let namespaces = app.namespaces.into_iter();
+                let namespaces = namespaces.map(|(name, handlers)| (name, Rc::new(handlers)));
+                let application = Application::SocketIo(namespaces.collect());
+                (mode, application, app.locals)
             }
             Build::EngineIo(build) => {
                 let mut app = EngineApp::default();
@@ -179,7 +183,7 @@ impl Plan {
                 self.shared.namespaces.get_or_init(Vec::new);
                 (
                     Mode::EngineIo,
-                    Application::EngineIo(app.handlers),
+                    Application::EngineIo(Rc::new(app.handlers)),
                     Locals::default(),
                 )
             }

@@ -25,7 +25,7 @@ pub(crate) const OVERFLOW_MAX: usize = 1 << 14;
 pub(super) const MAIL_KEPT: usize = 1024;
 
 /// What waits, by shard.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Overflow {
     waiting: Vec<VecDeque<Post>>,
     /// Shards for which something waits.
@@ -44,11 +44,17 @@ impl Overflow {
     }
 
     fn push(&mut self, to: usize, post: Post) {
-        self.waiting[to].push_back(post);
-        self.note(to);
+        // After the shard's end there is no list, and nobody to post to.
+        if let Some(waiting) = self.waiting.get_mut(to) {
+            waiting.push_back(post);
+            self.note(to);
+        }
     }
 
     fn note(&mut self, to: usize) {
+        if to >= self.waiting.len() {
+            return;
+        }
         let (len, bit) = (self.waiting[to].len(), 1 << to);
         self.behind = if len > 0 {
             self.behind | bit
@@ -136,7 +142,7 @@ impl Shard {
     }
 
     fn next_waiting(&self, to: usize) -> Option<Post> {
-        self.overflow.borrow_mut().waiting[to].pop_front()
+        self.overflow.borrow_mut().waiting.get_mut(to)?.pop_front()
     }
 
     fn set_congested(&self, congested: bool) {

@@ -110,7 +110,8 @@ impl Conn {
 #[derive(Debug)]
 pub(super) struct Conns {
     table: Slab<Conn>,
-    registry: Registry,
+    /// `None` when the shard has ended.
+    registry: Option<Registry>,
     waits: HttpWaits,
     /// Deadlines in the order they come, because each list waits a fixed time.
     heads: Waiting,
@@ -168,7 +169,7 @@ impl Conns {
     pub(super) fn new(registry: Registry, waits: HttpWaits) -> Self {
         Self {
             table: Slab::default(),
-            registry,
+            registry: Some(registry),
             waits,
             heads: Waiting::default(),
             ending: Waiting::default(),
@@ -198,7 +199,9 @@ impl Conns {
         now: Tick,
     ) -> io::Result<ConnKey> {
         let key = self.table.next_key();
-        self.registry.register(
+        let registry = self.registry.as_ref();
+        let registry = registry.ok_or(io::ErrorKind::NotConnected)?;
+        registry.register(
             &mut stream,
             token(key),
             Interest::READABLE | Interest::WRITABLE,
@@ -219,8 +222,14 @@ impl Conns {
     pub(super) fn take(&mut self, key: ConnKey) -> Option<net::TcpStream> {
         let mut conn = self.table.remove(key)?;
         // It fails only for what epoll does not have, and then there is nothing to take out.
-        let _ = self.registry.deregister(&mut conn.stream);
+        let _ = self.registry.as_ref()?.deregister(&mut conn.stream);
         Some(conn.stream.into())
+    }
+
+    /// Closes everything, for good.
+    pub(super) fn close_all(&mut self) {
+        self.table = Slab::default();
+        self.registry = None;
     }
 
     /// Closes a connection at once.
@@ -502,12 +511,12 @@ impl Conns {
         );
         expired.extend(ending);
         expired.extend(self.lingering.due(now));
-        while let Some((second, keys)) = self.polled.take(now) {
+        while let Some((moment, keys)) = self.polled.take(now) {
             for key in keys {
                 if let Some(conn) = self.table.get_mut(key)
                     && let unread = conn.is_unread()
                     && let Role::Polled(polled) = &mut conn.role
-                    && self.polled.check(key, polled, second, now)
+                    && self.polled.check(key, polled, moment, now)
                 {
                     if unread {
                         let again = Tick(now.0 + LOOK_AGAIN_MS);
@@ -531,8 +540,8 @@ impl Conns {
         self.heads.retain(head);
         self.ending.retain(ending);
         self.lingering.retain(lingering);
-        self.polled.retain(|second, key| {
-            matches!(role(key), Some(Role::Polled(polled)) if polled.is_listed(second))
+        self.polled.retain(|moment, key| {
+            matches!(role(key), Some(Role::Polled(polled)) if polled.is_listed(moment))
         });
     }
 
@@ -548,19 +557,22 @@ impl Conns {
     }
 }
 
+/// Deadlines so close together are one.
+pub(super) const TOGETHER_MS: u64 = 100;
+
 /// Connections that all wait for the same length of time: deadlines come in the order of arrival,
-/// and those of a second share one, so that a connection costs its key and nothing more.
+/// and those of a tenth of a second share one, so that a connection costs its key and little more.
 #[derive(Debug, Default)]
 struct Waiting(VecDeque<(Tick, Vec<ConnKey>)>);
 
 impl Waiting {
-    /// Adds a connection that is due at `due`, or up to a second later.
+    /// Adds a connection that is due at `due`, or up to [`TOGETHER_MS`] later.
     fn add(&mut self, due: Tick, key: ConnKey) {
         match self.0.back_mut() {
             Some((last, keys)) if due <= *last => keys.push(key),
             _ => self
                 .0
-                .push_back((Tick(due.0.saturating_add(1_000)), vec![key])),
+                .push_back((Tick(due.0.saturating_add(TOGETHER_MS)), vec![key])),
         }
     }
 
@@ -595,24 +607,24 @@ mod tests {
         let mut waiting = Waiting::default();
         let key = ConnKey::from_bits;
         for nth in 0..100 {
-            waiting.add(Tick(nth * 100), key(nth));
+            waiting.add(Tick(nth * 10), key(nth));
         }
         waiting.retain(|key| key.index() % 50 == 0);
         assert_eq!(waiting.0.len(), 2);
-        assert_eq!(waiting.first(), Some(Tick(1_000)));
+        assert_eq!(waiting.first(), Some(Tick(100)));
         assert_eq!(waiting.due(Tick(9_999)), [key(0), key(50)]);
     }
 
     #[test]
-    fn a_second_shares_a_deadline() {
+    fn a_moment_shares_a_deadline() {
         let mut waiting = Waiting::default();
         let key = ConnKey::from_bits;
         waiting.add(Tick(100), key(1));
-        waiting.add(Tick(1_100), key(2));
-        waiting.add(Tick(1_101), key(3));
-        assert_eq!(waiting.first(), Some(Tick(1_100)));
-        assert!(waiting.due(Tick(1_099)).is_empty());
-        assert_eq!(waiting.due(Tick(1_100)), [key(1), key(2)]);
+        waiting.add(Tick(200), key(2));
+        waiting.add(Tick(201), key(3));
+        assert_eq!(waiting.first(), Some(Tick(200)));
+        assert!(waiting.due(Tick(199)).is_empty());
+        assert_eq!(waiting.due(Tick(200)), [key(1), key(2)]);
         assert_eq!(waiting.due(Tick(9_999)), [key(3)]);
         assert_eq!(waiting.first(), None);
     }

@@ -21,7 +21,7 @@ use super::{Application, Shard, take};
 use crate::{
     api::socket::{Farewell, Socket},
     discard::discard,
-    engine_server::Message,
+    engine_server::{EngineHandlers, Message},
     handler::{
         Call, Cause, Context, Credentials, Handlers, INTERNAL_ERROR, LocalFuture, Outcome, Refused,
         Reject, Reply, Verdict,
@@ -117,12 +117,27 @@ impl Shard {
         }
     }
 
-    fn handlers(&self, namespace: NamespaceId) -> Option<&Handlers> {
-        match &self.application {
+    fn handlers(&self, namespace: NamespaceId) -> Option<Rc<Handlers>> {
+        match &*self.application.borrow() {
             Application::SocketIo(namespaces) => namespaces
                 .get(usize::from(namespace.0))
-                .map(|(_, handlers)| handlers),
+                .map(|(_, handlers)| Rc::clone(handlers)),
             Application::EngineIo(_) => None,
+        }
+    }
+
+    fn engine_handlers(&self) -> Option<Rc<EngineHandlers>> {
+        match &*self.application.borrow() {
+            Application::EngineIo(handlers) => Some(Rc::clone(handlers)),
+            Application::SocketIo(_) => None,
+        }
+    }
+
+    /// Whether any namespace wants to hear of upgrades.
+    fn hears_upgrades(&self) -> bool {
+        match &*self.application.borrow() {
+            Application::SocketIo(all) => all.iter().any(|(_, ns)| !ns.upgrade.is_empty()),
+            Application::EngineIo(_) => false,
         }
     }
 
@@ -397,11 +412,10 @@ impl Shard {
 
     /// A session that polled has gone on to WebSocket.
     pub(super) fn upgraded(self: &Rc<Self>, session: SessionKey) {
-        let namespaces = match &self.application {
-            Application::SocketIo(namespaces) => namespaces,
-            Application::EngineIo(handlers) => return handlers.upgraded(self, session),
-        };
-        if namespaces.iter().all(|(_, ns)| ns.upgrade.is_empty()) {
+        if let Some(handlers) = self.engine_handlers() {
+            return handlers.upgraded(self, session);
+        }
+        if !self.hears_upgrades() {
             return;
         }
         let sockets = self.hub.borrow_mut().sockets_on(session);
@@ -412,7 +426,8 @@ impl Shard {
                 cause: Cause::Upgrade,
             };
             let handlers = self.handlers(namespace);
-            for handler in handlers.map_or(&[][..], |handlers| &handlers.upgrade) {
+            let upgrade = handlers.as_ref().map(|handlers| &handlers.upgrade[..]);
+            for handler in upgrade.unwrap_or_default() {
                 let shard = Rc::clone(self);
                 self.drive(Some(key), handler, &context, move |result| {
                     shard.finish_event(key, None, "upgrade", result);
@@ -479,21 +494,22 @@ impl Shard {
 
     /// A session has begun.
     pub(super) fn opened(self: &Rc<Self>, session: SessionKey) {
-        if let Application::EngineIo(handlers) = &self.application {
+        if let Some(handlers) = self.engine_handlers() {
             handlers.opened(self, session);
         }
         self.drain_events();
     }
 
     fn engine_message(self: &Rc<Self>, session: SessionKey, message: Message<'_>) {
-        if let Application::EngineIo(handlers) = &self.application {
+        if let Some(handlers) = self.engine_handlers() {
             handlers.message(self, session, message);
         }
     }
 
     fn closed(self: &Rc<Self>, session: SessionKey, reason: CloseReason) {
         take(&self.handshakes, session.to_bits());
-        if let Application::EngineIo(handlers) = &self.application {
+        self.end_post(session);
+        if let Some(handlers) = self.engine_handlers() {
             handlers.closed(self, session, reason);
         }
     }

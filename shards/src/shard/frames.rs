@@ -12,6 +12,7 @@ use stentor_engine::{
 use super::{
     Shard,
     conns::{ConnKey, Role, conn_id},
+    output::Port,
 };
 use crate::{
     log,
@@ -174,12 +175,15 @@ impl Shard {
                 hub.sessions().recv_probe(now, session, conn, text);
                 *probing = hub.sessions().is_probing(session, conn);
                 let upgraded = !*probing && hub.sessions().is_on(session, conn);
+                let open = hub.is_open(session); // else it takes its last words there
                 drop(hub);
                 if upgraded {
                     // At once: user code follows. The reader is back when what was read is done.
                     let reader = ws::Reader::default();
                     self.become_websocket(key, Role::WebSocket { session, reader });
-                    self.upgraded(session);
+                    if open {
+                        self.upgraded(session);
+                    }
                 }
                 if *probing || upgraded {
                     ControlFlow::Continue(())
@@ -265,7 +269,26 @@ impl Shard {
             polled.ended = true;
             return;
         }
-        self.conn_closed(key);
+        if !self.last_words(key) {
+            self.conn_closed(key);
+        }
+    }
+
+    /// What handlers said to what came before the end still goes, as before a close frame: who sends no
+    /// more may read on. True if some of it is still to go, and the connection's end with it.
+    fn last_words(self: &Rc<Self>, key: ConnKey) -> bool {
+        let session = match self.conns.borrow().get(key).map(|conn| &conn.role) {
+            Some(Role::WebSocket { session, .. }) => *session,
+            _ => return false,
+        };
+        let now = self.now.get();
+        let mut hub = self.hub.borrow_mut();
+        if !hub.sessions().has_queued(session) {
+            return false;
+        }
+        hub.close(now, session, CloseReason::TransportClose, Ending::ByPeer);
+        hub.flush(now, &mut Port(self));
+        hub.transport(session).is_some()
     }
 
     /// The peer closed its connection, or it broke.

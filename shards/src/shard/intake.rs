@@ -155,11 +155,6 @@ impl Intake {
             list.shrink_to_fit();
         }
     }
-
-    #[cfg(test)]
-    pub(super) fn listed(&self) -> usize {
-        self.fresh.len() + self.more.len() + self.aside.len()
-    }
 }
 
 impl Turns {

@@ -11,10 +11,11 @@ mod dispatch;
 mod ebb;
 mod frames;
 mod handoff;
-pub(crate) mod http;
+mod http;
 mod intake;
 mod looks;
 mod output;
+pub(crate) mod pages;
 mod pauses;
 mod polled;
 mod polling;
@@ -30,19 +31,19 @@ use std::{
     collections::HashMap,
     fmt,
     rc::Rc,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     task::Waker,
 };
 
 use stentor_engine::{
     error::PacketTooLarge,
-    hub::{Hub, SessionKey, SocketKey},
+    hub::{Alone, Hub, Mode, Namespace, SessionKey, Setup, SocketKey},
     id::ShardId,
     time::Tick,
 };
 use tokio::sync::Notify;
 
-use self::http::HttpService;
+use self::pages::HttpService;
 pub(crate) use self::reactor::{Reactor, WAKER, run};
 use self::upgrade::handshake as keep_handshake;
 use crate::{
@@ -84,17 +85,19 @@ pub(crate) fn here() -> Option<Rc<Shard>> {
     CURRENT.with_borrow(Clone::clone)
 }
 
-/// The shard of this thread ends, unless something else still has it. Not left to the end of the thread:
-/// user code that is dropped there could not ask which shard it is on.
+/// The shard of this thread ends. Not left to the end of the thread: user code that is dropped there could
+/// not ask which shard it is on.
 pub(crate) fn leave() {
-    drop(CURRENT.take());
+    if let Some(shard) = CURRENT.take() {
+        shard.forget();
+    }
 }
 
 /// What a shard runs: the layer that user code sees.
 #[derive(Debug)]
 pub(crate) enum Application {
-    SocketIo(Vec<(Box<str>, Handlers)>),
-    EngineIo(EngineHandlers),
+    SocketIo(Vec<(Box<str>, Rc<Handlers>)>),
+    EngineIo(Rc<EngineHandlers>),
 }
 
 /// See the module's text.
@@ -103,10 +106,10 @@ pub(crate) struct Shard {
     pub(crate) hub: RefCell<Hub>,
     pub(crate) config: Arc<ShardConfig>,
     pub(crate) shared: Arc<Shared>,
-    pub(crate) application: Application,
-    pub(crate) states: States,
-    pub(crate) locals: Locals,
-    pub(crate) http: Option<HttpService>,
+    pub(crate) application: RefCell<Application>,
+    pub(crate) states: RefCell<States>,
+    pub(crate) locals: RefCell<Locals>,
+    pub(crate) http: RefCell<Option<HttpService>>,
     pub(crate) questions: Questions,
     /// Handlers that wait.
     pub(crate) tasks: Tasks,
@@ -119,6 +122,10 @@ pub(crate) struct Shard {
     conns: RefCell<Conns>,
     /// Parked GETs by session.
     parked: RefCell<HashMap<u64, Parked>>,
+    /// POSTs whose bodies are coming, by session.
+    posting: RefCell<HashMap<u64, Parked>>,
+    /// Those whose session has ended, in this turn.
+    given_up: RefCell<Vec<(SessionKey, Parked)>>,
     /// Connections whose parked GET was answered and behind which more has come.
     resumable: RefCell<Vec<ConnKey>>,
     writer: RefCell<Writer>,
@@ -162,13 +169,6 @@ impl fmt::Debug for Shard {
     }
 }
 
-/// The rest of what user code has made guards itself.
-impl Drop for Shard {
-    fn drop(&mut self) {
-        discard(self.http.take());
-    }
-}
-
 /// What a shard is made of.
 pub(crate) struct Parts {
     pub(crate) id: ShardId,
@@ -205,10 +205,10 @@ impl Shard {
             hub: RefCell::new(parts.hub),
             conns: RefCell::new(Conns::new(parts.registry, parts.config.waits)),
             shared: parts.shared,
-            application: parts.application,
-            states: parts.states,
-            locals: parts.locals,
-            http: parts.http,
+            application: RefCell::new(parts.application),
+            states: RefCell::new(parts.states),
+            locals: RefCell::new(parts.locals),
+            http: RefCell::new(parts.http),
             questions: Questions::default(),
             tasks: Tasks::new(parts.config.shard_limits.waiting_handlers),
             clock: Cell::new(parts.clock),
@@ -216,6 +216,8 @@ impl Shard {
             expected: Cell::new(Tick::NEVER),
             stood_still: Cell::new(0),
             parked: RefCell::default(),
+            posting: RefCell::default(),
+            given_up: RefCell::default(),
             resumable: RefCell::default(),
             writer: RefCell::default(),
             pauses: RefCell::default(),
@@ -241,6 +243,40 @@ impl Shard {
         });
         CURRENT.set(Some(Rc::clone(&shard)));
         shard
+    }
+
+    /// The shard has ended. Sockets that user code keeps keep it, in the shard's own tables too: in an
+    /// `App::local`, or in what a handler has captured. So what it has goes now, and only who asks is told "gone".
+    fn forget(&self) {
+        // User code drops nothing while something is borrowed.
+        discard(self.http.take());
+        drop(self.application.replace(Application::SocketIo(Vec::new())));
+        drop(self.locals.take());
+        drop(self.states.take());
+        drop(self.extensions.take());
+        drop(self.handshakes.take());
+        drop(self.parked.take());
+        self.conns.borrow_mut().close_all();
+        let names = self.shared.namespaces.get().into_iter().flatten();
+        let namespaces = names.map(|name| Namespace {
+            name: name.clone(),
+            gated: false,
+        });
+        let empty = Hub::new(Setup {
+            config: self.config.engine.clone(),
+            shard: self.id,
+            shards: self.shared.sessions.len(),
+            mode: Mode::SocketIo(namespaces.collect()),
+            seed: self.shared.seed,
+            directory: Box::new(Alone),
+            entropy: Box::new(|_| ()),
+        });
+        drop(self.hub.replace(empty));
+        self.shared.sessions[usize::from(self.id.0)].store(0, Ordering::Relaxed);
+        drop(self.overflow.take());
+        drop(self.writer.take());
+        drop(self.passage.take());
+        drop(self.reactor.take());
     }
 
     pub(crate) fn io(&self) -> Io {

@@ -8,7 +8,11 @@ use std::{rc::Rc, time::Duration};
 
 use bytes::Bytes;
 use stentor_engine::{
-    eio::{handshake::Refusal, payload, session::Poll},
+    eio::{
+        handshake::{Refusal, Transport},
+        payload,
+        session::Poll,
+    },
     error::{CloseReason, PeerError},
     hub::SessionKey,
     id::Sid,
@@ -21,7 +25,7 @@ use crate::{
     post::{PollKind, PollRequest, Post, Reply},
 };
 
-/// Where the answer to a parked GET goes.
+/// Where the answer to a request that waits goes.
 #[derive(Debug)]
 pub(super) enum Parked {
     /// To a connection of this shard.
@@ -75,11 +79,18 @@ impl Shard {
                 Reply::Ok
             }
             PollKind::PostBegin => self.post_begin(session),
+            PollKind::PostEnded if self.hub.borrow().is_open(session) => {
+                self.await_end(session, Parked::Task(reply));
+                return;
+            }
+            PollKind::PostEnded => Reply::Refused(Refusal::SessionUnknown),
             PollKind::PostBody(body) if self.may_overtake(session, &body) => {
+                take(&self.posting, session.to_bits());
                 self.close_later(session, body, reply);
                 return;
             }
             PollKind::PostBody(body) => {
+                take(&self.posting, session.to_bits());
                 let stuck = self.stuck.get();
                 let answer = self.post_body(session, &body);
                 self.post_mail();
@@ -88,7 +99,11 @@ impl Shard {
                 }
                 answer
             }
-            PollKind::PostFailed(error) => {
+            PollKind::PostFailed(error, said) => {
+                take(&self.posting, session.to_bits());
+                if let Some(said) = said {
+                    self.answer_after(session, said);
+                }
                 self.fail(session, error);
                 Reply::Ok
             }
@@ -103,6 +118,55 @@ impl Shard {
             shard.uncongested().await;
             let _ = reply.send(answer);
         });
+    }
+
+    /// The GET that is parked now, if there is one, gets its answer when the channel has closed.
+    fn answer_after(self: &Rc<Self>, session: SessionKey, said: oneshot::Receiver<()>) {
+        let Some(parked) = take(&self.parked, session.to_bits()) else {
+            return;
+        };
+        let (reply, answer) = oneshot::channel();
+        self.parked
+            .borrow_mut()
+            .insert(session.to_bits(), Parked::Task(reply));
+        let shard = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            let Ok(answer) = answer.await else { return };
+            let _ = said.await;
+            match parked {
+                Parked::Conn(key) => {
+                    shard.enter();
+                    shard.answer_parked(key, &answer.into());
+                }
+                Parked::Task(reply) => drop(reply.send(answer)),
+            }
+        });
+    }
+
+    /// A POST's body has not all come: the request is told when its session ends before that.
+    pub(super) fn await_end(&self, session: SessionKey, request: Parked) {
+        let mut posting = self.posting.borrow_mut();
+        posting.insert(session.to_bits(), request);
+    }
+
+    /// A session has ended: the POST that is still coming for it is given up, when the GET that waits
+    /// has had its answer.
+    pub(super) fn end_post(&self, session: SessionKey) {
+        if let Some(request) = take(&self.posting, session.to_bits()) {
+            self.given_up.borrow_mut().push((session, request));
+        }
+    }
+
+    /// Answers the POSTs that are given up.
+    pub(super) fn answer_given_up(&self) {
+        let given_up = std::mem::take(&mut *self.given_up.borrow_mut());
+        for (session, request) in given_up {
+            let reply = Reply::Refused(Refusal::SessionUnknown);
+            match request {
+                Parked::Conn(key) => self.give_up_post(key, session, &reply.into()),
+                Parked::Task(task) => drop(task.send(reply)),
+            }
+        }
     }
 
     /// Handles a POST that may have overtaken a GET when that has had time to come.
@@ -156,9 +220,10 @@ impl Shard {
         }
     }
 
+    /// A request broke a rule or broke off.
     pub(super) fn fail(self: &Rc<Self>, session: SessionKey, error: PeerError) {
-        log::debug!(shard = self.id.0, ?session, %error, "closing a session");
-        self.with_hub(|hub, now| hub.fail(now, session, error));
+        log::debug!(shard = self.id.0, ?session, %error, "a long-polling request failed");
+        self.with_hub(|hub, now| hub.fail_poll(now, session, error));
         self.drain_events();
     }
 
@@ -176,6 +241,10 @@ impl Shard {
     }
 
     pub(super) fn post_body(self: &Rc<Self>, session: SessionKey, body: &[u8]) -> Reply {
+        // It upgraded while the body was on its way: the sender must know that this was not taken.
+        if self.hub.borrow().transport(session) == Some(Transport::WebSocket) {
+            return Reply::Refused(Refusal::BadRequest);
+        }
         let Ok(text) = simdutf8::basic::from_utf8(body) else {
             self.fail(session, PeerError::EnginePacket);
             return Reply::Status(400);
@@ -202,19 +271,7 @@ impl Shard {
 
     fn packet(self: &Rc<Self>, session: SessionKey, packet: &str) -> Result<(), PeerError> {
         let now = self.now.get();
-        let Some(base64) = packet.strip_prefix('b') else {
-            let received = self.hub.borrow_mut().receive_text(now, session, packet)?;
-            self.dispatch(session, &received);
-            return Ok(());
-        };
-        let data = match payload::binary(base64) {
-            Ok(data) => data,
-            Err(error) => {
-                self.hub.borrow_mut().fail(now, session, error);
-                return Err(error);
-            }
-        };
-        let received = self.hub.borrow_mut().receive_binary(now, session, &data)?;
+        let received = self.hub.borrow_mut().receive_text(now, session, packet)?;
         self.dispatch(session, &received);
         Ok(())
     }

@@ -10,6 +10,8 @@ mod emit;
 mod handlers;
 mod leave;
 mod lifecycle;
+mod pages;
+mod parting;
 mod requests;
 mod select;
 mod session;

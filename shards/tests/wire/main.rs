@@ -8,15 +8,18 @@
 //! against the official Node server: `shards/tests/wire/prove_on_node.sh`.
 
 mod attachments;
+mod base64;
 mod bounds;
 mod frames;
 mod handshake;
 mod heartbeat;
 mod hostile;
+mod later_requests;
 mod leaks;
 mod namespaces;
 mod order;
 mod packets;
+mod parting;
 mod polling;
 mod polling_bad;
 mod polling_connections;

@@ -295,3 +295,43 @@ fn a_kick() {
         ws.join("40");
     });
 }
+
+/// What was on its way when the server removed a socket is no violation: nothing comes of it, and the
+/// other namespaces live. Node closes them all, unless it came in the same segment.
+#[test]
+fn what_crosses_a_kick() {
+    ours_only(Differs::CrossesKick, Profile::Calm, |server| {
+        let mut ws = Ws::joined(server);
+        ws.join("40/custom,");
+        ws.expect_text(r#"42/custom,["auth",{}]"#);
+        ws.send_text(r#"42/custom,["kick",false]"#);
+        ws.expect_text("41/custom,");
+        ws.send_text(r#"42/custom,1["echo_ack",1]"#);
+        ws.send_text(r#"451-/custom,["echo",{"_placeholder":true,"num":0}]"#);
+        ws.send_binary(&[1]);
+        ws.send_text("43/custom,0[]");
+        ws.send_text("41/custom,");
+        ws.echoes("the root lives");
+        ws.join("40/custom,");
+        ws.expect_text(r#"42/custom,["auth",{}]"#);
+        ws.send_text("41/custom,");
+        ws.is_closed_by(r#"42/custom,["echo","it knew"]"#);
+    });
+}
+
+/// What a connect handler says to a client that ends its side at once arrives, as with a close frame.
+#[test]
+fn a_connect_and_the_end() {
+    each(Profile::Calm, |server| {
+        let (mut ws, _) = Ws::open(server);
+        server.in_one_turn(|| {
+            ws.send_text("40");
+            ws.send_text(r#"420["echo_ack","x"]"#);
+            ws.http.finish();
+        });
+        assert!(ws.text().starts_with(r#"40{"sid":""#));
+        ws.expect_text(r#"42["auth",{}]"#);
+        ws.expect_text(r#"430["x"]"#);
+        assert!(ws.ends().is_empty());
+    });
+}

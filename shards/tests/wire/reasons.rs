@@ -72,6 +72,8 @@ reasons! {
     an_unknown_packet: "forced close", |ws| ws.send_text("49");
     /// features.md 2.10: a binary message out of place.
     an_attachment_out_of_place: "forced close", |ws| ws.send_binary(&[1]);
+    /// The same as text, and what is no base64.
+    base64_out_of_place: "forced close", |ws| ws.send_text("bAQID");
     /// features.md 2.10: a second CONNECT for the same namespace.
     a_double_connect: "forced server close", |ws| ws.send_text("40");
     /// features.md 2.10: an event for a namespace that was not joined.

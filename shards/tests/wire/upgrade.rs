@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use crate::support::http::request;
+use crate::support::server::Peer;
 use crate::support::ws::{FIN, TEXT, upgrade_request};
 use crate::support::{Http, POLL, Polling, Profile, RS, Server, WS, Ws, each, masked};
 
@@ -299,6 +300,41 @@ fn a_post_that_is_halfway_at_the_upgrade() {
         {
             ws.expect_text(r#"42["echo","halfway"]"#);
         }
+        ws.echoes("still here");
+    });
+}
+
+/// The old transport's requests are left behind with it: one that breaks off or brings
+/// nonsense after `5` is not the session's end. Its sender hears that it was not taken.
+#[test]
+fn a_post_that_fails_after_the_upgrade() {
+    each(Profile::Calm, |server| {
+        let bodies: [&[u8]; 4] = [b"x", b"42{}", b"42[\"echo\",\"no\"]", &[0xff; 2]];
+        for body in bodies {
+            let session = Polling::joined(server);
+            let mut http = Http::connect(server);
+            let mut bytes =
+                request("POST", &session.target(), &"_".repeat(body.len())).into_bytes();
+            bytes.truncate(bytes.len() - body.len());
+            http.send(&bytes);
+            server.settle(http.port());
+            let mut ws = finish(server, &session);
+            ws.echoes("upgraded");
+            http.send(body);
+            let answer = http.try_response();
+            let is_ok = answer.is_ok_and(|response| response.status == 200);
+            assert!(!is_ok || crate::support::server::peer() == Peer::Node);
+            ws.echoes("still here");
+        }
+        let session = Polling::joined(server);
+        let mut http = Http::connect(server);
+        let bytes = request("POST", &session.target(), r#"42["echo",1]"#);
+        http.send(&bytes[..bytes.len() - 2]);
+        server.settle(http.port());
+        let mut ws = finish(server, &session);
+        ws.echoes("upgraded");
+        http.finish();
+        http.rest();
         ws.echoes("still here");
     });
 }

@@ -158,9 +158,6 @@ impl<A> Sessions<A> {
         if !entry.session.is_open() {
             return;
         }
-        if let Some(probing) = entry.session.probing() {
-            self.signals.push_back(Signal::Close(probing, None));
-        }
         entry.held = false;
         let outlet = entry.session.outlet();
         let takes = matches!(outlet, Outlet::WebSocket(_)) && !entry.blocked;
@@ -173,17 +170,24 @@ impl<A> Sessions<A> {
             Ending::Abrupt(code) => code,
             Ending::Polite | Ending::ByPeer => None,
         };
+        let probing = entry.session.probing();
+        entry.session.close(now, ending == Ending::ByPeer, code);
+        let still_probing = entry.session.probing().is_some();
+        if let Some(conn) = probing.filter(|_| !still_probing) {
+            self.signals.push_back(Signal::Close(conn, None));
+        }
         match (ending, outlet) {
             (Ending::Abrupt(_) | Ending::ByPeer, Outlet::WebSocket(conn)) if !takes => {
                 self.signals.push_back(last_signal(conn, cut, code));
                 self.remove(key);
             }
-            (Ending::Polite, _) | (_, Outlet::Poll | Outlet::WebSocket(_)) => {
-                entry.session.close(now, ending == Ending::ByPeer, code);
+            (Ending::Abrupt(_) | Ending::ByPeer, Outlet::None) if !still_probing => {
+                self.remove(key);
+            }
+            (Ending::Polite, _) | (_, Outlet::Poll | Outlet::WebSocket(_) | Outlet::None) => {
                 self.arm(key);
                 self.mark_dirty(key);
             }
-            (Ending::Abrupt(_) | Ending::ByPeer, Outlet::None) => self.remove(key),
         }
     }
 
@@ -202,12 +206,16 @@ impl<A> Sessions<A> {
         }
     }
 
+    /// The session is gone, and nothing probes for it any more.
     pub(super) fn remove(&mut self, key: Key<Entry<A>>) {
         self.unlist(key);
         if let Some(entry) = self.slab.get_mut(key) {
             entry.outbox.discard(&mut self.held);
         }
         self.wheel.cancel(key.index());
-        self.slab.remove(key);
+        let gone = self.slab.remove(key);
+        if let Some(conn) = gone.and_then(|entry| entry.session.probing()) {
+            self.signals.push_back(Signal::Close(conn, None));
+        }
     }
 }

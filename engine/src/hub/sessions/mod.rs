@@ -329,6 +329,14 @@ impl<A> Sessions<A> {
         }
     }
 
+    /// Whether something is queued for the session's peer.
+    #[must_use]
+    pub fn has_queued(&self, key: Key<Entry<A>>) -> bool {
+        self.slab
+            .get(key)
+            .is_some_and(|entry| !entry.outbox.is_empty())
+    }
+
     /// Bytes that wait for the session's peer to take them.
     #[must_use]
     pub fn backlog_bytes(&self, key: Key<Entry<A>>) -> usize {

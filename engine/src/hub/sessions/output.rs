@@ -9,7 +9,7 @@ use arrayvec::ArrayVec;
 
 use super::{
     CHUNK, ConnId, Entry, Flushed, Held, Io, Key, Outlet, Palette, Run, Sessions, Signal, Sink,
-    Tick, Vec, Write, Written,
+    Tick, Vec, Write, Written, payload,
 };
 use crate::limits::{SLICE_BYTES, WRITES_TOGETHER};
 
@@ -313,6 +313,10 @@ impl<A> Sessions<A> {
         let watched = entry.outbox.watched().is_some();
         let key = self.slab.key_at(slot);
         let entry = self.slab.at_mut(slot)?;
+        if entry.session.is_text_only() {
+            let Self { palette, held, .. } = self;
+            entry.outbox.stash_as(palette, held, payload::as_text);
+        }
         match entry.session.outlet() {
             Outlet::WebSocket(_) if entry.held => {
                 entry.outbox.stash(&self.palette, &mut self.held);

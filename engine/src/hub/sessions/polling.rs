@@ -73,6 +73,14 @@ impl<A> Sessions<A> {
         open
     }
 
+    /// The request that opened the session's WebSocket, in use or probing, has `b64`: what is binary
+    /// goes over it as text.
+    pub fn recv_b64(&mut self, key: Key<Entry<A>>) {
+        if let Some(entry) = self.slab.get_mut(key) {
+            entry.session.recv_b64();
+        }
+    }
+
     /// Text arrives on the probing connection. If [`Sessions::is_on`] says so afterwards, the connection
     /// is the session's transport, and what comes next on it is the session's.
     pub fn recv_probe(&mut self, now: Tick, key: Key<Entry<A>>, conn: ConnId, text: &str) {
@@ -93,6 +101,11 @@ impl<A> Sessions<A> {
                 self.release_poll(key);
             }
             Probed::Upgraded => {
+                if entry.session.is_text_only() {
+                    entry
+                        .outbox
+                        .reform(&self.palette, &mut self.held, payload::as_text);
+                }
                 if parked {
                     self.stranded.push(key);
                 }

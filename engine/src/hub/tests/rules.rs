@@ -43,7 +43,7 @@ fn without_socket_io_messages_are_the_applications() {
         other => panic!("{other:?}"),
     }
     match hub.receive_binary(Tick(1), key, b"bytes") {
-        Ok(Received::Binary(data)) => assert_eq!(data, b"bytes"),
+        Ok(Received::Binary(data)) => assert_eq!(&*data, b"bytes"),
         other => panic!("{other:?}"),
     }
     assert!(hub.send(key, Kind::Text, b"text"));

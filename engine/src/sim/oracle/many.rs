@@ -40,7 +40,13 @@ impl Oracle {
     }
 
     /// The application does something with many.
-    pub(in crate::sim) fn act(&mut self, from: usize, to: &Target, action: &Action) -> usize {
+    pub(in crate::sim) fn act(
+        &mut self,
+        from: usize,
+        to: &Target,
+        action: &Action,
+        now: Tick,
+    ) -> usize {
         let hubs = self.addressed(from, to);
         for hub in &hubs {
             let letter = Letter::Act(to.clone(), action.clone());
@@ -49,7 +55,7 @@ impl Oracle {
                 .or_default()
                 .push_back(letter);
         }
-        self.do_it(from, to, action);
+        self.do_it(from, to, action, now);
         hubs.len()
     }
 
@@ -67,7 +73,7 @@ impl Oracle {
                 } = expected;
                 self.publish(hub, &to, packet, volatile, None);
             }
-            Some(Letter::Act(to, action)) => self.do_it(hub, &to, &action),
+            Some(Letter::Act(to, action)) => self.do_it(hub, &to, &action, now),
             None => self.blame(format!(
                 "a mail from {from} to {hub} that nobody had to write"
             )),
@@ -121,7 +127,7 @@ impl Oracle {
         fates.all(|fate| fate != Fate::Either)
     }
 
-    fn do_it(&mut self, hub: usize, to: &Target, action: &Action) {
+    fn do_it(&mut self, hub: usize, to: &Target, action: &Action, now: Tick) {
         let meant = self.meant(hub, to);
         match action {
             Action::Join(rooms) => {
@@ -142,7 +148,7 @@ impl Oracle {
                 }
             }
             Action::Disconnect { close } => meant.into_iter().for_each(|at| {
-                self.kicked(at, *close);
+                self.kicked(at, *close, now);
             }),
         }
     }

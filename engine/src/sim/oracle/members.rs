@@ -102,7 +102,7 @@ impl Oracle {
     }
 
     /// The server removes sockets from their namespaces, and with `close` ends the session.
-    pub(in crate::sim) fn kicked(&mut self, socket: usize, close: bool) {
+    pub(in crate::sim) fn kicked(&mut self, socket: usize, close: bool, now: Tick) {
         let session = self.sockets[socket].session;
         for at in 0..self.sockets.len() {
             let other = &self.sockets[at];
@@ -110,8 +110,15 @@ impl Oracle {
             if !leaves || other.state == State::Out {
                 continue;
             }
+            let namespace = other.namespace;
             if other.state == State::In {
                 self.send(at, Kind::Disconnect, None, Vec::new());
+                let until = now.after(self.config.ping_timeout);
+                self.sessions[session].removed.insert(namespace, until.0);
+            } else {
+                let text = Value::Text("disconnected by the server".into());
+                let error = Value::Object(alloc::vec![("message".into(), text)]);
+                self.send(at, Kind::ConnectError, None, alloc::vec![error]);
             }
             let reason = CloseReason::ServerNamespaceDisconnect;
             self.due.push(Due::Disconnected(at, reason));

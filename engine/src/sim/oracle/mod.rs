@@ -88,6 +88,8 @@ pub(super) struct Session {
     /// The client is gone: nobody reads.
     pub(super) left: bool,
     pub(super) queue: VecDeque<Expected>,
+    /// Namespaces that it was removed from, and until when its client may not know.
+    removed: BTreeMap<usize, u64>,
     partial: Option<Partial>,
     opened: u64,
     joined: bool,
@@ -238,6 +240,7 @@ impl Oracle {
             lapse: 0,
             left: false,
             queue: VecDeque::new(),
+            removed: BTreeMap::new(),
             partial: None,
             opened: now.0,
             joined: false,

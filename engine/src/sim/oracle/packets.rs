@@ -73,7 +73,9 @@ impl Oracle {
     pub(in crate::sim) fn received(&mut self, session: usize, packet: &Packet) {
         let queue = &mut self.sessions[session].queue;
         // The order of namespaces in which a session's sockets are removed is the hub's choice.
-        let kick = |e: &&Expected| e.packet.kind == Kind::Disconnect;
+        let kick = |e: &&Expected| {
+            matches!(e.packet.kind, Kind::Disconnect | Kind::ConnectError) && !e.volatile
+        };
         let first = queue.iter().take_while(|e| e.volatile || kick(e));
         let at = first
             .into_iter()
@@ -156,19 +158,22 @@ impl Oracle {
         }
         match what {
             What::Connect(namespace, auth) => self.predict_connect(at, namespace, *auth),
-            What::Bad(reason, Some(namespace)) if self.home(at, namespace).is_some() => {
+            What::Bad(reason, Some(namespace)) if self.knows(at, namespace, now) => {
                 self.wrong(at, *reason)
             }
             What::Bad(reason, None) => self.wrong(at, *reason),
             What::Leave(namespace) => {
                 let Some(socket) = self.home(at, namespace) else {
+                    if self.knows(at, namespace, now) {
+                        return Outcome::Nothing;
+                    }
                     return self.wrong(at, CloseReason::ForcedServerClose);
                 };
                 let reason = CloseReason::ClientNamespaceDisconnect;
                 self.due.push(Due::Disconnected(socket, reason));
                 Outcome::Nothing
             }
-            What::Packet(packet, parts) if self.home(at, &packet.namespace).is_some() => {
+            What::Packet(packet, parts) if self.knows(at, &packet.namespace, now) => {
                 if *parts == 0 {
                     return self.whole(at, packet.clone());
                 }
@@ -184,6 +189,15 @@ impl Oracle {
         }
     }
 
+    /// Whether a packet for a namespace is none of a stranger: the session is in it, or was removed so
+    /// lately that its client may not know.
+    fn knows(&self, at: usize, namespace: &str, now: Tick) -> bool {
+        let known = NAMESPACES.iter().position(|name| *name == namespace);
+        let removed = &self.sessions[at].removed;
+        let until = known.and_then(|known| removed.get(&known));
+        self.home(at, namespace).is_some() || until.is_some_and(|until| now.0 < *until)
+    }
+
     fn predict_connect(
         &mut self,
         at: usize,
@@ -194,6 +208,7 @@ impl Oracle {
             self.turned_away(at, NOWHERE, "Invalid namespace");
             return Outcome::Nothing;
         };
+        self.sessions[at].removed.remove(&known);
         if self.socket_in(at, known).is_some() {
             return self.wrong(at, CloseReason::ForcedServerClose);
         }

@@ -31,6 +31,17 @@ async fn connected(socket: SocketRef) {
     socket.on("room", async |io: SocketIo, Data::<(String, Value)>((room, data))| {
         let _ = io.to(room).emit("room", &data).await;
     });
+    // What scripts/rude asks for.
+    socket.on("burst", async |socket: SocketRef, Data::<(u32, usize)>((rows, bytes))| {
+        let row = "x".repeat(bytes);
+        for _ in 0..rows {
+            let _ = socket.emit("burst", &row);
+        }
+    });
+    socket.on("late", async |Data::<u64>(ms), ack: AckSender| {
+        tokio::time::sleep(Duration::from_millis(ms)).await;
+        let _ = ack.send(&());
+    });
 }
 
 async fn serve() -> std::io::Result<()> {

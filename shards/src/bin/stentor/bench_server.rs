@@ -3,9 +3,11 @@
 //! The event contract of `measure/README.md` and of stentor-loadgen. Payloads are passed on as they
 //! came (their JSON is checked, not parsed); docs/PERFORMANCE.md says what decoding adds.
 
+use std::time::Duration;
+
 use stentor::{Keep, prelude::*};
 
-use crate::cli::ServeOptions;
+use crate::cli::BenchOptions;
 
 /// Adds the contract's events to `/`.
 pub(crate) fn events(app: &mut App) {
@@ -25,9 +27,42 @@ pub(crate) fn events(app: &mut App) {
         });
 }
 
+/// Adds what `scripts/rude` asks for to `/`: handlers as they should not be, and what shows the harm.
+fn rude_events(app: &mut App) {
+    app.ns("/")
+        // A handler that holds its shard up.
+        .on_sync("block", |Data(ms): Data<u64>| {
+            std::thread::sleep(Duration::from_millis(ms));
+        })
+        // One that says all it has at once.
+        .on_sync(
+            "burst",
+            |s: Socket, Args((rows, bytes)): Args<(u32, usize)>| {
+                let row = "x".repeat(bytes);
+                for _ in 0..rows {
+                    s.emit("burst", &row);
+                }
+            },
+        )
+        // One that waits, and is a task of the runtime meanwhile.
+        .on("late", async |Data(ms): Data<u64>| {
+            tokio::time::sleep(Duration::from_millis(ms)).await;
+        })
+        // Which shard a client is on.
+        .on_sync("shard", || std::thread::current().name().map(str::to_owned));
+}
+
 /// Runs the server until a signal.
-pub(crate) fn run(options: &ServeOptions) -> stentor::Result {
+pub(crate) fn run(options: &BenchOptions) -> stentor::Result {
+    let rude = options.rude;
     // Nobody asks for the handshake here, so it is not kept.
-    let server = Server::new().keep_handshakes(Keep::Nothing).app(events);
-    crate::serve(options.configure(server))
+    let server = Server::new()
+        .keep_handshakes(Keep::Nothing)
+        .app(move |app| {
+            events(app);
+            if rude {
+                rude_events(app);
+            }
+        });
+    crate::serve(options.serve.configure(server))
 }

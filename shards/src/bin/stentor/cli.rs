@@ -20,7 +20,7 @@ pub(crate) enum Command {
     /// Serve a small chat page on <http://localhost:3000>; works offline.
     Demo(DemoOptions),
     /// Serve the event contract of the load probe and of stentor-loadgen.
-    BenchServer(ServeOptions),
+    BenchServer(BenchOptions),
     /// Serve the events that the client tests and the official Socket.IO test suite need
     /// (scripts/clients/CONTRACT.md).
     ContractServer(ServeOptions),
@@ -36,6 +36,15 @@ pub(crate) struct DemoOptions {
     /// Number of shards; default: one per core.
     #[arg(long)]
     pub(crate) shards: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchOptions {
+    #[command(flatten)]
+    pub(crate) serve: ServeOptions,
+    /// Also serve events that do harm, which scripts/rude measures: `block`, `burst`, `late`, `shard`.
+    #[arg(long)]
+    pub(crate) rude: bool,
 }
 
 /// See [`FdTables`].

@@ -91,6 +91,15 @@ fn flood(s: Socket, Args((n, data)): Args<(u32, Value)>) {
     }
 }
 
+async fn dismiss(s: Socket, Args((ms, n)): Args<(u64, u32)>) -> NoAck {
+    tokio::time::sleep(Duration::from_millis(ms)).await;
+    for i in 0..n {
+        s.emit("flood", &i);
+    }
+    s.disconnect(true);
+    NoAck
+}
+
 fn events(ns: NamespaceBuilder<'_>) {
     ns.on_connect(greet)
         .on_disconnect(gone)
@@ -142,6 +151,7 @@ fn events(ns: NamespaceBuilder<'_>) {
             s.emit_volatile("volatile", args);
         })
         .on_sync("flood", flood)
+        .on("dismiss", dismiss)
         .on_sync("watch", |s: Socket, Data(tag): Data<String>| {
             s.set(Watched(tag));
         })

@@ -19,9 +19,12 @@ pub(crate) enum Differs {
     Depth,
     SlowReader,
     Waits,
+    LaterRequests,
     Pongs,
     PanicAck,
     Multiplied,
+    Base64,
+    CrossesKick,
 }
 
 impl Differs {
@@ -51,7 +54,14 @@ impl Differs {
             Self::Multiplied => {
                 "more placeholders than attachments, which Node passes on as references"
             }
+            Self::CrossesKick => {
+                "a packet that crosses a kick is forgiven; Node closes the connection"
+            }
+            Self::Base64 => "`b` with what is no base64: Node reads what it can of it",
             Self::Waits => "Node's waits for HTTP are not options of its Socket.IO server",
+            Self::LaterRequests => {
+                "Node takes several Hosts and codings, and refuses what should be escaped"
+            }
             Self::Pongs => "F23: ws 8.21 keeps every pong a client does not read",
         }
     }

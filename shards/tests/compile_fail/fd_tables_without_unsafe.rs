@@ -1,0 +1,5 @@
+use stentor::{FdTables, Server};
+
+fn main() {
+    Server::new().fd_tables(FdTables::per_shard()).run().unwrap();
+}
