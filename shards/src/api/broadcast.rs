@@ -98,7 +98,7 @@ impl Broadcast {
     /// is in it.
     ///
     /// # Errors
-    /// [`EmitError::MailboxFull`] and [`EmitError::NotRunning`], from a thread that is no shard.
+    /// [`EmitError::MailboxFull`], and from a thread that is no shard [`EmitError::NotRunning`].
     pub fn join(self, room: impl fmt::Display) -> Result<(), EmitError> {
         self.join_each([room])
     }
@@ -106,7 +106,7 @@ impl Broadcast {
     /// Puts everybody chosen into each of these rooms, as [`Broadcast::join`] does with one.
     ///
     /// # Errors
-    /// [`EmitError::MailboxFull`] and [`EmitError::NotRunning`], from a thread that is no shard.
+    /// [`EmitError::MailboxFull`], and from a thread that is no shard [`EmitError::NotRunning`].
     pub fn join_each<R: fmt::Display>(
         self,
         rooms: impl IntoIterator<Item = R>,
@@ -118,7 +118,7 @@ impl Broadcast {
     /// `socketsLeave`.
     ///
     /// # Errors
-    /// [`EmitError::MailboxFull`] and [`EmitError::NotRunning`], from a thread that is no shard.
+    /// [`EmitError::MailboxFull`], and from a thread that is no shard [`EmitError::NotRunning`].
     pub fn leave(self, room: impl fmt::Display) -> Result<(), EmitError> {
         self.leave_each([room])
     }
@@ -126,7 +126,7 @@ impl Broadcast {
     /// Takes everybody chosen out of each of these rooms.
     ///
     /// # Errors
-    /// [`EmitError::MailboxFull`] and [`EmitError::NotRunning`], from a thread that is no shard.
+    /// [`EmitError::MailboxFull`], and from a thread that is no shard [`EmitError::NotRunning`].
     pub fn leave_each<R: fmt::Display>(
         self,
         rooms: impl IntoIterator<Item = R>,
@@ -138,7 +138,7 @@ impl Broadcast {
     /// `disconnectSockets`.
     ///
     /// # Errors
-    /// [`EmitError::MailboxFull`] and [`EmitError::NotRunning`], from a thread that is no shard.
+    /// [`EmitError::MailboxFull`], and from a thread that is no shard [`EmitError::NotRunning`].
     pub fn disconnect(self, close: bool) -> Result<(), EmitError> {
         self.io.act(self.to, Action::Disconnect { close })
     }

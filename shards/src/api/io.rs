@@ -44,7 +44,8 @@ pub enum EmitError {
     /// The event would be longer than [`crate::Limits::packet_bytes`]; nobody gets it.
     #[error("event not sent: {0}")]
     TooLarge(#[from] PacketTooLarge),
-    /// A shard has as much mail as it may. Only from a thread that is no shard.
+    /// A shard has as much mail as it may, and nobody was sent anything. On a shard's own thread it says
+    /// that another has been behind for long: 16,384 letters wait for room there.
     #[error("a shard's mailbox is full")]
     MailboxFull,
     /// The server has not started or has stopped.

@@ -378,6 +378,43 @@ impl Socket {
             .with_hub(|hub, now| hub.disconnect(now, self.key, close));
     }
 
+    /// Bytes that were sent to the client's session and that it has not taken yet, as of the end of the
+    /// last turn: the client reads more slowly than it is sent to. What this turn has sent is not
+    /// counted. 0 if the client has gone.
+    ///
+    /// Above [`crate::Limits::outbox_bytes`] nothing more is read from the client, and it is closed when
+    /// it takes too little for five seconds.
+    #[must_use]
+    pub fn backlog(&self) -> usize {
+        let session = self.shard.hub.borrow().session_of(self.key);
+        session.map_or(0, |session| self.shard.backlog(session))
+    }
+
+    /// Waits until the client's connection has taken all that was sent to it: all is with the kernel, or
+    /// in the answer to a poll. True if so, false if the client went before.
+    ///
+    /// A handler that sends much awaits it now and then, and so goes no faster than the client reads:
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// async fn history(socket: Socket) {
+    ///     for page in 0..1_000 {
+    ///         socket.emit("page", page);
+    ///         if page % 100 == 99 && !socket.drained().await {
+    ///             return; // the client has gone
+    ///         }
+    ///     }
+    /// }
+    /// ```
+    pub async fn drained(&self) -> bool {
+        let session = self.shard.hub.borrow().session_of(self.key);
+        match session {
+            Some(session) => self.shard.drained(session).await.is_ok(),
+            None => false,
+        }
+    }
+
     // ---- data ----
 
     /// Keeps a value with the socket, in place of the one of the same type.

@@ -8,6 +8,7 @@ mod answer;
 mod congestion;
 mod conns;
 mod dispatch;
+mod drains;
 mod ebb;
 mod frames;
 mod handoff;
@@ -60,6 +61,7 @@ use crate::{
 use answer::Writer;
 use congestion::{MAIL_KEPT, Overflow};
 use conns::{ConnKey, Conns};
+use drains::Drains;
 use looks::Looks;
 use output::Port;
 use pauses::Pauses;
@@ -144,6 +146,7 @@ pub(crate) struct Shard {
     /// All that came before was handled, but for connections that are listed.
     seen: Cell<Tick>,
     looks: Looks,
+    drains: Drains,
     /// A turn is under way: its end will see to what is queued.
     in_turn: Cell<bool>,
     turn_wanted: Cell<bool>,
@@ -230,6 +233,7 @@ impl Shard {
             aside: Cell::new(0),
             seen: Cell::new(Tick(0)),
             looks: Looks::default(),
+            drains: Drains::default(),
             in_turn: Cell::new(false),
             turn_wanted: Cell::new(false),
             reactor: RefCell::new(None),

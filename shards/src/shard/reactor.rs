@@ -265,6 +265,7 @@ impl Turns {
         self.pass_time();
         shard.end_turn();
         shard.give_slice();
+        shard.tell_drained();
         shard.in_turn.set(false);
         log::say_kept();
         self.ebb_away();

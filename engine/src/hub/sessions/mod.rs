@@ -337,6 +337,14 @@ impl<A> Sessions<A> {
             .is_some_and(|entry| !entry.outbox.is_empty())
     }
 
+    /// Whether nothing is queued for a session, of this turn or an earlier one.
+    #[must_use]
+    pub fn is_drained(&self, key: Key<Entry<A>>) -> bool {
+        self.slab
+            .get(key)
+            .is_none_or(|entry| entry.outbox.is_empty())
+    }
+
     /// Bytes that wait for the session's peer to take them.
     #[must_use]
     pub fn backlog_bytes(&self, key: Key<Entry<A>>) -> usize {
