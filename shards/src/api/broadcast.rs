@@ -75,8 +75,7 @@ impl Broadcast {
     /// Sends an event. It is encoded once for all receivers.
     ///
     /// # Errors
-    /// [`EmitError`]; on a shard's own thread only [`EmitError::Encode`], [`EmitError::Reserved`] and
-    /// [`EmitError::TooLarge`].
+    /// [`EmitError`]; on a shard's own thread [`EmitError::MailboxFull`] only if another shard has been behind for long.
     pub fn emit(self, event: &str, args: impl IntoArgs) -> Result<(), EmitError> {
         let encoded = args.encode()?;
         self.io.publish(self.to, event, encoded, self.volatile)
