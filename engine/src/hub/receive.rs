@@ -212,6 +212,7 @@ impl Hub {
     fn await_attachments(&mut self, now: Tick, session: SessionKey, text: &str, packet: Packet) {
         let until = now.after(self.config().limits.attachments_wait);
         let partial = Partial::new(text, packet);
+        self.unfinished += partial.held_bytes();
         if let Some(client) = self.sessions.app(session) {
             client.extra.get_or_insert_default().partial = Some(partial);
         }
@@ -250,9 +251,12 @@ impl Hub {
         let partial = client.extra.as_mut().map(|extra| &mut extra.partial);
         let partial = partial.filter(|partial| partial.is_some());
         let partial = partial.ok_or(PeerError::UnannouncedBinary)?;
+        let had = partial.as_ref().map_or(0, Partial::held_bytes);
         let Some(whole) = partial.take_if(|partial| partial.push(data)) else {
+            self.unfinished += partial.as_ref().map_or(0, Partial::held_bytes) - had;
             return Ok(Received::Nothing);
         };
+        self.unfinished -= had;
         client.tidy();
         self.sessions.set_app_deadline(session, Tick::NEVER);
         let Whole {

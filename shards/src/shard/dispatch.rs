@@ -387,6 +387,7 @@ impl Shard {
     }
 
     fn connected(self: &Rc<Self>, key: SocketKey, namespace: NamespaceId, auth: Option<&str>) {
+        self.newcomer_joins(key);
         let Some(handlers) = self.handlers(namespace) else {
             return;
         };
@@ -508,7 +509,7 @@ impl Shard {
 
     fn closed(self: &Rc<Self>, session: SessionKey, reason: CloseReason) {
         take(&self.handshakes, session.to_bits());
-        self.end_post(session);
+        self.newcomer_closes(session);
         if let Some(handlers) = self.engine_handlers() {
             handlers.closed(self, session, reason);
         }

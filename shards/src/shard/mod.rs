@@ -5,14 +5,15 @@
 //! never while user code runs or something is awaited.
 
 mod answer;
+mod budget;
 mod conns;
 mod dispatch;
 mod ebb;
 mod frames;
 mod handoff;
-mod http;
+pub(crate) mod http;
+mod newcomers;
 mod output;
-pub(crate) mod pages;
 mod pauses;
 mod polled;
 mod polling;
@@ -40,7 +41,7 @@ use stentor_engine::{
 };
 use tokio::sync::Notify;
 
-use self::pages::HttpService;
+use self::http::HttpService;
 pub(crate) use self::reactor::{Reactor, WAKER, run};
 use self::upgrade::handshake as keep_handshake;
 use crate::{
@@ -56,7 +57,9 @@ use crate::{
     shared::{Shared, Vital},
 };
 use answer::Writer;
+use budget::Budget;
 use conns::{ConnKey, Conns};
+use newcomers::Newcomers;
 use output::Port;
 use pauses::Pauses;
 use polling::Parked;
@@ -113,12 +116,10 @@ pub(crate) struct Shard {
     clock: Clock,
     now: Cell<Tick>,
     conns: RefCell<Conns>,
+    budget: RefCell<Budget>,
+    newcomers: Newcomers,
     /// Parked GETs by session.
     parked: RefCell<HashMap<u64, Parked>>,
-    /// POSTs whose bodies are coming, by session.
-    posting: RefCell<HashMap<u64, Parked>>,
-    /// Those whose session has ended, in this turn.
-    given_up: RefCell<Vec<(SessionKey, Parked)>>,
     /// Connections whose parked GET was answered and behind which more has come.
     resumable: RefCell<Vec<ConnKey>>,
     writer: RefCell<Writer>,
@@ -200,9 +201,9 @@ impl Shard {
             tasks: Tasks::new(parts.config.shard_limits.waiting_handlers),
             clock: parts.clock,
             now: Cell::new(parts.clock.now()),
+            budget: RefCell::default(),
+            newcomers: Newcomers::default(),
             parked: RefCell::default(),
-            posting: RefCell::default(),
-            given_up: RefCell::default(),
             resumable: RefCell::default(),
             writer: RefCell::default(),
             pauses: RefCell::default(),

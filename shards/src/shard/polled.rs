@@ -2,11 +2,11 @@
 //!
 //! One that waits, for its GET's answer or for the next request, keeps nothing but this row.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use stentor_engine::{hub::SessionKey, time::Tick};
 
-use super::conns::{ConnKey, TOGETHER_MS};
+use super::conns::ConnKey;
 
 /// What a connection keeps.
 #[derive(Debug)]
@@ -26,6 +26,12 @@ pub(super) struct Polled {
     pub(super) last: bool,
     /// The peer sends no more: the connection ends when it has all that it asked for.
     pub(super) ended: bool,
+    /// Sessions begun here since something was last fetched or sent for one.
+    opened: usize,
+    /// Since when they are counted.
+    opened_since: Tick,
+    /// Bytes of this that are counted as held ([`super::budget`]).
+    pub(super) counted: usize,
     /// When something must have happened.
     due: Tick,
     /// Where it stands in [`Deadlines`].
@@ -53,6 +59,9 @@ impl Default for Polled {
             in_head: false,
             last: false,
             ended: false,
+            opened: 0,
+            opened_since: Tick(0),
+            counted: 0,
             due: Tick::NEVER,
             listed: Tick::NEVER,
         }
@@ -60,14 +69,45 @@ impl Default for Polled {
 }
 
 impl Polled {
-    /// Whether its entry in the list of deadlines is the one of `moment`.
-    pub(super) fn is_listed(&self, moment: Tick) -> bool {
-        self.listed == moment
+    /// Whether its entry in the list of deadlines is the one of `second`.
+    pub(super) fn is_listed(&self, second: Tick) -> bool {
+        self.listed == second
     }
 
     /// When something must have happened.
     pub(super) fn due(&self) -> Tick {
         self.due
+    }
+
+    /// Whether one more session may begin here, of `most` in this time.
+    pub(super) fn may_open(&mut self, now: Tick, most: usize, within: Duration) -> bool {
+        if self.opened == 0 || now >= self.opened_since.after(within) {
+            (self.opened, self.opened_since) = (0, now);
+        }
+        self.opened += 1;
+        self.opened <= most
+    }
+
+    /// Something is fetched or sent for a session.
+    pub(super) fn serves(&mut self) {
+        self.opened = 0;
+    }
+
+    /// More has come. Room is made for half as much again, so that a body that drips in is not copied for each
+    /// drop, but never for more than the body and what may come behind it.
+    pub(super) fn take_in(&mut self, bytes: &[u8]) {
+        let need = self.read.len() + bytes.len();
+        if need > self.read.capacity() {
+            let most = self.body.map_or(need, |body| body.len);
+            let room = need.max(most.min(need.saturating_add(need / 2)));
+            self.read.reserve_exact(room - self.read.len());
+        }
+        self.read.extend_from_slice(bytes);
+    }
+
+    /// Bytes that are held here.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.read.capacity() + self.unsent.capacity()
     }
 
     /// Whether what comes now must wait for an answer to what came before.
@@ -78,8 +118,7 @@ impl Polled {
 
 /// Deadlines of connections that change often. A connection stands in the list where it was put
 /// first, and is put elsewhere when that time comes: moving a deadline later costs nothing, and one
-/// entry serves a connection through many requests. Those of a tenth of a second share an
-/// entry.
+/// entry serves a connection through many requests. Those of a second share an entry.
 #[derive(Debug, Default)]
 pub(super) struct Deadlines(BTreeMap<Tick, Vec<ConnKey>>);
 
@@ -93,19 +132,15 @@ impl Deadlines {
     }
 
     fn list(&mut self, key: ConnKey, polled: &mut Polled) {
-        let moment = polled
-            .due
-            .0
-            .div_ceil(TOGETHER_MS)
-            .saturating_mul(TOGETHER_MS);
-        polled.listed = Tick(moment);
+        let second = polled.due.0.saturating_add(999) / 1_000 * 1_000;
+        polled.listed = Tick(second);
         self.0.entry(polled.listed).or_default().push(key);
     }
 
     /// Keeps the entries that `stands` confirms.
     pub(super) fn retain(&mut self, stands: impl Fn(Tick, &ConnKey) -> bool) {
-        self.0.retain(|moment, keys| {
-            keys.retain(|key| stands(*moment, key));
+        self.0.retain(|second, keys| {
+            keys.retain(|key| stands(*second, key));
             keys.shrink_to_fit();
             !keys.is_empty()
         });
@@ -121,16 +156,16 @@ impl Deadlines {
         Some(first.remove_entry())
     }
 
-    /// Whether a connection that was listed for `moment` is late. If not, it is listed again when
+    /// Whether a connection that was listed for `second` is late. If not, it is listed again when
     /// there is need.
     pub(super) fn check(
         &mut self,
         key: ConnKey,
         polled: &mut Polled,
-        moment: Tick,
+        second: Tick,
         now: Tick,
     ) -> bool {
-        if polled.listed != moment {
+        if polled.listed != second {
             return false; // it was put earlier since
         }
         polled.listed = Tick::NEVER;
@@ -149,10 +184,10 @@ mod tests {
     /// Those that are late at `now`.
     fn late(deadlines: &mut Deadlines, polled: &mut [Polled], now: Tick) -> Vec<usize> {
         let mut late = Vec::new();
-        while let Some((moment, keys)) = deadlines.take(now) {
+        while let Some((second, keys)) = deadlines.take(now) {
             for key in keys {
                 let n = key.index() as usize;
-                if deadlines.check(key, &mut polled[n], moment, now) {
+                if deadlines.check(key, &mut polled[n], second, now) {
                     late.push(n);
                 }
             }
@@ -168,9 +203,9 @@ mod tests {
             deadlines.set(ConnKey::from_bits(n), &mut polled[n as usize], Tick(due));
         }
         deadlines.set(ConnKey::from_bits(1), &mut polled[1], Tick(3_000));
-        deadlines.retain(|moment, key| {
+        deadlines.retain(|second, key| {
             let n = key.index() as usize;
-            n != 2 && polled[n].is_listed(moment)
+            n != 2 && polled[n].is_listed(second)
         });
         let listed: Vec<_> = deadlines
             .0
@@ -178,6 +213,22 @@ mod tests {
             .map(|(at, keys)| (at.0, keys.len()))
             .collect();
         assert_eq!(listed, [(3_000, 1), (5_000, 1)]);
+    }
+
+    #[test]
+    fn sessions_are_begun_and_used_in_turn() {
+        let mut polled = Polled::default();
+        let mut opens = |now| polled.may_open(Tick(now), 3, Duration::from_secs(45));
+        assert_eq!(
+            [opens(0), opens(0), opens(1), opens(44_999)],
+            [true, true, true, false]
+        );
+        assert!(opens(45_000), "health checks may go on for ever");
+        for _ in 0..10 {
+            let mut opens = || polled.may_open(Tick(45_001), 3, Duration::from_secs(45));
+            assert!(opens() && opens());
+            polled.serves();
+        }
     }
 
     #[test]
@@ -195,7 +246,7 @@ mod tests {
         assert!(late(&mut deadlines, &mut polled, Tick(10_000)).is_empty());
         assert_eq!(deadlines.first(), Some(Tick(60_000)));
         assert_eq!(late(&mut deadlines, &mut polled, Tick(60_000)), [0]);
-        assert_eq!(deadlines.first(), Some(Tick(61_100)));
+        assert_eq!(deadlines.first(), Some(Tick(62_000)));
         deadlines.set(key(1), &mut polled[1], Tick::NEVER); // its GET is parked
         assert!(late(&mut deadlines, &mut polled, Tick(99_000)).is_empty());
         assert_eq!(deadlines.first(), None);

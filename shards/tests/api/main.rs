@@ -10,7 +10,6 @@ mod emit;
 mod handlers;
 mod leave;
 mod lifecycle;
-mod pages;
 mod parting;
 mod requests;
 mod select;

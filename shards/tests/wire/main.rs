@@ -14,7 +14,6 @@ mod frames;
 mod handshake;
 mod heartbeat;
 mod hostile;
-mod later_requests;
 mod leaks;
 mod namespaces;
 mod order;
