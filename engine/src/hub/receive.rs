@@ -169,7 +169,8 @@ impl Hub {
             Kind::Connect | Kind::ConnectError => return Err(PeerError::Namespace),
             Kind::Disconnect => self.drop_socket(socket, CloseReason::ClientNamespaceDisconnect),
             Kind::Event | Kind::Ack if packet.attachments > 0 => {
-                json::placeholders(&text[packet.payload.clone()], packet.attachments)?;
+                let count = packet.attachments;
+                json::placeholders(&text[packet.payload.clone()], count, count)?;
                 self.await_attachments(now, session, text, packet);
             }
             Kind::Event => return Ok(Text::Event(text, packet, socket, namespace)),
@@ -203,7 +204,8 @@ impl Hub {
             return Err(PeerError::Namespace);
         }
         if packet.attachments > 0 {
-            json::placeholders(&text[packet.payload.clone()], packet.attachments)?;
+            let count = packet.attachments;
+            json::placeholders(&text[packet.payload.clone()], count, count)?;
             self.await_attachments(now, session, text, packet);
         }
         Ok(Text::Nothing)
