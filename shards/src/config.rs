@@ -11,18 +11,21 @@ use crate::{
 
 pub(crate) type AllowRequest = dyn Fn(&Handshake) -> Result<(), String> + Send + Sync;
 
-/// How long HTTP connections may keep the server waiting. What is late is closed; a request under way is
-/// answered 408. A GET that waits for its answer is not waited for.
+/// How long HTTP connections may keep the server waiting, the application's pages too. What is late is
+/// closed; a request that has begun is answered 408 before. A GET that waits for its answer is not waited for,
+/// nor is a page that has not answered; and a connection that a page has made another protocol's is the page's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HttpWaits {
-    /// Time to the next request of a connection that polls. Default 60 s.
+    /// Time to the next request of a connection that polls; to taking more of an answer, each byte begins it
+    /// anew; and to the answer of a page whose client has ended its side. Default 60 s.
     pub idle: Duration,
     /// Time to a complete head (slowloris), and to the next request of a connection that asks for other
     /// things than polling. Default 10 s.
     pub head: Duration,
     /// Time to the next piece of a body. Default 10 s.
     pub piece: Duration,
-    /// Time to a whole body. Default 60 s.
+    /// Time to a whole body; for a page 2 ms more with each byte that has come, so that uploads may be long.
+    /// Default 60 s.
     pub body: Duration,
 }
 

@@ -65,8 +65,14 @@ pub(crate) enum PollKind {
     PostBegin,
     /// Its body is here.
     PostBody(Bytes),
-    /// Its body will not come: the client went away, or sent too much or the wrong type.
-    PostFailed(stentor_engine::error::PeerError),
+    /// Waits until the session ends whose POST's body is coming.
+    PostEnded,
+    /// Its body will not come: the client went away, or sent too much or the wrong type. A GET that
+    /// waits is not answered before the channel closes: when the POST's answer has left.
+    PostFailed(
+        stentor_engine::error::PeerError,
+        Option<oneshot::Receiver<()>>,
+    ),
 }
 
 /// The answer to a long-polling request.

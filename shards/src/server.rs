@@ -37,7 +37,7 @@ use crate::{
     fd_table::{FdTables, Parting, passage},
     handler::{App, Handshake, Keep, States},
     placement,
-    shard::http::{MakeHttpService, make_service},
+    shard::pages::{MakeHttpService, make_service},
     shared::Shared,
 };
 

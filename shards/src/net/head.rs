@@ -1,7 +1,8 @@
 //! Answers: is a request's head all there, is it sound, does it ask for a WebSocket, and what is asked for.
 //!
-//! It is looked at before hyper sees it, so that a connection can be moved to its shard once. Must not know
-//! sockets, sessions, or the Engine.IO query.
+//! It is looked at before hyper sees it: so a connection can be moved to its shard once, and the first
+//! request of a connection and a later one are judged alike ([`super::gate`]). Must not know sockets,
+//! sessions, or the Engine.IO query.
 //!
 //! `httparse` reads the head, as in hyper. The checks here are those that hyper 1.12 leaves out and that
 //! a proxy in front may judge differently, which is how requests are smuggled: hyper drops a
@@ -54,7 +55,7 @@ pub struct RequestHead<'a> {
     lines: &'a [u8],
 }
 
-/// Judges the bytes that a new connection has brought so far.
+/// Judges the bytes that have come where a request begins.
 #[must_use]
 pub fn parse(buf: &[u8]) -> Head<'_> {
     match read(buf) {
@@ -89,12 +90,9 @@ impl<'a> RequestHead<'a> {
     /// must accept (RFC 9112 3.2.2), loses its scheme and authority.
     #[must_use]
     pub fn path_and_query(&self) -> (&'a str, &'a str) {
-        let is_scheme = |scheme: &str| scheme.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        let origin = match self.target.split_once("://") {
-            Some((scheme, rest)) if is_scheme(scheme) => rest
-                .find(['/', '?'])
-                .map_or("", |authority_end| &rest[authority_end..]),
-            _ => self.target,
+        let origin = match absolute(self.target) {
+            Some((_, origin)) => origin,
+            None => self.target,
         };
         let (path, query) = origin.split_once('?').unwrap_or((origin, ""));
         (if path.is_empty() { "/" } else { path }, query)
@@ -107,6 +105,13 @@ impl<'a> RequestHead<'a> {
     /// What is missing; [`UpgradeError::response`] has the answer.
     pub fn check_upgrade(&self) -> Result<&'a str, UpgradeError> {
         upgrade::check(self)
+    }
+
+    /// The first of the subprotocols that are offered for a WebSocket, if there are any. The outer `None` if
+    /// what is offered is no list of different tokens (RFC 6455 4.1).
+    #[must_use]
+    pub fn first_subprotocol(&self) -> Option<Option<&'a str>> {
+        upgrade::first_subprotocol(self)
     }
 
     /// What the request says of its body, if an answer is all that it wants; `None` if it asks something
@@ -159,6 +164,9 @@ fn read(buf: &[u8]) -> Result<Option<RequestHead<'_>>, HeadError> {
     if len != extent.end {
         return Err(HeadError::LineEnd);
     }
+    if !is_target(method, target) {
+        return Err(HeadError::RequestLine);
+    }
     let is_http_1_1 = minor == 1;
     check_headers(request.headers, is_http_1_1)?;
     let lines = &buf[extent.headers..extent.end - 2];
@@ -169,6 +177,28 @@ fn read(buf: &[u8]) -> Result<Option<RequestHead<'_>>, HeadError> {
         is_http_1_1,
         lines,
     }))
+}
+
+/// The authority of an absolute form, and what follows it. Schemes with other signs than letters and
+/// digits are not HTTP's.
+fn absolute(target: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = target.split_once("://")?;
+    let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    is_scheme.then(|| rest.split_at(end))
+}
+
+/// Whether this is one of the four forms of RFC 9112 3.2. hyper asks the same of an authority.
+fn is_target(method: &str, target: &str) -> bool {
+    if target.starts_with('/') || target == "*" {
+        return true;
+    }
+    let is_authority = |authority: &str| authority.parse::<http::uri::Authority>().is_ok();
+    match absolute(target) {
+        Some((authority, _)) => is_authority(authority),
+        None => method == "CONNECT" && is_authority(target),
+    }
 }
 
 /// Where the parts of a head are.
@@ -215,6 +245,12 @@ fn check_start(buf: &[u8]) -> Result<(), HeadError> {
     }
 }
 
+/// Whether this is a number, and one that a length can be.
+fn is_length(value: &[u8]) -> bool {
+    let number = || str::from_utf8(value).ok()?.parse::<u64>().ok();
+    value.iter().all(u8::is_ascii_digit) && number().is_some()
+}
+
 /// The rules about what the headers say together.
 fn check_headers(headers: &[httparse::Header<'_>], is_http_1_1: bool) -> Result<(), HeadError> {
     let mut hosts = 0;
@@ -225,7 +261,7 @@ fn check_headers(headers: &[httparse::Header<'_>], is_http_1_1: bool) -> Result<
         if is("host") {
             hosts += 1;
         } else if is("content-length") {
-            if header.value.is_empty() || !header.value.iter().all(u8::is_ascii_digit) {
+            if !is_length(header.value) {
                 return Err(HeadError::ContentLength);
             }
             // Also if they agree: a proxy may take the first, the last, or a list of both.

@@ -29,7 +29,7 @@ use crate::{
     mailbox::{Receiver, mailbox},
     placement,
     post::Post,
-    shard::{self, Application, Parts, Reactor, Shard, http::MakeHttpService},
+    shard::{self, Application, Parts, Reactor, Shard, pages::MakeHttpService},
     shared::{LocalDirectory, Shared},
 };
 

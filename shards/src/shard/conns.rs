@@ -516,11 +516,11 @@ impl Conns {
         );
         expired.extend(ending);
         expired.extend(self.lingering.due(now));
-        while let Some((second, keys)) = self.polled.take(now) {
+        while let Some((moment, keys)) = self.polled.take(now) {
             for key in keys {
                 if let Some(conn) = self.table.get_mut(key)
                     && let Role::Polled(polled) = &mut conn.role
-                    && self.polled.check(key, polled, second, now)
+                    && self.polled.check(key, polled, moment, now)
                 {
                     expired.push(key);
                 }
@@ -539,8 +539,8 @@ impl Conns {
         self.heads.retain(head);
         self.ending.retain(ending);
         self.lingering.retain(lingering);
-        self.polled.retain(|second, key| {
-            matches!(role(key), Some(Role::Polled(polled)) if polled.is_listed(second))
+        self.polled.retain(|moment, key| {
+            matches!(role(key), Some(Role::Polled(polled)) if polled.is_listed(moment))
         });
     }
 
@@ -556,19 +556,22 @@ impl Conns {
     }
 }
 
+/// Deadlines so close together are one.
+pub(super) const TOGETHER_MS: u64 = 100;
+
 /// Connections that all wait for the same length of time: deadlines come in the order of arrival,
-/// and those of a second share one, so that a connection costs its key and nothing more.
+/// and those of a tenth of a second share one, so that a connection costs its key and little more.
 #[derive(Debug, Default)]
 struct Waiting(VecDeque<(Tick, Vec<ConnKey>)>);
 
 impl Waiting {
-    /// Adds a connection that is due at `due`, or up to a second later.
+    /// Adds a connection that is due at `due`, or up to [`TOGETHER_MS`] later.
     fn add(&mut self, due: Tick, key: ConnKey) {
         match self.0.back_mut() {
             Some((last, keys)) if due <= *last => keys.push(key),
             _ => self
                 .0
-                .push_back((Tick(due.0.saturating_add(1_000)), vec![key])),
+                .push_back((Tick(due.0.saturating_add(TOGETHER_MS)), vec![key])),
         }
     }
 
@@ -605,24 +608,24 @@ mod tests {
         let mut waiting = Waiting::default();
         let key = ConnKey::from_bits;
         for nth in 0..100 {
-            waiting.add(Tick(nth * 100), key(nth));
+            waiting.add(Tick(nth * 10), key(nth));
         }
         waiting.retain(|key| key.index() % 50 == 0);
         assert_eq!(waiting.0.len(), 2);
-        assert_eq!(waiting.first(), Some(Tick(1_000)));
+        assert_eq!(waiting.first(), Some(Tick(100)));
         assert_eq!(waiting.due(Tick(9_999)), [key(0), key(50)]);
     }
 
     #[test]
-    fn a_second_shares_a_deadline() {
+    fn a_moment_shares_a_deadline() {
         let mut waiting = Waiting::default();
         let key = ConnKey::from_bits;
         waiting.add(Tick(100), key(1));
-        waiting.add(Tick(1_100), key(2));
-        waiting.add(Tick(1_101), key(3));
-        assert_eq!(waiting.first(), Some(Tick(1_100)));
-        assert!(waiting.due(Tick(1_099)).is_empty());
-        assert_eq!(waiting.due(Tick(1_100)), [key(1), key(2)]);
+        waiting.add(Tick(200), key(2));
+        waiting.add(Tick(201), key(3));
+        assert_eq!(waiting.first(), Some(Tick(200)));
+        assert!(waiting.due(Tick(199)).is_empty());
+        assert_eq!(waiting.due(Tick(200)), [key(1), key(2)]);
         assert_eq!(waiting.due(Tick(9_999)), [key(3)]);
         assert_eq!(waiting.first(), None);
     }

@@ -523,6 +523,7 @@ impl Shard {
     fn closed(self: &Rc<Self>, session: SessionKey, reason: CloseReason) {
         take(&self.handshakes, session.to_bits());
         self.newcomer_closes(session);
+        self.end_post(session);
         if let Some(handlers) = self.engine_handlers() {
             handlers.closed(self, session, reason);
         }

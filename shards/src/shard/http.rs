@@ -1,89 +1,42 @@
 //! Answers: what does HTTP say: long-polling in every form that the shard does not serve itself
-//! (see [`super::requests`]), the application's own pages, and WebSocket requests that come late.
+//! (see [`super::requests`]), and WebSocket requests that come late.
 //!
 //! hyper reads and writes; this module turns requests into [`PollKind`]s and [`Reply`]s into
-//! responses. It must not know about packets; of user code it calls the pages' service.
+//! responses. It must not know about packets. What is not Engine.IO's is the application's
+//! ([`super::pages`]).
 
 use std::{
-    borrow::Cow,
-    convert::Infallible,
-    future::Future,
-    net::SocketAddr,
-    pin::{Pin, pin},
-    rc::Rc,
-    sync::Arc,
-    time::Duration,
+    borrow::Cow, convert::Infallible, future::Future, net::SocketAddr, pin::pin, rc::Rc, sync::Arc,
+    task::Poll,
 };
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt, Either, Full, combinators::UnsyncBoxBody};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Either, Full};
 use hyper::body::{Body, Incoming};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use stentor_engine::{
     eio::handshake::{Refusal, Request as Query, Transport},
     error::PeerError,
     id::Sid,
 };
+use tokio::sync::oneshot;
 
-use super::{Shard, answer::Answer, keep_handshake};
+use super::{
+    Shard,
+    answer::Answer,
+    keep_handshake,
+    pages::{self, ResponseBody},
+};
 use crate::{
     log,
-    net::replay::Replay,
+    net::replay::{Patience, Replay, Wire},
     post::{PollKind, Reply},
 };
 
-/// hyper's buffer: a head must fit (431 else). Its own default is 400 KB.
-const BUFFER_BYTES: usize = 32 * 1024;
-
-/// hyper adds the time for a head to the clock's, which has an end.
-const HEAD_WAIT_MAX: Duration = Duration::from_hours(24 * 365);
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
-/// A response's body: ours is one piece, the application's is its own.
-pub(crate) type ResponseBody = Either<Full<Bytes>, UnsyncBoxBody<Bytes, BoxError>>;
-type HttpFuture = Pin<Box<dyn Future<Output = Response<ResponseBody>>>>;
-/// The application's pages, as one shard serves them.
-pub(crate) type HttpService = Rc<dyn Fn(Request<Incoming>) -> HttpFuture>;
-/// Makes an [`HttpService`] on each shard.
-pub(crate) type MakeHttpService = Arc<dyn Fn() -> HttpService + Send + Sync>;
-
-/// Wraps a tower service, such as an axum router, for every shard.
-pub(crate) fn make_service<S, B>(service: S) -> MakeHttpService
-where
-    S: tower_service::Service<Request<Incoming>, Response = Response<B>>
-        + Clone
-        + Send
-        + Sync
-        + 'static,
-    S::Error: std::fmt::Display,
-    S::Future: 'static,
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
-    Arc::new(move || {
-        let service = service.clone();
-        Rc::new(move |request| {
-            let mut service = service.clone();
-            Box::pin(async move {
-                let ready = std::future::poll_fn(|cx| service.poll_ready(cx)).await;
-                let response = match ready {
-                    Ok(()) => service.call(request).await,
-                    Err(error) => Err(error),
-                };
-                match response {
-                    Ok(response) => {
-                        response.map(|body| Either::Right(body.map_err(Into::into).boxed_unsync()))
-                    }
-                    Err(error) => {
-                        log::failed!(error, "the HTTP service failed", error);
-                        status(StatusCode::INTERNAL_SERVER_ERROR)
-                    }
-                }
-            })
-        })
-    })
-}
+/// hyper's buffer: a head must fit, of which each byte of the target may have become three. Its own default
+/// is 400 KB.
+const BUFFER_BYTES: usize = 64 * 1024;
 
 /// Serves a connection whose first bytes were read already.
 pub(crate) fn spawn(shard: &Rc<Shard>, stream: std::net::TcpStream, read: Vec<u8>) {
@@ -95,18 +48,25 @@ pub(crate) fn spawn(shard: &Rc<Shard>, stream: std::net::TcpStream, read: Vec<u8
         return;
     };
     let shard = Rc::clone(shard);
-    // Also between requests.
-    let head_wait = shard.config.waits.head.min(HEAD_WAIT_MAX);
+    let waits = shard.config.waits;
+    let patience = Patience {
+        head: waits.head,
+        piece: waits.piece,
+        body: waits.body,
+        answer: waits.idle,
+    };
     tokio::task::spawn_local(async move {
         let _open = Open::count(&shard);
-        let io = TokioIo::new(Replay::new(read.into(), stream));
+        let wire = Wire::new(stream);
+        let io = TokioIo::new(Replay::new(read, Arc::clone(&wire), patience));
         let service = hyper::service::service_fn(|request| {
-            let shard = Rc::clone(&shard);
-            async move { Ok::<_, Infallible>(answer(&shard, address, request).await) }
+            let (shard, wire) = (Rc::clone(&shard), Arc::clone(&wire));
+            async move { Ok::<_, Infallible>(answer(&shard, &wire, address, request).await) }
         });
+        // That the peer ends its side does not say that it does not listen (RFC 9112 9.6).
         let connection = hyper::server::conn::http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(head_wait)
+            .header_read_timeout(None)
+            .half_close(true)
             .max_buf_size(BUFFER_BYTES)
             .serve_connection(io, service)
             .with_upgrades();
@@ -159,7 +119,7 @@ fn full(answer: Answer) -> Response<ResponseBody> {
     response
 }
 
-fn status(status: StatusCode) -> Response<ResponseBody> {
+pub(super) fn status(status: StatusCode) -> Response<ResponseBody> {
     full(Answer::status(status))
 }
 
@@ -167,7 +127,8 @@ fn refused(refusal: Refusal, message: Option<&str>) -> Response<ResponseBody> {
     full(Answer::refused(refusal, message))
 }
 
-fn closing(mut response: Response<ResponseBody>) -> Response<ResponseBody> {
+/// After which the connection is closed.
+pub(super) fn closing(mut response: Response<ResponseBody>) -> Response<ResponseBody> {
     response
         .headers_mut()
         .insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -181,24 +142,35 @@ fn reply(reply: Reply) -> Response<ResponseBody> {
 /// Answers one request.
 async fn answer(
     shard: &Rc<Shard>,
+    wire: &Arc<Wire>,
     address: SocketAddr,
     request: Request<Incoming>,
 ) -> Response<ResponseBody> {
-    let headers = request.headers();
-    // The first request of a connection was checked byte by byte; of later ones hyper has already
-    // hidden a Content-Length beside a Transfer-Encoding, so none may follow such a request.
-    let last = headers.contains_key(header::TRANSFER_ENCODING);
-    if request.version() == http::Version::HTTP_11 && !headers.contains_key(header::HOST) {
-        return closing(status(StatusCode::BAD_REQUEST));
+    if let Some(error) = wire.refused() {
+        return closing(full(Answer {
+            status: StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST),
+            kind: "text/plain",
+            body: error.to_string().into_bytes().into(),
+        }));
     }
-    let pages = shard.http.borrow().clone();
-    let response = if request.uri().path().starts_with(&*shard.config.path) {
-        engine(shard, address, request).await
-    } else if let Some(service) = pages {
-        service(request).await
+    // Where such a body ends only hyper knows: a request behind it would not be judged.
+    let last = request.headers().contains_key(header::TRANSFER_ENCODING);
+    let connects = request.method() == Method::CONNECT;
+    let is_engine = request.uri().path().starts_with(&*shard.config.path);
+    wire.set_brief(is_engine);
+    let service = shard.http.borrow().clone();
+    let response = if is_engine {
+        engine(shard, wire, address, request).await
+    } else if let Some(service) = &service {
+        pages::page(service, wire, shard.config.waits.idle, request).await
     } else {
         status(StatusCode::NOT_FOUND)
     };
+    let status = response.status();
+    if status == StatusCode::SWITCHING_PROTOCOLS || (connects && status.is_success()) {
+        wire.open();
+        return response;
+    }
     if last || shard.stopping.get() {
         closing(response)
     } else {
@@ -209,6 +181,7 @@ async fn answer(
 /// Answers a request for the Engine.IO path, in the official order of checks (PROTOCOL.md 2.2).
 async fn engine(
     shard: &Rc<Shard>,
+    wire: &Arc<Wire>,
     address: SocketAddr,
     mut request: Request<Incoming>,
 ) -> Response<ResponseBody> {
@@ -241,9 +214,9 @@ async fn engine(
         return misfit(shard, sid, served).await;
     }
     if *method == Method::GET {
-        get(shard, sid).await
+        get(shard, wire, sid).await
     } else {
-        post(shard, sid, request).await
+        post(shard, wire, sid, request).await
     }
 }
 
@@ -298,7 +271,8 @@ fn handshake(
 
 /// A request's head as it may have looked on the wire.
 fn head_of(request: &Request<Incoming>) -> Vec<u8> {
-    let line = format!("{} {} HTTP/1.1\r\n", request.method(), request.uri());
+    let version = request.version();
+    let line = format!("{} {} {version:?}\r\n", request.method(), request.uri());
     let mut head = line.into_bytes();
     for (name, value) in request.headers() {
         let (name, value) = (name.as_str().as_bytes(), value.as_bytes());
@@ -326,7 +300,7 @@ impl Drop for Abort<'_> {
     }
 }
 
-async fn get(shard: &Rc<Shard>, sid: Sid) -> Response<ResponseBody> {
+async fn get(shard: &Rc<Shard>, wire: &Wire, sid: Sid) -> Response<ResponseBody> {
     // The guard is dropped after the receiver, whose being gone is what marks the GET as aborted.
     let mut abort = Abort {
         shard,
@@ -334,13 +308,23 @@ async fn get(shard: &Rc<Shard>, sid: Sid) -> Response<ResponseBody> {
         what: Some(PollKind::GetAborted),
     };
     let receiver = shard.poll(sid, PollKind::Get);
-    let answer = receiver.await;
+    let answer = tokio::select! {
+        biased;
+        answer = receiver => answer,
+        // As in the official server: who ends his side gives his GET up.
+        () = wire.ended() => return closing(status(StatusCode::BAD_REQUEST)),
+    };
     abort.what = None;
     // The session's shard has stopped: the client will find out by its next request.
     reply(answer.unwrap_or(Reply::Refused(Refusal::SessionUnknown)))
 }
 
-async fn post(shard: &Rc<Shard>, sid: Sid, request: Request<Incoming>) -> Response<ResponseBody> {
+async fn post(
+    shard: &Rc<Shard>,
+    wire: &Arc<Wire>,
+    sid: Sid,
+    request: Request<Incoming>,
+) -> Response<ResponseBody> {
     shard.uncongested().await;
     match wait(shard, sid, PollKind::PostBegin).await {
         Some(Reply::Continue) => {}
@@ -350,31 +334,58 @@ async fn post(shard: &Rc<Shard>, sid: Sid, request: Request<Incoming>) -> Respon
     let mut abort = Abort {
         shard,
         sid,
-        what: Some(PollKind::PostFailed(PeerError::Aborted)),
+        what: Some(PollKind::PostFailed(PeerError::Aborted, None)),
     };
     let kind = request
         .headers()
         .get(header::CONTENT_TYPE)
         .map(HeaderValue::as_bytes);
-    if kind.is_some_and(|kind| kind.starts_with(b"application/octet-stream")) {
-        abort.what = Some(PollKind::PostFailed(PeerError::ContentType));
-        return closing(status(StatusCode::BAD_REQUEST));
+    let body = if kind.is_some_and(|kind| kind.starts_with(b"application/octet-stream")) {
+        Err(BodyError::Kind)
+    } else {
+        let max = shard.config.engine.limits.payload_bytes;
+        unless_ended(shard, sid, body(wire, request.into_body(), max)).await
+    };
+    abort.what = None;
+    let answer = match body {
+        Ok(body) => wait(shard, sid, PollKind::PostBody(body)).await,
+        Err(BodyError::Ended(answer)) => return closing(reply(answer)),
+        Err(error) => {
+            fail(shard, wire, sid, error.peer_error());
+            return closing(status(error.status()));
+        }
+    };
+    reply(answer.unwrap_or(Reply::Refused(Refusal::SessionUnknown)))
+}
+
+/// The session fails by a POST that is refused. The client hears of the POST first: else it would see
+/// the end of its session, by the GET that waits, and not why.
+fn fail(shard: &Rc<Shard>, wire: &Arc<Wire>, session: Sid, error: PeerError) {
+    let (last_word, said) = oneshot::channel();
+    drop(shard.poll(session, PollKind::PostFailed(error, Some(said))));
+    let wire = Arc::clone(wire);
+    tokio::task::spawn_local(async move {
+        wire.said().await;
+        drop(last_word);
+    });
+}
+
+/// A POST's body, unless its session ends before it has come.
+async fn unless_ended(
+    shard: &Rc<Shard>,
+    sid: Sid,
+    body: impl Future<Output = Result<Bytes, BodyError>>,
+) -> Result<Bytes, BodyError> {
+    let mut body = pin!(body);
+    // Mostly all of it is here.
+    let begun = std::future::poll_fn(|cx| Poll::Ready(body.as_mut().poll(cx))).await;
+    if let Poll::Ready(body) = begun {
+        return body;
     }
-    let max = shard.config.engine.limits.payload_bytes;
-    let waits = shard.config.waits;
-    let body = body(request.into_body(), max, waits.piece);
-    match tokio::time::timeout(waits.body, body).await {
-        Ok(Ok(body)) => {
-            abort.what = None;
-            let answer = wait(shard, sid, PollKind::PostBody(body)).await;
-            reply(answer.unwrap_or(Reply::Refused(Refusal::SessionUnknown)))
-        }
-        Ok(Err(BodyError::TooLarge)) => {
-            abort.what = Some(PollKind::PostFailed(PeerError::TooLarge));
-            closing(status(StatusCode::PAYLOAD_TOO_LARGE))
-        }
-        Ok(Err(BodyError::Slow)) | Err(_) => closing(status(StatusCode::REQUEST_TIMEOUT)),
-        Ok(Err(BodyError::Broken)) => closing(status(StatusCode::BAD_REQUEST)),
+    tokio::select! {
+        biased;
+        body = body => body,
+        Ok(answer) = shard.poll(sid, PollKind::PostEnded) => Err(BodyError::Ended(answer)),
     }
 }
 
@@ -382,21 +393,43 @@ enum BodyError {
     TooLarge,
     Slow,
     Broken,
+    /// Of a type that is not taken.
+    Kind,
+    /// The session ended.
+    Ended(Reply),
+}
+
+impl BodyError {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Slow => StatusCode::REQUEST_TIMEOUT,
+            Self::Broken | Self::Kind | Self::Ended(_) => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    /// What the session fails by.
+    fn peer_error(&self) -> PeerError {
+        match self {
+            Self::TooLarge => PeerError::TooLarge,
+            Self::Kind => PeerError::ContentType,
+            Self::Slow | Self::Broken | Self::Ended(_) => PeerError::Aborted,
+        }
+    }
 }
 
 /// Reads a body of at most `max` bytes; a longer one is refused by its header if it has one.
-async fn body(mut incoming: Incoming, max: usize, wait: Duration) -> Result<Bytes, BodyError> {
+async fn body(wire: &Wire, mut incoming: Incoming, max: usize) -> Result<Bytes, BodyError> {
     if incoming.size_hint().lower() > max as u64 {
         return Err(BodyError::TooLarge);
     }
     let mut whole = BytesMut::new();
     loop {
-        let piece = tokio::time::timeout(wait, incoming.frame()).await;
-        let frame = match piece {
-            Err(_) => return Err(BodyError::Slow),
-            Ok(None) => return Ok(whole.freeze()),
-            Ok(Some(Err(_))) => return Err(BodyError::Broken),
-            Ok(Some(Ok(frame))) => frame,
+        let frame = match incoming.frame().await {
+            None => return Ok(whole.freeze()),
+            Some(Err(_)) if wire.is_late() => return Err(BodyError::Slow),
+            Some(Err(_)) => return Err(BodyError::Broken),
+            Some(Ok(frame)) => frame,
         };
         let Ok(data) = frame.into_data() else {
             continue;
@@ -419,27 +452,41 @@ fn late_upgrade(
     request: &mut Request<Incoming>,
 ) -> Response<ResponseBody> {
     let head = head_of(request);
-    let verdict = match shard.judge_late(&head, address) {
-        Ok(verdict) => verdict,
+    let (verdict, switching) = match shard.judge_late(&head, address) {
+        Ok(granted) => granted,
         Err(answer) => return closing(full(answer)),
     };
-    let Ok((response, upgraded)) = fastwebsockets::upgrade::upgrade(&mut *request) else {
-        return closing(status(StatusCode::BAD_REQUEST));
-    };
+    let upgraded = hyper::upgrade::on(&mut *request);
     let shard = Rc::clone(shard);
     tokio::task::spawn_local(async move {
-        let Ok(socket) = upgraded.await else { return };
-        let upgraded = socket.into_inner().into_inner();
+        let Ok(upgraded) = upgraded.await else { return };
         let Ok(parts) = upgraded.downcast::<TokioIo<Replay>>() else {
             return;
         };
-        let (prefix, stream) = parts.io.into_inner().into_parts();
+        let Some((behind, stream)) = parts.io.into_inner().into_parts() else {
+            return;
+        };
         if let Ok(stream) = stream.into_std() {
             let (length, mut read) = (head.len(), head);
-            read.extend_from_slice(&prefix);
             read.extend_from_slice(&parts.read_buf);
+            read.extend_from_slice(&behind);
             shard.adopt(stream, verdict, read, length);
         }
     });
-    response.map(|_| Either::Left(Full::default()))
+    switched(&switching)
+}
+
+/// The response that this is, whose status is 101, for hyper to write.
+fn switched(response: &str) -> Response<ResponseBody> {
+    let mut switched = Response::new(Either::Left(Full::default()));
+    *switched.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    for line in response.lines() {
+        let Some((name, value)) = line.split_once(": ") else {
+            continue; // the status
+        };
+        if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), value.parse()) {
+            switched.headers_mut().append(name, value);
+        }
+    }
+    switched
 }

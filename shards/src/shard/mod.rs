@@ -11,9 +11,10 @@ mod dispatch;
 mod ebb;
 mod frames;
 mod handoff;
-pub(crate) mod http;
+mod http;
 mod newcomers;
 mod output;
+pub(crate) mod pages;
 mod pauses;
 mod polled;
 mod polling;
@@ -41,7 +42,7 @@ use stentor_engine::{
 };
 use tokio::sync::Notify;
 
-use self::http::HttpService;
+use self::pages::HttpService;
 pub(crate) use self::reactor::{Reactor, WAKER, run};
 use self::upgrade::handshake as keep_handshake;
 use crate::{
@@ -120,6 +121,10 @@ pub(crate) struct Shard {
     newcomers: Newcomers,
     /// Parked GETs by session.
     parked: RefCell<HashMap<u64, Parked>>,
+    /// POSTs whose bodies are coming, by session.
+    posting: RefCell<HashMap<u64, Parked>>,
+    /// Those whose session has ended, in this turn.
+    given_up: RefCell<Vec<(SessionKey, Parked)>>,
     /// Connections whose parked GET was answered and behind which more has come.
     resumable: RefCell<Vec<ConnKey>>,
     writer: RefCell<Writer>,
@@ -204,6 +209,8 @@ impl Shard {
             budget: RefCell::default(),
             newcomers: Newcomers::default(),
             parked: RefCell::default(),
+            posting: RefCell::default(),
+            given_up: RefCell::default(),
             resumable: RefCell::default(),
             writer: RefCell::default(),
             pauses: RefCell::default(),

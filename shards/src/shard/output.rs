@@ -30,7 +30,7 @@ impl Io<Client> for Port<'_> {
     fn answer(&mut self, session: Key<Entry<Client>>, body: Vec<u8>) {
         let parked = take(&self.0.parked, session.to_bits());
         match parked {
-            Some(Parked::Conn(key)) => self.0.answer_parked(key, body),
+            Some(Parked::Conn(key)) => self.0.answer_parked(key, &Reply::Payload(body).into()),
             Some(Parked::Task(reply)) => {
                 // A client that went away meanwhile is noticed by its request's own guard.
                 let _ = reply.send(Reply::Payload(body));
@@ -61,6 +61,7 @@ impl Shard {
                 self.hub.borrow_mut().flush(self.now.get(), &mut Port(self));
             }
             self.obey_signals();
+            self.answer_given_up();
             self.resume_all();
             self.keep_budget();
             let quiet = {

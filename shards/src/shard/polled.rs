@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use stentor_engine::{hub::SessionKey, time::Tick};
 
-use super::conns::ConnKey;
+use super::conns::{ConnKey, TOGETHER_MS};
 
 /// What a connection keeps.
 #[derive(Debug)]
@@ -69,9 +69,9 @@ impl Default for Polled {
 }
 
 impl Polled {
-    /// Whether its entry in the list of deadlines is the one of `second`.
-    pub(super) fn is_listed(&self, second: Tick) -> bool {
-        self.listed == second
+    /// Whether its entry in the list of deadlines is the one of `moment`.
+    pub(super) fn is_listed(&self, moment: Tick) -> bool {
+        self.listed == moment
     }
 
     /// When something must have happened.
@@ -118,7 +118,8 @@ impl Polled {
 
 /// Deadlines of connections that change often. A connection stands in the list where it was put
 /// first, and is put elsewhere when that time comes: moving a deadline later costs nothing, and one
-/// entry serves a connection through many requests. Those of a second share an entry.
+/// entry serves a connection through many requests. Those of a tenth of a second share an
+/// entry.
 #[derive(Debug, Default)]
 pub(super) struct Deadlines(BTreeMap<Tick, Vec<ConnKey>>);
 
@@ -132,15 +133,19 @@ impl Deadlines {
     }
 
     fn list(&mut self, key: ConnKey, polled: &mut Polled) {
-        let second = polled.due.0.saturating_add(999) / 1_000 * 1_000;
-        polled.listed = Tick(second);
+        let moment = polled
+            .due
+            .0
+            .div_ceil(TOGETHER_MS)
+            .saturating_mul(TOGETHER_MS);
+        polled.listed = Tick(moment);
         self.0.entry(polled.listed).or_default().push(key);
     }
 
     /// Keeps the entries that `stands` confirms.
     pub(super) fn retain(&mut self, stands: impl Fn(Tick, &ConnKey) -> bool) {
-        self.0.retain(|second, keys| {
-            keys.retain(|key| stands(*second, key));
+        self.0.retain(|moment, keys| {
+            keys.retain(|key| stands(*moment, key));
             keys.shrink_to_fit();
             !keys.is_empty()
         });
@@ -156,16 +161,16 @@ impl Deadlines {
         Some(first.remove_entry())
     }
 
-    /// Whether a connection that was listed for `second` is late. If not, it is listed again when
+    /// Whether a connection that was listed for `moment` is late. If not, it is listed again when
     /// there is need.
     pub(super) fn check(
         &mut self,
         key: ConnKey,
         polled: &mut Polled,
-        second: Tick,
+        moment: Tick,
         now: Tick,
     ) -> bool {
-        if polled.listed != second {
+        if polled.listed != moment {
             return false; // it was put earlier since
         }
         polled.listed = Tick::NEVER;
@@ -184,10 +189,10 @@ mod tests {
     /// Those that are late at `now`.
     fn late(deadlines: &mut Deadlines, polled: &mut [Polled], now: Tick) -> Vec<usize> {
         let mut late = Vec::new();
-        while let Some((second, keys)) = deadlines.take(now) {
+        while let Some((moment, keys)) = deadlines.take(now) {
             for key in keys {
                 let n = key.index() as usize;
-                if deadlines.check(key, &mut polled[n], second, now) {
+                if deadlines.check(key, &mut polled[n], moment, now) {
                     late.push(n);
                 }
             }
@@ -203,9 +208,9 @@ mod tests {
             deadlines.set(ConnKey::from_bits(n), &mut polled[n as usize], Tick(due));
         }
         deadlines.set(ConnKey::from_bits(1), &mut polled[1], Tick(3_000));
-        deadlines.retain(|second, key| {
+        deadlines.retain(|moment, key| {
             let n = key.index() as usize;
-            n != 2 && polled[n].is_listed(second)
+            n != 2 && polled[n].is_listed(moment)
         });
         let listed: Vec<_> = deadlines
             .0
@@ -246,7 +251,7 @@ mod tests {
         assert!(late(&mut deadlines, &mut polled, Tick(10_000)).is_empty());
         assert_eq!(deadlines.first(), Some(Tick(60_000)));
         assert_eq!(late(&mut deadlines, &mut polled, Tick(60_000)), [0]);
-        assert_eq!(deadlines.first(), Some(Tick(62_000)));
+        assert_eq!(deadlines.first(), Some(Tick(61_100)));
         deadlines.set(key(1), &mut polled[1], Tick::NEVER); // its GET is parked
         assert!(late(&mut deadlines, &mut polled, Tick(99_000)).is_empty());
         assert_eq!(deadlines.first(), None);

@@ -25,7 +25,7 @@ use crate::{
     post::{PollKind, PollRequest, Post, Reply},
 };
 
-/// Where the answer to a parked GET goes.
+/// Where the answer to a request that waits goes.
 #[derive(Debug)]
 pub(super) enum Parked {
     /// To a connection of this shard.
@@ -79,17 +79,79 @@ impl Shard {
                 Reply::Ok
             }
             PollKind::PostBegin => self.post_begin(session),
+            PollKind::PostEnded if self.hub.borrow().is_open(session) => {
+                self.await_end(session, Parked::Task(reply));
+                return;
+            }
+            PollKind::PostEnded => Reply::Refused(Refusal::SessionUnknown),
             PollKind::PostBody(body) if self.may_overtake(session, &body) => {
+                take(&self.posting, session.to_bits());
                 self.close_later(session, body, reply);
                 return;
             }
-            PollKind::PostBody(body) => self.post_body(session, &body),
-            PollKind::PostFailed(error) => {
+            PollKind::PostBody(body) => {
+                take(&self.posting, session.to_bits());
+                self.post_body(session, &body)
+            }
+            PollKind::PostFailed(error, said) => {
+                take(&self.posting, session.to_bits());
+                if let Some(said) = said {
+                    self.answer_after(session, said);
+                }
                 self.fail(session, error);
                 Reply::Ok
             }
         };
         let _ = reply.send(answer);
+    }
+
+    /// The GET that is parked now, if there is one, gets its answer when the channel has closed.
+    fn answer_after(self: &Rc<Self>, session: SessionKey, said: oneshot::Receiver<()>) {
+        let Some(parked) = take(&self.parked, session.to_bits()) else {
+            return;
+        };
+        let (reply, answer) = oneshot::channel();
+        self.parked
+            .borrow_mut()
+            .insert(session.to_bits(), Parked::Task(reply));
+        let shard = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            let Ok(answer) = answer.await else { return };
+            let _ = said.await;
+            match parked {
+                Parked::Conn(key) => {
+                    shard.enter();
+                    shard.answer_parked(key, &answer.into());
+                }
+                Parked::Task(reply) => drop(reply.send(answer)),
+            }
+        });
+    }
+
+    /// A POST's body has not all come: the request is told when its session ends before that.
+    pub(super) fn await_end(&self, session: SessionKey, request: Parked) {
+        let mut posting = self.posting.borrow_mut();
+        posting.insert(session.to_bits(), request);
+    }
+
+    /// A session has ended: the POST that is still coming for it is given up, when the GET that waits
+    /// has had its answer.
+    pub(super) fn end_post(&self, session: SessionKey) {
+        if let Some(request) = take(&self.posting, session.to_bits()) {
+            self.given_up.borrow_mut().push((session, request));
+        }
+    }
+
+    /// Answers the POSTs that are given up.
+    pub(super) fn answer_given_up(&self) {
+        let given_up = std::mem::take(&mut *self.given_up.borrow_mut());
+        for (session, request) in given_up {
+            let reply = Reply::Refused(Refusal::SessionUnknown);
+            match request {
+                Parked::Conn(key) => self.give_up_post(key, session, &reply.into()),
+                Parked::Task(task) => drop(task.send(reply)),
+            }
+        }
     }
 
     /// Handles a POST that may have overtaken a GET when that has had time to come.

@@ -21,9 +21,14 @@ use super::{
     conns::{BEHIND_BYTES, ConnKey, Role},
     polled::{Body, Polled},
     polling::Parked,
+    take,
     upgrade::handshake,
 };
-use crate::{log, net::head::RequestHead, post::Reply};
+use crate::{
+    log,
+    net::head::{HeadError, RequestHead},
+    post::Reply,
+};
 
 /// What a request wants that is served here.
 #[derive(Debug, Clone, Copy)]
@@ -208,6 +213,7 @@ impl Shard {
         polled.read.extend_from_slice(begun);
         conns.recount(key);
         conns.set_due(key, now.after(waits.piece).min(until));
+        self.await_end(session, Parked::Conn(key));
     }
 
     pub(super) fn respond(&self, key: ConnKey, answer: &Answer, last: bool) {
@@ -220,14 +226,29 @@ impl Shard {
 
     /// Answers the GET that is parked on a connection. What is behind it is seen to later in the
     /// turn: the hub is not free here.
-    pub(super) fn answer_parked(&self, key: ConnKey, body: Vec<u8>) {
+    pub(super) fn answer_parked(&self, key: ConnKey, answer: &Answer) {
         if let Some(polled) = self.conns.borrow_mut().polled(key) {
             polled.parked = None;
             if !polled.read.is_empty() {
                 self.resumable.borrow_mut().push(key);
             }
         }
-        self.respond(key, &Reply::Payload(body).into(), false);
+        self.respond(key, answer, false);
+    }
+
+    /// Answers the POST whose body is coming on a connection, and reads no more of it.
+    pub(super) fn give_up_post(&self, key: ConnKey, session: SessionKey, answer: &Answer) {
+        let mut conns = self.conns.borrow_mut();
+        let body = conns.polled(key).and_then(|polled| {
+            let body = polled.body.take_if(|body| body.session == session)?;
+            polled.read = Vec::new();
+            Some(body)
+        });
+        conns.recount(key);
+        drop(conns);
+        if body.is_some() {
+            self.respond(key, answer, true);
+        }
     }
 
     /// A first part of a head has come.
@@ -299,6 +320,7 @@ impl Shard {
             self.requests(key, &mut read, false);
             return;
         };
+        take(&self.posting, session.to_bits());
         // The session may have gone meanwhile.
         let reply = if self.hub.borrow().transport(session).is_some() {
             self.post_body(session, &read[..len])
@@ -359,24 +381,38 @@ impl Shard {
         }
         match polled.body {
             Some(body) if body.waits => {
+                take(&self.posting, body.session.to_bits());
                 self.post_body(body.session, &polled.read[..body.len]);
             }
-            Some(body) => self.fail(body.session, PeerError::Aborted),
+            Some(body) => {
+                take(&self.posting, body.session.to_bits());
+                self.fail(body.session, PeerError::Aborted);
+            }
             None => {}
         }
     }
 
-    /// A connection's time is up.
+    /// A connection's time is up. What has begun is answered 408; who takes no answer, or has begun
+    /// nothing, is owed none.
     pub(super) fn conn_expired(self: &Rc<Self>, key: ConnKey) {
-        let body = match self.conns.borrow_mut().polled(key) {
-            Some(polled) => polled.body.take(),
-            None => None,
+        let mut conns = self.conns.borrow_mut();
+        let (body, in_head) = match conns.get_mut(key).map(|conn| &mut conn.role) {
+            Some(Role::Head(read)) => (None, !read.is_empty()),
+            Some(Role::Polled(polled)) => {
+                let in_head = polled.in_head && !polled.is_busy() && !polled.read.is_empty();
+                (polled.body.take(), in_head)
+            }
+            _ => (None, false),
         };
         if let Some(body) = body {
+            drop(conns);
+            take(&self.posting, body.session.to_bits());
             self.respond(key, &Answer::status(StatusCode::REQUEST_TIMEOUT), true);
             self.fail(body.session, PeerError::Aborted);
-            return;
+        } else if in_head {
+            conns.finish(key, &HeadError::Late.response(), self.now.get());
+        } else {
+            conns.drop_conn(key);
         }
-        self.conns.borrow_mut().drop_conn(key);
     }
 }

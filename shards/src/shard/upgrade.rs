@@ -93,7 +93,7 @@ pub(crate) fn refusal(message: &str) -> Vec<u8> {
 }
 
 /// The response that makes a connection a WebSocket, or the answer to a request that is none. The first
-/// offered subprotocol is accepted, as the official server's does; without that browsers that offer
+/// offered subprotocol is accepted, as by the official server; without that browsers that offer
 /// one would close.
 fn switching(request: &RequestHead<'_>) -> Result<String, Vec<u8>> {
     let key = request.check_upgrade().map_err(UpgradeError::response)?;
@@ -102,22 +102,14 @@ fn switching(request: &RequestHead<'_>) -> Result<String, Vec<u8>> {
          Sec-WebSocket-Accept: {}\r\n",
         accept_key(key)
     );
-    if let Some(offered) = request.header("sec-websocket-protocol") {
-        let bad = || refusal(Refusal::BadRequest.message());
+    let bad = || refusal(Refusal::BadRequest.message());
+    if let Some(offered) = request.first_subprotocol().ok_or_else(bad)? {
         response.push_str("Sec-WebSocket-Protocol: ");
-        response.push_str(first_token(offered).ok_or_else(bad)?);
+        response.push_str(offered);
         response.push_str("\r\n");
     }
     response.push_str("\r\n");
     Ok(response)
-}
-
-/// The first of a list's tokens.
-fn first_token(list: &[u8]) -> Option<&str> {
-    let first = list.split(|b| *b == b',').next()?.trim_ascii();
-    let token = |b: &u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b);
-    let is_one = !first.is_empty() && first.iter().all(token);
-    is_one.then(|| str::from_utf8(first).ok())?
 }
 
 impl Shard {
@@ -407,27 +399,33 @@ impl Shard {
         self.opened(session);
     }
 
-    /// What becomes of a WebSocket request that hyper has read, for [`Self::adopt`]; an error is the
-    /// answer to a client that is refused.
-    pub(super) fn judge_late(&self, head: &[u8], address: SocketAddr) -> Result<Verdict, Answer> {
+    /// What becomes of a WebSocket request that hyper has read, for [`Self::adopt`], and the response
+    /// that hyper is to write; an error is the answer to a client that is refused.
+    pub(super) fn judge_late(
+        &self,
+        head: &[u8],
+        address: SocketAddr,
+    ) -> Result<(Verdict, String), Answer> {
         let refused = |message: String| Answer {
             status: StatusCode::BAD_REQUEST,
             kind: "text/html",
             body: message.into_bytes().into(),
         };
         let bad = || refused(Refusal::BadRequest.message().to_owned());
+        let told = |response: &[u8]| {
+            let response = String::from_utf8_lossy(response);
+            let (_, message) = response.split_once("\r\n\r\n").unwrap_or_default();
+            refused(message.to_owned())
+        };
         let Head::Request(request) = head::parse(head) else {
             return Err(bad());
         };
         match self.judge(&request, head, Peer::Address(address)) {
             granted @ (Verdict::Open { .. } | Verdict::Probe { .. } | Verdict::Elsewhere(_)) => {
-                Ok(granted)
+                let switching = switching(&request).map_err(|response| told(&response))?;
+                Ok((granted, switching))
             }
-            Verdict::Answer(response) => {
-                let response = String::from_utf8_lossy(&response);
-                let (_, message) = response.split_once("\r\n\r\n").unwrap_or_default();
-                Err(refused(message.to_owned()))
-            }
+            Verdict::Answer(response) => Err(told(&response)),
             Verdict::Stopping => Err(Answer::status(StatusCode::SERVICE_UNAVAILABLE)),
             Verdict::Wait | Verdict::Http | Verdict::Poll(_) => Err(bad()),
         }

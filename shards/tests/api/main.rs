@@ -10,6 +10,7 @@ mod emit;
 mod handlers;
 mod leave;
 mod lifecycle;
+mod pages;
 mod parting;
 mod requests;
 mod select;

@@ -14,6 +14,7 @@ mod frames;
 mod handshake;
 mod heartbeat;
 mod hostile;
+mod later_requests;
 mod leaks;
 mod namespaces;
 mod order;

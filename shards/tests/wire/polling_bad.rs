@@ -2,6 +2,8 @@
 
 use std::io::Write;
 
+use rustix::event::{PollFd, PollFlags, poll};
+
 use crate::support::http::{End, request};
 use crate::support::node_differs;
 use crate::support::show;
@@ -56,6 +58,91 @@ fn a_second_post_answers_the_parked_get() {
     });
 }
 
+/// The same in chunks, which hyper reads.
+fn half_a_chunked_post(server: &Server, session: &Polling<'_>) -> Http {
+    let head = "HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let mut http = Http::connect(server);
+    http.send(format!("POST {} {head}5\r\n42[\"e\r\n", session.target()));
+    server.settle(http.port());
+    http
+}
+
+type Half = fn(&Server, &Polling<'_>) -> Http;
+const HALVES: [Half; 2] = [half_a_post, half_a_chunked_post];
+
+/// A POST whose body is still to come is not waited for. Node says nothing.
+#[track_caller]
+fn is_given_up(mut http: Http) {
+    if let Ok(response) = http.try_response() {
+        response.is_error(1);
+        assert_eq!(response.header("connection"), Some("close"));
+    }
+    assert!(http.rest().0.is_empty());
+}
+
+/// features.md 2.3 "a POST is already in progress": the first does not go on either.
+#[test]
+fn a_second_post_ends_the_first() {
+    each(Profile::Calm, |server| {
+        for half in HALVES {
+            let session = Polling::joined(server);
+            let first = half(server, &session);
+            session.post("3").is_empty(400);
+            session.is_gone();
+            is_given_up(first);
+        }
+    });
+}
+
+/// features.md 2.3 "Server-side close": a POST that is still coming is aborted.
+#[test]
+fn a_session_that_ends_while_a_post_comes() {
+    each(Profile::Hasty, |server| {
+        for half in HALVES {
+            let session = Polling::open(server); // and no CONNECT in time
+            let post = half(server, &session);
+            is_given_up(post);
+            session.get().is_ok(&format!("6{RS}1"));
+            session.is_gone();
+        }
+    });
+}
+
+/// What a POST is refused with comes before the end of its session, which the GET tells: else the client
+/// would not know why.
+#[test]
+fn a_refusal_comes_before_the_close() {
+    ours_only(Differs::TooLarge, Profile::Small, |server| {
+        for (status, headers) in [
+            (413, "Content-Length: 10001"),
+            (
+                400,
+                "Content-Type: application/octet-stream\r\nContent-Length: 1",
+            ),
+        ] {
+            for _ in 0..40 {
+                let session = Polling::joined(server);
+                let mut parked = session.park();
+                let mut http = Http::connect(server);
+                let head = format!("HTTP/1.1\r\nHost: a\r\n{headers}\r\n\r\n4");
+                http.send(format!("POST {} {head}", session.target()));
+                let mut both = [
+                    PollFd::new(&http.stream, PollFlags::IN),
+                    PollFd::new(&parked.stream, PollFlags::IN),
+                ];
+                poll(&mut both, None).expect("both are open");
+                assert!(
+                    both[0].revents().contains(PollFlags::IN),
+                    "the GET was answered first"
+                );
+                http.response().is_empty(status);
+                parked.response().is_ok("1");
+                session.is_gone();
+            }
+        }
+    });
+}
+
 /// features.md 2.3 "client aborts the parked GET": the session closes.
 #[test]
 fn an_aborted_get() {
@@ -81,11 +168,7 @@ fn an_aborted_post() {
 fn an_aborted_chunked_post() {
     each(Profile::Calm, |server| {
         let session = Polling::joined(server);
-        let head = "HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
-        let mut http = Http::connect(server);
-        http.send(format!("POST {} {head}5\r\n42[\"e\r\n", session.target()));
-        server.settle(http.port());
-        drop(http);
+        drop(half_a_chunked_post(server, &session));
         session.goes_away();
     });
 }

@@ -18,14 +18,25 @@ fn is_closed(http: &mut Http) {
     assert_eq!((rest.len(), end), (0, End::Eof));
 }
 
-/// A connection that sends nothing, or not all of its first head.
+/// A head that stops is answered 408, and its connection is closed.
+#[track_caller]
+fn is_late_in_head(http: &mut Http) {
+    let response = http.response();
+    assert_eq!(response.status, 408, "{response:?}");
+    assert_eq!(response.header("connection"), Some("close"));
+    is_closed(http);
+}
+
+/// RFC 9110 15.5.9: a connection that sends not all of its first head. One that sends nothing, as
+/// browsers open them for later, asks nothing and is told nothing.
 #[test]
 fn a_first_head_that_does_not_come() {
     each(|server| {
-        for begun in ["", "G", &request("GET", POLL, "")[..40]] {
+        is_closed(&mut Http::connect(server));
+        for begun in ["G", "\r\n", &request("GET", POLL, "")[..40]] {
             let mut http = Http::connect(server);
             http.send(begun);
-            is_closed(&mut http);
+            is_late_in_head(&mut http);
         }
     });
 }
@@ -38,9 +49,40 @@ fn a_later_head_that_does_not_come() {
             let mut http = Http::connect(server);
             http.get(target);
             http.send(&request("GET", POLL, "")[..40]);
-            is_closed(&mut http);
+            is_late_in_head(&mut http);
         }
     });
+}
+
+/// A head that goes on, a byte at a time, is not given more time.
+#[test]
+fn a_head_that_drips() {
+    each(|server| {
+        for before in [None, Some(POLL), Some("/elsewhere")] {
+            let mut http = Http::connect(server);
+            before.map(|target| http.get(target));
+            drip(&mut http, b"GET / HTTP/1.1\r\nX: ", b"x");
+            is_late_in_head(&mut http);
+        }
+    });
+}
+
+/// Sends the first piece, and the others as often as it takes till the server says something.
+fn drip(http: &mut Http, first: &[u8], piece: &[u8]) {
+    let stream = http.stream.try_clone().expect("a second handle");
+    let drop_time = Duration::from_millis(20);
+    stream
+        .set_read_timeout(Some(drop_time))
+        .expect("a short wait");
+    http.send(first);
+    while stream.peek(&mut [0]).is_err() {
+        if http.stream.write_all(piece).is_err() {
+            break;
+        }
+    }
+    stream
+        .set_read_timeout(Some(crate::support::DEADLINE))
+        .expect("the usual wait");
 }
 
 /// A connection that lies idle after its requests.
@@ -116,20 +158,38 @@ fn a_body_that_drips() {
         for (headers, piece) in BODIES {
             let session = Polling::joined(server);
             let mut http = begin(&session, headers, piece);
-            let stream = http.stream.try_clone().expect("a second handle");
-            let drop_time = Duration::from_millis(20);
-            stream
-                .set_read_timeout(Some(drop_time))
-                .expect("a short wait");
-            while stream.peek(&mut [0]).is_err() {
-                if http.stream.write_all(piece).is_err() {
-                    break;
-                }
-            }
-            stream
-                .set_read_timeout(Some(crate::support::DEADLINE))
-                .expect("the usual wait");
+            drip(&mut http, piece, piece);
             is_late(&session, http);
+        }
+    });
+}
+
+/// An answer that is not taken is given up, whoever sends it; here of a size that the kernel does not hold.
+#[test]
+fn an_answer_that_is_not_taken() {
+    each(|server| {
+        let event = format!(r#"42["echo","{}"]"#, "x".repeat(900_000));
+        let forms = [
+            ("HTTP/1.1", "Host: a"),
+            ("HTTP/1.1", "Host: a\r\nConnection: close"),
+            ("HTTP/1.0", "X: y"),
+        ];
+        let slow = forms.map(|(version, headers)| {
+            let session = Polling::joined(server);
+            session.post(&event).is_ok("ok");
+            let mut http = Http::connect_small(server);
+            let target = session.target();
+            http.send(format!("GET {target} {version}\r\n{headers}\r\n\r\n"));
+            (http, headers)
+        });
+        std::thread::sleep(Duration::from_secs(4)); // the server waits for half a second
+        for (mut http, headers) in slow {
+            let (got, _) = http.rest();
+            assert!(
+                got.len() < event.len(),
+                "{headers}: all {} bytes",
+                got.len()
+            );
         }
     });
 }

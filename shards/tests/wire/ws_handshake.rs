@@ -1,5 +1,6 @@
 //! The WebSocket opening handshake (RFC 6455 4, features.md 2.4).
 
+use crate::support::POLL;
 use crate::support::ws::{ACCEPT, KEY, TEXT, ask, upgrade_request};
 use crate::support::{Differs, Profile, Server, WS, Ws, each, field, masked, ours_only};
 
@@ -191,6 +192,59 @@ fn subprotocols() {
         assert_eq!(response.status, 101, "{response:?}");
         let taken = response.header("sec-websocket-protocol");
         assert!([None, Some("first")].contains(&taken), "{}", response.head);
+    });
+}
+
+/// The same on a connection that was used before, as a proxy's is: a browser whose offer is not answered
+/// closes.
+#[test]
+fn subprotocols_on_a_used_connection() {
+    each(Profile::Calm, |server| {
+        for before in ["/elsewhere", POLL] {
+            let mut http = crate::support::Http::connect(server);
+            http.get(before);
+            let line = "Upgrade: websocket\r\nSec-WebSocket-Protocol: first, second";
+            http.send(with("Upgrade:", line));
+            let response = http.response();
+            assert_eq!(response.status, 101, "{response:?}");
+            let taken = response.header("sec-websocket-protocol");
+            assert_eq!(taken, Some("first"), "{}", response.head);
+            assert_eq!(response.header("sec-websocket-accept"), Some(ACCEPT));
+            let mut ws = Ws { http };
+            ws.text();
+            ws.join("40");
+        }
+    });
+}
+
+/// RFC 6455 4.1, 4.2.1: the offer is a list of different tokens; empty elements are refused as by Node.
+#[test]
+fn bad_subprotocols() {
+    each(Profile::Calm, |server| {
+        for offer in [
+            "a,,b",
+            "a,",
+            ",a",
+            "a, ,b",
+            "a,a",
+            "a, b, a",
+            "a b",
+            "\"a\"",
+            "",
+            "a\r\nSec-WebSocket-Protocol: a",
+        ] {
+            let line = format!("Upgrade: websocket\r\nSec-WebSocket-Protocol: {offer}");
+            let request = with("Upgrade:", &line);
+            let (_, response) = ask(server, &request);
+            assert_eq!(response.status, 400, "{offer:?}: {response:?}");
+            let mut http = crate::support::Http::connect(server);
+            http.get("/elsewhere");
+            http.send(&request);
+            assert_eq!(http.response().status, 400, "{offer:?}, later");
+        }
+        let two = "Upgrade: websocket\r\nSec-WebSocket-Protocol: a\r\nSec-WebSocket-Protocol: b";
+        let (_, response) = ask(server, &with("Upgrade:", two));
+        assert_eq!(response.header("sec-websocket-protocol"), Some("a"));
     });
 }
 

@@ -25,6 +25,9 @@ pub enum HeadError {
     /// Neither HTTP/1.1 nor HTTP/1.0; also HTTP/2's preface.
     #[error("HTTP version not supported")]
     Version,
+    /// It did not come in time.
+    #[error("request head too slow")]
+    Late,
     /// The method or the target is not one.
     #[error("bad request line")]
     RequestLine,
@@ -64,6 +67,7 @@ impl HeadError {
         match self {
             Self::TooLong | Self::TooManyHeaders => 431,
             Self::Version => 505,
+            Self::Late => 408,
             // Not 501, which RFC 9112 6.1 would have for an unknown coding: most of these are attempts.
             Self::TransferEncoding
             | Self::RequestLine
@@ -84,6 +88,7 @@ impl HeadError {
         let status = match self.status() {
             431 => "431 Request Header Fields Too Large",
             505 => "505 HTTP Version Not Supported",
+            408 => "408 Request Timeout",
             _ => "400 Bad Request",
         };
         closing(status, "", self)

@@ -40,6 +40,25 @@ pub(super) fn check<'a>(request: &RequestHead<'a>) -> Result<&'a str, UpgradeErr
     Ok(key)
 }
 
+/// The lines of the header are one list. Empty elements are refused, as by Node's `ws`.
+#[expect(clippy::option_option, reason = "no list, and a bad one")]
+pub(super) fn first_subprotocol<'a>(request: &RequestHead<'a>) -> Option<Option<&'a str>> {
+    let token = |b: &u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b);
+    let mut seen: Vec<&[u8]> = Vec::new();
+    for list in request.values("sec-websocket-protocol") {
+        for name in list.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
+            if name.is_empty() || !name.iter().all(token) || seen.contains(&name) {
+                return None;
+            }
+            seen.push(name);
+        }
+    }
+    match seen.first() {
+        Some(first) => str::from_utf8(first).ok().map(Some),
+        None => Some(None),
+    }
+}
+
 /// The value of a header that must come once.
 fn only<'a>(request: &RequestHead<'a>, name: &str) -> Option<&'a [u8]> {
     let mut values = request.values(name);

@@ -19,6 +19,7 @@ pub(crate) enum Differs {
     Depth,
     SlowReader,
     Waits,
+    LaterRequests,
     Pongs,
     PanicAck,
     Multiplied,
@@ -58,6 +59,9 @@ impl Differs {
             }
             Self::Base64 => "`b` with what is no base64: Node reads what it can of it",
             Self::Waits => "Node's waits for HTTP are not options of its Socket.IO server",
+            Self::LaterRequests => {
+                "Node takes several Hosts and codings, and refuses what should be escaped"
+            }
             Self::Pongs => "F23: ws 8.21 keeps every pong a client does not read",
         }
     }

@@ -3,6 +3,8 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 
+use socket2::{Domain, Socket, Type};
+
 use super::{DEADLINE, Server, show};
 
 /// How a connection ended.
@@ -81,7 +83,21 @@ pub(crate) const MESSAGES: [&str; 6] = [
 
 impl Http {
     pub(crate) fn connect(server: &Server) -> Self {
-        let stream = TcpStream::connect(server.addr).expect("the server accepts");
+        Self::over(TcpStream::connect(server.addr).expect("the server accepts"))
+    }
+
+    /// With segments as on a real network, and a small buffer: what is not read stays with the server.
+    pub(crate) fn connect_small(server: &Server) -> Self {
+        let socket = Socket::new(Domain::for_address(server.addr), Type::STREAM, None);
+        let socket = socket.expect("a socket");
+        socket.set_tcp_mss(1400).expect("TCP_MAXSEG");
+        socket.set_recv_buffer_size(8192).expect("SO_RCVBUF");
+        let connected = socket.connect(&server.addr.into());
+        connected.expect("the server accepts");
+        Self::over(socket.into())
+    }
+
+    fn over(stream: TcpStream) -> Self {
         stream.set_nodelay(true).expect("no delay");
         stream
             .set_read_timeout(Some(DEADLINE))
