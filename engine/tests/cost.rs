@@ -45,9 +45,9 @@ fn scan(args: &str) -> f64 {
     let once = || {
         let packet = packet::decode(&event, 10);
         let values = packet.map(|packet| packet.payload).unwrap_or_default();
-        let _ = black_box(json::placeholders(&event[values.clone()], 10));
+        let _ = black_box(json::placeholders(&event[values.clone()], 10, usize::MAX));
         let first = json::first_value_end(&event[values]);
-        let _ = black_box((first, json::check(args)));
+        let _ = black_box((first, json::check(args), json::readable(args)));
         json::unescape(args).len()
     };
     let time = shortest(|| timed(|| (0..times).map(|_| once()).sum::<usize>()));
@@ -63,7 +63,7 @@ struct Shape {
     close: &'static str,
 }
 
-const SHAPES: [Shape; 14] = [
+const SHAPES: [Shape; 15] = [
     shape("arrays", "[", "1", "]"),
     shape("objects", r#"{"a":"#, "1", "}"),
     shape("a key `num`", r#"{"num":"#, r#""é""#, "}"),
@@ -87,6 +87,7 @@ const SHAPES: [Shape; 14] = [
     shape("strings", "[", r#""string""#, "]"),
     shape("escapes", "[", r#""\n\ud83d""#, "]"),
     shape("numbers", "[", "-1.5e300", "]"),
+    shape("large numbers", "[", "1e400", "]"),
     shape("space", "[", "                1", "]"),
 ];
 

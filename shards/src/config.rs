@@ -40,9 +40,23 @@ impl Default for HttpWaits {
     }
 }
 
-/// How much one shard keeps for clients, besides what [`crate::Limits`] says of each of them.
+/// How much one shard keeps for all its clients together, and for one beyond what [`crate::Limits`] says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ShardLimits {
+    /// Bytes held for clients that have not sent something whole, or have not taken what was sent to them:
+    /// parts of requests and messages, answers, output ([`crate::Limits::outbox_bytes`] is each one's). Default
+    /// 256 MiB. Above it those who hold most are closed, until an eighth is free again.
+    pub held_bytes: usize,
+    /// Sessions that began over polling and have not joined a namespace (with Engine.IO alone: have not fetched
+    /// or sent anything). Default 32,768. Above it new ones are refused with HTTP 503.
+    pub unjoined_sessions: usize,
+    /// Those of them that are one address's, by the connection's other end. Default 24,576, so that one address
+    /// alone cannot keep all others out; a proxy in front has all of them, and has room. Above it: HTTP 429.
+    pub unjoined_per_address: usize,
+    /// Sessions that one connection may begin, one after the other, without fetching or sending anything for any
+    /// session in between, within [`crate::Server::connect_timeout`]. Default 64. Above it: HTTP 429, and
+    /// the connection is closed.
+    pub unjoined_per_connection: usize,
     /// Handlers of one socket that wait for something. Default 1,024, at least 1. Above it async handlers of
     /// its events are not called: an event that asks for an acknowledgement gets an error.
     pub waiting_handlers: usize,
@@ -51,6 +65,10 @@ pub struct ShardLimits {
 impl Default for ShardLimits {
     fn default() -> Self {
         Self {
+            held_bytes: 256 << 20,
+            unjoined_sessions: 32_768,
+            unjoined_per_address: 24_576,
+            unjoined_per_connection: 64,
             waiting_handlers: 1_024,
         }
     }

@@ -6,7 +6,8 @@
 //! - A subscriber's panic is caught, and costs its line.
 //! - Nothing of a shard is borrowed while a subscriber runs, so that it may emit to clients. Where something
 //!   is, the line waits for the end of the turn ([`later`]).
-//! - What a peer causes is said at debug at most, and its text is short and on one line ([`peer`]).
+//! - What a peer causes is said at debug at most, and its text is short and on one line ([`peer`]). That a
+//!   bound of a whole shard is reached is said at warn, every ten seconds (`shard/seldom.rs`).
 //! - What user code fails at is said ten times a second and shard, then counted ([`has_room`]).
 
 use std::{

@@ -371,6 +371,10 @@ impl Server {
     }
 
     /// What is served on other paths of the same port: a tower service, such as an axum router.
+    ///
+    /// A page that panics is answered for with 500, and its connection serves on. Its requests are judged like the
+    /// engine's, and the times of [`HttpWaits`] hold for their heads and bodies and for taking its answers; how
+    /// long it may take to answer is its own affair, as long as its client listens.
     #[must_use]
     pub fn http<S, B>(mut self, service: S) -> Self
     where

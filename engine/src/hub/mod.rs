@@ -20,6 +20,7 @@ mod client;
 mod connect;
 mod directory;
 mod event;
+mod held;
 mod publish;
 mod receive;
 mod sessions;
@@ -156,6 +157,8 @@ pub struct Hub {
     /// Reused from publication to publication.
     selected: Vec<Member>,
     dues: Vec<Due<Client>>,
+    /// Bytes of packets whose attachments have not all come.
+    unfinished: usize,
 }
 
 impl fmt::Debug for Hub {
@@ -243,6 +246,7 @@ impl Hub {
             visit: 0,
             selected: Vec::new(),
             dues: Vec::new(),
+            unfinished: 0,
         }
     }
 
@@ -513,6 +517,7 @@ impl Hub {
         for slot in sockets {
             self.drop_socket(self.sockets.key_at(slot), reason);
         }
+        self.forget_unfinished(key);
         if let Some(client) = self.sessions.app(key) {
             client.extra = None;
         }

@@ -169,7 +169,8 @@ impl Hub {
             Kind::Connect | Kind::ConnectError => return Err(PeerError::Namespace),
             Kind::Disconnect => self.drop_socket(socket, CloseReason::ClientNamespaceDisconnect),
             Kind::Event | Kind::Ack if packet.attachments > 0 => {
-                json::placeholders(&text[packet.payload.clone()], packet.attachments)?;
+                let count = packet.attachments;
+                json::placeholders(&text[packet.payload.clone()], count, count)?;
                 self.await_attachments(now, session, text, packet);
             }
             Kind::Event => return Ok(Text::Event(text, packet, socket, namespace)),
@@ -203,7 +204,8 @@ impl Hub {
             return Err(PeerError::Namespace);
         }
         if packet.attachments > 0 {
-            json::placeholders(&text[packet.payload.clone()], packet.attachments)?;
+            let count = packet.attachments;
+            json::placeholders(&text[packet.payload.clone()], count, count)?;
             self.await_attachments(now, session, text, packet);
         }
         Ok(Text::Nothing)
@@ -212,6 +214,7 @@ impl Hub {
     fn await_attachments(&mut self, now: Tick, session: SessionKey, text: &str, packet: Packet) {
         let until = now.after(self.config().limits.attachments_wait);
         let partial = Partial::new(text, packet);
+        self.unfinished += partial.held_bytes();
         if let Some(client) = self.sessions.app(session) {
             client.extra.get_or_insert_default().partial = Some(partial);
         }
@@ -250,9 +253,12 @@ impl Hub {
         let partial = client.extra.as_mut().map(|extra| &mut extra.partial);
         let partial = partial.filter(|partial| partial.is_some());
         let partial = partial.ok_or(PeerError::UnannouncedBinary)?;
+        let had = partial.as_ref().map_or(0, Partial::held_bytes);
         let Some(whole) = partial.take_if(|partial| partial.push(data)) else {
+            self.unfinished += partial.as_ref().map_or(0, Partial::held_bytes) - had;
             return Ok(Received::Nothing);
         };
+        self.unfinished -= had;
         client.tidy();
         self.sessions.set_app_deadline(session, Tick::NEVER);
         let Whole {

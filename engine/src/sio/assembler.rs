@@ -53,6 +53,14 @@ impl Partial {
         self.attachments.len() == self.packet.attachments
     }
 
+    /// Allocated bytes.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        let attachments = self.attachments.iter().map(Bytes::len);
+        let list = self.attachments.capacity() * size_of::<Bytes>();
+        self.text.len() + list + attachments.sum::<usize>()
+    }
+
     /// The packet, once [`Partial::push`] said that it is whole.
     #[must_use]
     pub fn into_whole(self) -> Whole {

@@ -6,6 +6,7 @@
 
 mod escape;
 mod placeholders;
+mod readable;
 #[cfg(test)]
 mod tests;
 
@@ -15,6 +16,7 @@ use core::ops::Range;
 pub use self::{
     escape::{unescape, write_string},
     placeholders::placeholders,
+    readable::readable,
 };
 
 use wide::u8x16;

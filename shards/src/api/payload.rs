@@ -4,14 +4,17 @@
 //! attachments. serde has no way to hand them over, so a thread-local carries them for the length
 //! of one encode or decode.
 
-use std::{cell::RefCell, collections::HashMap};
+use std::{cell::RefCell, collections::HashMap, fmt};
 
 use bytes::Bytes;
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
-    de::{DeserializeOwned, Error as DeError},
+    de::{DeserializeOwned, Error as DeError, IgnoredAny, MapAccess, Visitor},
     ser::{Error as SerError, SerializeMap},
 };
+use stentor_engine::sio::json;
+
+use super::value::Value;
 
 /// Arguments as they are on the wire.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -30,6 +33,8 @@ struct Attachments {
     list: Vec<Bytes>,
     /// The numbers of all in `list` by address and length, once they are more than [`FEW`].
     numbers: HashMap<(usize, usize), usize>,
+    /// Placeholders that were written.
+    uses: usize,
 }
 
 impl Attachments {
@@ -37,6 +42,7 @@ impl Attachments {
     /// attached once however often they stand in a value: clones of one [`Bytes`] cost nothing, and
     /// must not cost their length each on the wire.
     fn number(&mut self, bytes: &Bytes) -> usize {
+        self.uses += 1;
         let place = |bytes: &Bytes| (bytes.as_ptr().addr(), bytes.len());
         let own = place(bytes);
         let known = if self.list.len() <= FEW {
@@ -65,7 +71,7 @@ thread_local! {
 }
 
 /// Puts `attachments` in place for the length of `f`, also if `f` panics.
-fn with_attachments<R>(list: Vec<Bytes>, f: impl FnOnce() -> R) -> (R, Vec<Bytes>) {
+fn with_attachments<R>(list: Vec<Bytes>, f: impl FnOnce() -> R) -> (R, Attachments) {
     struct Restore(Option<Attachments>);
     impl Drop for Restore {
         fn drop(&mut self) {
@@ -78,8 +84,7 @@ fn with_attachments<R>(list: Vec<Bytes>, f: impl FnOnce() -> R) -> (R, Vec<Bytes
     };
     let _restore = Restore(ATTACHMENTS.replace(Some(attachments)));
     let result = f();
-    let attachments = ATTACHMENTS.take().unwrap_or_default();
-    (result, attachments.list)
+    (result, ATTACHMENTS.take().unwrap_or_default())
 }
 
 /// A value that cannot be an event's argument: its `Serialize` failed.
@@ -103,10 +108,30 @@ pub trait IntoArgs {
 
 fn encode(value: &(impl Serialize + ?Sized)) -> Result<Encoded, EncodeError> {
     let (args, attachments) = with_attachments(Vec::new(), || serde_json::to_string(value));
-    Ok(Encoded {
+    let Attachments { list, uses, .. } = attachments;
+    let encoded = Encoded {
         args: args?,
-        attachments,
-    })
+        attachments: list,
+    };
+    encoded.check(uses)?;
+    Ok(encoded)
+}
+
+impl Encoded {
+    /// Refuses arguments with binary parts in which there are more placeholders than `uses`, or others than
+    /// those of the parts. An object that looks like one came from elsewhere, from a client's text perhaps,
+    /// where it meant nothing; beside binary parts every official client takes it for one, and disconnects
+    /// if there is no such part.
+    fn check(&self, uses: usize) -> Result<(), EncodeError> {
+        let count = self.attachments.len();
+        if count > 0 && json::placeholders(&self.args, count, uses).is_err() {
+            let error =
+                "an object beside binary parts has `_placeholder`: true and is none of them";
+            let error: serde_json::Error = SerError::custom(error);
+            return Err(EncodeError(error));
+        }
+        Ok(())
+    }
 }
 
 #[expect(private_interfaces, reason = "sealed by it")]
@@ -173,7 +198,7 @@ impl Raw {
     /// The arguments after the first. Binary parts stay whole: placeholders keep their numbers.
     #[must_use]
     pub fn rest(mut self) -> Self {
-        let end = stentor_engine::sio::json::first_value_end(&self.encoded.args);
+        let end = json::first_value_end(&self.encoded.args);
         self.encoded.args.drain(..end);
         self
     }
@@ -202,6 +227,8 @@ impl Raw {
 #[expect(private_interfaces, reason = "sealed by it")]
 impl IntoArgs for Raw {
     fn encode(self) -> Result<Encoded, EncodeError> {
+        // As it came it is right; it may have been prefixed.
+        self.encoded.check(self.encoded.attachments.len())?;
         Ok(self.encoded)
     }
 }
@@ -209,7 +236,7 @@ impl IntoArgs for Raw {
 #[expect(private_interfaces, reason = "sealed by it")]
 impl IntoArgs for &Raw {
     fn encode(self) -> Result<Encoded, EncodeError> {
-        Ok(self.encoded.clone())
+        self.clone().encode()
     }
 }
 
@@ -247,15 +274,42 @@ pub(super) fn attachment(num: usize) -> Option<Bytes> {
 
 impl<'de> Deserialize<'de> for Binary {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        struct Placeholder {
-            #[serde(rename = "_placeholder")]
-            marked: bool,
-            num: usize,
+        deserializer.deserialize_map(Placeholder)
+    }
+}
+
+/// Reads a placeholder: not as a struct, in which no key may stand twice. As in JavaScript the last counts.
+struct Placeholder;
+
+#[derive(Deserialize)]
+#[serde(field_identifier)]
+enum Key {
+    #[serde(rename = "_placeholder")]
+    Marked,
+    #[serde(rename = "num")]
+    Number,
+    #[serde(other)]
+    Other,
+}
+
+impl<'de> Visitor<'de> for Placeholder {
+    type Value = Binary;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("binary data")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Binary, A::Error> {
+        let (mut marked, mut number) = (false, None);
+        while let Some(key) = map.next_key()? {
+            match key {
+                Key::Marked => marked = matches!(map.next_value()?, Value::Bool(true)),
+                Key::Number => number = map.next_value::<Value>()?.as_index(),
+                Key::Other => drop(map.next_value::<IgnoredAny>()?),
+            }
         }
-        let placeholder = Placeholder::deserialize(deserializer)?;
-        let part = attachment(placeholder.num).filter(|_| placeholder.marked);
-        part.map(Self)
+        let part = number.filter(|_| marked).and_then(attachment);
+        part.map(Binary)
             .ok_or_else(|| DeError::custom("no such binary attachment"))
     }
 }
@@ -266,19 +320,29 @@ impl<'de> Deserialize<'de> for Binary {
 /// argument alone, which `serde_json` reads in place, is slower with it at every size up to 1 MiB.
 pub(crate) const SIMD_LIST_BYTES: usize = 512;
 
+/// Decodes arguments. What JavaScript can say in JSON and Rust cannot hold is replaced by what comes nearest,
+/// if that is why they cannot be decoded: half a surrogate pair by U+FFFD, a number that is no double by the
+/// largest.
+fn decode<T>(
+    args: &str,
+    parse: impl Fn(&str) -> Result<T, serde_json::Error>,
+) -> Result<T, serde_json::Error> {
+    parse(args).or_else(|error| match json::readable(args) {
+        Some(args) => parse(&args),
+        None => Err(error),
+    })
+}
+
 /// Decodes the first of `args`.
 pub(crate) fn first<T: DeserializeOwned>(
     args: &str,
     attachments: &[Bytes],
 ) -> Result<T, serde_json::Error> {
-    let decode = || {
-        let mut json = serde_json::Deserializer::from_str(args);
-        T::deserialize(&mut json)
-    };
+    let parse = |args: &str| T::deserialize(&mut serde_json::Deserializer::from_str(args));
     if attachments.is_empty() {
-        return decode();
+        return decode(args, parse);
     }
-    with_attachments(attachments.to_vec(), decode).0
+    with_attachments(attachments.to_vec(), || decode(args, parse)).0
 }
 
 /// Decodes all of `args` as a tuple or list.
@@ -286,7 +350,7 @@ pub(crate) fn list<T: DeserializeOwned>(
     args: &str,
     attachments: &[Bytes],
 ) -> Result<T, serde_json::Error> {
-    let decode = || {
+    let parse = |args: &str| {
         let json = format!("[{args}]");
         if json.len() < SIMD_LIST_BYTES {
             return serde_json::from_str(&json);
@@ -295,7 +359,7 @@ pub(crate) fn list<T: DeserializeOwned>(
         // A list that is not as it should be is read again, for the words that a short one gets.
         parsed.or_else(|_: simd_json::Error| serde_json::from_str(&format!("[{args}]")))
     };
-    with_attachments(attachments.to_vec(), decode).0
+    with_attachments(attachments.to_vec(), || decode(args, parse)).0
 }
 
 #[cfg(test)]
@@ -347,6 +411,85 @@ mod tests {
         assert!(first::<Binary>(r#"{"_placeholder":true,"num":3}"#, &[Bytes::new()]).is_err());
         assert!(first::<Binary>(r#"{"_placeholder":true,"num":0}"#, &[]).is_err());
         assert!(serde_json::to_string(&Binary::default()).is_err());
+    }
+
+    /// Beside binary parts, what a client sent as text must not be taken for one of them.
+    #[test]
+    fn what_looks_like_a_placeholder_is_not_sent_beside_binary_parts() {
+        let forged = |num: &str| -> Value {
+            let args = format!(r#"{{"_placeholder":true,"num":{num}}}"#);
+            first(&args, &[]).unwrap()
+        };
+        let own = Binary::from("own");
+        for num in ["0", "5", "\"x\""] {
+            assert!(Args((&own, forged(num))).encode().is_err(), "{num}");
+            assert!(Args((forged(num), [&own])).encode().is_err(), "{num}");
+            assert!(forged(num).encode().is_ok(), "alone it is an object");
+        }
+        let twice = Args((&own, &own)).encode().unwrap();
+        assert_eq!(twice.attachments.len(), 1);
+        let raw = Raw { encoded: twice };
+        let object = serde_json::json!({ "_placeholder": true, "num": 0 });
+        assert!(raw.clone().prefixed(&object).encode().is_err());
+    }
+
+    #[test]
+    fn of_two_keys_the_last_counts() {
+        let parts = [Bytes::from_static(b"0"), Bytes::from_static(b"1")];
+        for (args, number) in [
+            (r#"{"_placeholder":true,"num":1,"num":0}"#, Some(0)),
+            (r#"{"_placeholder":true,"num":5,"num":1}"#, Some(1)),
+            (
+                r#"{"num":1,"_placeholder":false,"_placeholder":true}"#,
+                Some(1),
+            ),
+            (
+                r#"{"_placeholder":true,"_placeholder":false,"num":1}"#,
+                None,
+            ),
+            (r#"{"_placeholder":true,"num":0,"num":[{}]}"#, None),
+            (r#"{"_placeholder":true,"a":[1],"num":0}"#, Some(0)),
+        ] {
+            let part = number.map(|number: usize| parts[number].clone());
+            let binary = first::<Binary>(args, &parts).ok();
+            assert_eq!(binary.map(|binary| binary.0), part, "{args}");
+            let value: Value = first(args, &parts).unwrap();
+            match value {
+                Value::Binary(bytes) => assert_eq!(Some(bytes), part, "{args}"),
+                other => assert_eq!(part, None, "{args} {other:?}"),
+            }
+        }
+        let value: Value = first(r#"{"a":1,"b":2,"a":3}"#, &[]).unwrap();
+        assert_eq!(value.get("a"), Some(&Value::Number(3.into())));
+    }
+
+    /// Half a surrogate pair and numbers that are no double, in short and in long arguments, with and
+    /// without binary parts.
+    #[test]
+    fn what_rust_cannot_hold_is_decoded() {
+        let parts = [Bytes::from_static(b"part")];
+        for padding in [0, SIMD_LIST_BYTES] {
+            let pad = "x".repeat(padding);
+            let args = format!(r#"["hi \ud83d","{pad}",1e400,-1e999],{{"\udc00":1e400}}"#);
+            for parts in [&[][..], &parts] {
+                let ((hi, _, large, small), rest): ((String, String, f64, f64), Value) =
+                    list(&args, parts).unwrap();
+                assert_eq!((&*hi, large, small), ("hi \u{fffd}", f64::MAX, f64::MIN));
+                let number = serde_json::Number::from_f64(f64::MAX).unwrap();
+                assert_eq!(rest.get("\u{fffd}"), Some(&Value::Number(number)));
+                let value: serde_json::Value = first(&args, parts).unwrap();
+                assert_eq!(
+                    (&value[0], &value[2]),
+                    (&"hi \u{fffd}".into(), &f64::MAX.into())
+                );
+                let all: Vec<serde_json::Value> = list(&args, parts).unwrap();
+                assert_eq!(all[0], value);
+            }
+            assert!(first::<u8>(&args, &[]).is_err());
+        }
+        assert_eq!(first::<String>(r#""\ud83d""#, &[]).unwrap(), "\u{fffd}");
+        assert!(first::<String>("1e400", &[]).is_err());
+        assert!(first::<i64>("1e400", &[]).is_err());
     }
 
     #[test]

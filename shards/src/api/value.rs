@@ -15,7 +15,8 @@ use serde_json::Number;
 
 use super::payload::{Binary, attachment};
 
-/// JSON in which any part may be binary. Objects keep the order of their keys.
+/// JSON in which any part may be binary. Objects keep the order of their keys, also of one that stands there
+/// twice: then the last counts, as in JavaScript.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Value {
@@ -37,17 +38,29 @@ pub enum Value {
 }
 
 impl Value {
-    /// The member of this name, if this is an object that has it.
+    /// The member of this name, if this is an object that has it; the last of several.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Self> {
         let Self::Object(members) = self else {
             return None;
         };
-        members
-            .iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| value)
+        member(members, name)
     }
+
+    /// A number that counts, as that of an attachment.
+    pub(super) fn as_index(&self) -> Option<usize> {
+        match self {
+            Self::Number(number) => usize::try_from(number.as_u64()?).ok(),
+            _ => None,
+        }
+    }
+}
+
+fn member<'a>(members: &'a [(String, Value)], name: &str) -> Option<&'a Value> {
+    let mut members = members.iter().rev();
+    members
+        .find(|(known, _)| known == name)
+        .map(|(_, value)| value)
 }
 
 impl Serialize for Value {
@@ -138,16 +151,12 @@ impl<'de> Visitor<'de> for Any {
 
 /// The attachment that an object stands for, if it does. One without attachments is an object.
 fn binary(members: &[(String, Value)]) -> Option<Value> {
-    let member = |name| {
-        members
-            .iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| value)
-    };
-    let (Value::Bool(true), Value::Number(num)) = (member("_placeholder")?, member("num")?) else {
-        return None;
-    };
-    attachment(usize::try_from(num.as_u64()?).ok()?).map(Value::Binary)
+    let marked = member(members, "_placeholder")? == &Value::Bool(true);
+    let number = member(members, "num")?.as_index();
+    number
+        .filter(|_| marked)
+        .and_then(attachment)
+        .map(Value::Binary)
 }
 
 #[cfg(test)]

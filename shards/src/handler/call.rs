@@ -5,7 +5,10 @@ use std::{future::Future, marker::PhantomData, pin::Pin, rc::Rc};
 use bytes::Bytes;
 use stentor_engine::{error::CloseReason, hub::Incoming};
 
-use super::extract::{FromContext, Reject};
+use super::{
+    extract::{FromContext, Reject},
+    wanted::Answered,
+};
 use crate::api::Socket;
 
 /// Why a handler is called.
@@ -14,6 +17,7 @@ pub(crate) enum Cause<'a> {
     Event {
         name: &'a str,
         incoming: &'a Incoming<'a>,
+        answered: &'a Answered,
     },
     Connect {
         auth: Option<&'a str>,

@@ -12,12 +12,9 @@ use super::{
     call::{CREDENTIALS, Cause, Context},
     handshake::Handshake,
 };
-use crate::{
-    api::{
-        Args, Io, Raw, Socket,
-        payload::{self, Encoded, IntoArgs},
-    },
-    log,
+use crate::api::{
+    Args, Io, Raw, Socket,
+    payload::{self, Encoded},
 };
 
 /// What a client is told of an error that is not its own.
@@ -135,40 +132,6 @@ impl fmt::Display for Reason {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventName(pub String);
 
-/// Answers the client later, or from elsewhere on the shard. The handler should return
-/// [`super::NoAck`]; of several answers the first one counts.
-#[derive(Debug)]
-pub struct AckHandle {
-    socket: Socket,
-    id: Option<u64>,
-}
-
-impl AckHandle {
-    /// Whether the client asked for an answer.
-    #[must_use]
-    pub const fn is_wanted(&self) -> bool {
-        self.id.is_some()
-    }
-
-    /// Answers. False if no answer is wanted, if the client has gone, or if the arguments cannot
-    /// be encoded or are longer than [`crate::Limits::packet_bytes`], which is logged.
-    pub fn send(self, args: impl IntoArgs) -> bool {
-        let Some(id) = self.id else { return false };
-        let encoded = match args.encode() {
-            Ok(encoded) => encoded,
-            Err(error) => {
-                log::failed!(error, "acknowledgement not sent", error);
-                return false;
-            }
-        };
-        let sent = self.socket.shard.ack(self.socket.key, id, &encoded);
-        sent.unwrap_or_else(|error| {
-            log::failed!(error, "acknowledgement not sent", error);
-            false
-        })
-    }
-}
-
 impl FromContext for Socket {
     #[inline]
     fn from_context(context: &Context<'_>) -> Result<Self, Reject> {
@@ -237,7 +200,7 @@ impl<T: DeserializeOwned> FromContext for Auth<T> {
                 .0
                 .as_deref()
         };
-        let auth = serde_json::from_str(auth.unwrap_or("{}"));
+        let auth = payload::first(auth.unwrap_or("{}"), &[]);
         auth.map(Self)
             .map_err(|error| Reject::not_a::<T>(CREDENTIALS, &error))
     }
@@ -270,19 +233,6 @@ impl<T: 'static> FromContext for Local<T> {
             .get::<T>()
             .map(Self)
             .ok_or_else(missing)
-    }
-}
-
-impl FromContext for AckHandle {
-    fn from_context(context: &Context<'_>) -> Result<Self, Reject> {
-        let id = match &context.cause {
-            Cause::Event { incoming, .. } => incoming.ack,
-            Cause::Connect { .. } | Cause::Upgrade | Cause::Disconnect { .. } => None,
-        };
-        Ok(Self {
-            socket: context.socket.clone(),
-            id,
-        })
     }
 }
 

@@ -8,13 +8,16 @@ mod extract;
 mod handshake;
 mod registry;
 mod reply;
+mod wanted;
 
 pub use call::{AsyncHandler, Context, SyncHandler};
 pub(crate) use call::{Call, Cause, LocalFuture, Outcome, Verdict};
-pub use extract::{AckHandle, Auth, Data, EventName, FromContext, Local, Reason, Reject, State};
+pub use extract::{Auth, Data, EventName, FromContext, Local, Reason, Reject, State};
 pub(crate) use extract::{Credentials, INTERNAL_ERROR};
 pub use handshake::{Handshake, Keep};
 pub use registry::{App, NamespaceBuilder};
 pub(crate) use registry::{Handlers, Locals, States};
 pub(crate) use reply::Reply;
 pub use reply::{Ack, ConnectReply, IntoReply, NoAck, Refused};
+pub use wanted::AckHandle;
+pub(crate) use wanted::{Answered, Wanted};

@@ -58,6 +58,22 @@ pub(super) enum Role {
     Lingering,
 }
 
+impl Role {
+    /// Bytes that are held for the connection until its peer goes on ([`super::budget`]).
+    fn held_bytes(&self) -> usize {
+        match self {
+            Self::Head(read) => read.capacity(),
+            Self::WebSocket { reader, .. } | Self::Probe { reader, .. } => reader.held_bytes(),
+            Self::Polled(polled) => polled.counted,
+            Self::Ending(word) => word.len(),
+            Self::Lingering => 0,
+        }
+    }
+}
+
+/// What is read of what comes behind a request that waits for its answer: a head, and a part of a body.
+pub(super) const BEHIND_BYTES: usize = 16 * 1024;
+
 /// A connection.
 #[derive(Debug)]
 pub(super) struct Conn {
@@ -110,6 +126,8 @@ impl Conn {
 #[derive(Debug)]
 pub(super) struct Conns {
     table: Slab<Conn>,
+    /// What [`Role::held_bytes`] says of all.
+    held: usize,
     /// `None` when the shard has ended.
     registry: Option<Registry>,
     waits: HttpWaits,
@@ -169,6 +187,7 @@ impl Conns {
     pub(super) fn new(registry: Registry, waits: HttpWaits) -> Self {
         Self {
             table: Slab::default(),
+            held: 0,
             registry: Some(registry),
             waits,
             heads: Waiting::default(),
@@ -218,9 +237,84 @@ impl Conns {
         Ok(key)
     }
 
+    fn remove(&mut self, key: ConnKey) -> Option<Conn> {
+        let conn = self.table.remove(key)?;
+        self.held -= conn.role.held_bytes();
+        Some(conn)
+    }
+
+    // ---- what is held ----
+
+    /// Bytes held for all connections.
+    pub(super) const fn held_bytes(&self) -> usize {
+        self.held
+    }
+
+    /// The connections for which something is held.
+    pub(super) fn holders(&self) -> impl Iterator<Item = (ConnKey, usize)> {
+        let rows = self.table.iter();
+        let rows = rows.map(|(key, conn)| (key, conn.role.held_bytes()));
+        rows.filter(|(_, bytes)| *bytes > 0)
+    }
+
+    /// Gives a connection another role.
+    pub(super) fn set_role(&mut self, key: ConnKey, role: Role) {
+        if let Some(conn) = self.table.get_mut(key) {
+            self.held += role.held_bytes();
+            self.held -= conn.role.held_bytes();
+            conn.role = role;
+        }
+    }
+
+    /// What is kept of a head, which is kept no longer.
+    pub(super) fn take_head(&mut self, key: ConnKey) -> Vec<u8> {
+        match self.table.get_mut(key).map(|conn| &mut conn.role) {
+            Some(Role::Head(read)) => {
+                self.held -= read.capacity();
+                std::mem::take(read)
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The WebSocket reader of a connection, for as long as it is fed; [`Conns::return_reader`] takes it back.
+    pub(super) fn take_reader(&mut self, key: ConnKey) -> Option<(SessionKey, ws::Reader, bool)> {
+        let conn = self.table.get_mut(key)?;
+        let (session, slot, probes) = match &mut conn.role {
+            Role::WebSocket { session, reader } => (*session, reader, false),
+            Role::Probe { session, reader } => (*session, reader, true),
+            _ => return None,
+        };
+        let reader = std::mem::take(slot);
+        self.held -= reader.held_bytes();
+        Some((session, reader, probes))
+    }
+
+    /// See [`Conns::take_reader`].
+    pub(super) fn return_reader(&mut self, key: ConnKey, reader: ws::Reader) {
+        if let Some(conn) = self.table.get_mut(key)
+            && let Role::WebSocket { reader: slot, .. } | Role::Probe { reader: slot, .. } =
+                &mut conn.role
+        {
+            self.held += reader.held_bytes();
+            *slot = reader;
+        }
+    }
+
+    /// What is held for a connection that brings long-polling requests has become more or less.
+    pub(super) fn recount(&mut self, key: ConnKey) {
+        if let Some(conn) = self.table.get_mut(key)
+            && let Role::Polled(polled) = &mut conn.role
+        {
+            let bytes = polled.held_bytes();
+            self.held += bytes;
+            self.held -= std::mem::replace(&mut polled.counted, bytes);
+        }
+    }
+
     /// Gives a connection away.
     pub(super) fn take(&mut self, key: ConnKey) -> Option<net::TcpStream> {
-        let mut conn = self.table.remove(key)?;
+        let mut conn = self.remove(key)?;
         // It fails only for what epoll does not have, and then there is nothing to take out.
         let _ = self.registry.as_ref()?.deregister(&mut conn.stream);
         Some(conn.stream.into())
@@ -229,13 +323,14 @@ impl Conns {
     /// Closes everything, for good.
     pub(super) fn close_all(&mut self) {
         self.table = Slab::default();
+        self.held = 0;
         self.registry = None;
     }
 
     /// Closes a connection at once.
     pub(super) fn drop_conn(&mut self, key: ConnKey) -> Option<Role> {
         // Closing the descriptor takes it out of epoll: it was never duplicated.
-        self.table.remove(key).map(|conn| conn.role)
+        self.remove(key).map(|conn| conn.role)
     }
 
     /// Closes the connections that wait for a request. Those that have just been answered are given the time
@@ -267,13 +362,13 @@ impl Conns {
     /// sends one, and forgets what the peer has not taken, if a connection is closed on which something came
     /// that nobody has read.
     pub(super) fn finish(&mut self, key: ConnKey, last_word: &[u8], now: Tick) {
-        let Some(conn) = self.table.get_mut(key) else {
+        let Some(conn) = self.table.get(key) else {
             return;
         };
         if matches!(conn.role, Role::Lingering | Role::Ending(_)) {
             return;
         }
-        conn.role = Role::Ending(last_word.into());
+        self.set_role(key, Role::Ending(last_word.into()));
         if !self.end(key, now) {
             self.ending.add(now.after(DRAIN_WAIT), key);
         }
@@ -290,22 +385,23 @@ impl Conns {
         if !word.is_empty() {
             match send_one(&conn.stream, word) {
                 Written::Bytes(n) if n < word.len() => {
+                    self.held -= n;
                     *word = word[n..].into();
                     return false;
                 }
                 Written::Bytes(_) => {}
                 Written::Blocked => return false,
                 Written::Failed => {
-                    self.table.remove(key);
+                    self.remove(key);
                     return true;
                 }
             }
         }
         if conn.stream.shutdown(net::Shutdown::Write).is_err() {
-            self.table.remove(key);
+            self.remove(key);
             return true;
         }
-        conn.role = Role::Lingering;
+        self.set_role(key, Role::Lingering);
         self.lingering.add(now.after(LINGER_WAIT), key);
         true
     }
@@ -315,7 +411,8 @@ impl Conns {
         self.end(key, now);
     }
 
-    /// Reads once, if the connection is free to be read; `end` if its end is to be seen.
+    /// Reads once, if the connection is free to be read; `end` if its end is to be seen. What comes behind
+    /// a request that waits is read up to [`BEHIND_BYTES`]: the rest is TCP's, until [`Conns::read_on`].
     #[inline]
     pub(super) fn read(&mut self, key: ConnKey, buf: &mut [u8], end: bool) -> Read {
         let Some(conn) = self.table.get_mut(key) else {
@@ -324,6 +421,17 @@ impl Conns {
         if conn.reading != Reading::Free {
             conn.missed(end);
             return Read::Nothing;
+        }
+        let mut buf = buf;
+        if let Role::Polled(polled) = &conn.role
+            && polled.is_busy()
+        {
+            let room = BEHIND_BYTES.saturating_sub(polled.read.len());
+            if room == 0 {
+                return Read::Nothing;
+            }
+            let room = room.min(buf.len());
+            buf = &mut buf[..room];
         }
         match retry_on_intr(|| recv(&conn.stream, &mut *buf, RecvFlags::empty())) {
             Ok((0, _)) => Read::End,
@@ -414,6 +522,18 @@ impl Conns {
 
     // ---- long-polling ----
 
+    /// What is behind a request was read up to the bound, and the request does not wait any more: epoll tells
+    /// again if more is there.
+    pub(super) fn read_on(&mut self, key: ConnKey) {
+        if let Some(conn) = self.table.get_mut(key)
+            && let Some(registry) = &self.registry
+        {
+            let interest = Interest::READABLE | Interest::WRITABLE;
+            // It fails only for what epoll does not have.
+            let _ = registry.reregister(&mut conn.stream, token(key), interest);
+        }
+    }
+
     /// What a connection keeps that brings long-polling requests.
     pub(super) fn polled(&mut self, key: ConnKey) -> Option<&mut Polled> {
         match &mut self.table.get_mut(key)?.role {
@@ -454,6 +574,7 @@ impl Conns {
             let (of_head, of_body) = (n.min(head.len()), n.saturating_sub(head.len()));
             polled.unsent = [&head[of_head..], &body[of_body..]].concat();
             polled.last = last;
+            self.recount(key);
         } else if last {
             self.finish(key, &[], now);
             return;
@@ -470,6 +591,7 @@ impl Conns {
             return false;
         }
         match self.write(key, &[&unsent]) {
+            Written::Bytes(n) if n == unsent.len() => unsent = Vec::new(),
             Written::Bytes(n) => drop(unsent.drain(..n)),
             Written::Blocked => {}
             Written::Failed => {
@@ -482,10 +604,11 @@ impl Conns {
             return false;
         };
         polled.unsent = unsent;
-        if !polled.unsent.is_empty() {
+        let (all, last) = (polled.unsent.is_empty(), polled.last);
+        self.recount(key);
+        if !all {
             return false;
         }
-        let last = polled.last;
         if last {
             self.finish(key, &[], now);
         }
@@ -600,6 +723,8 @@ impl Waiting {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read as _, Write as _};
+
     use super::*;
 
     #[test]
@@ -627,5 +752,70 @@ mod tests {
         assert_eq!(waiting.due(Tick(200)), [key(1), key(2)]);
         assert_eq!(waiting.due(Tick(9_999)), [key(3)]);
         assert_eq!(waiting.first(), None);
+    }
+
+    /// A connection whose peer has not read, so that nothing more fits, and what fitted.
+    fn blocked(conns: &mut Conns) -> (net::TcpStream, ConnKey, usize) {
+        let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let peer = net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, _) = listener.accept().unwrap();
+        stream.set_nonblocking(true).unwrap();
+        let role = Role::Head(Vec::new());
+        let key = conns
+            .add(TcpStream::from_std(stream), role, Tick(0))
+            .unwrap();
+        // The kernel's buffers of both ends grow for a while.
+        let (mut sent, mut calm) = (0, 0);
+        while calm < 5 {
+            match conns.write(key, &[&[b'x'; 8_192]]) {
+                Written::Bytes(n) => (sent, calm) = (sent + n, 0),
+                _ => calm += 1,
+            }
+            if calm > 0 {
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+        }
+        (peer, key, sent)
+    }
+
+    /// Whatever the peer has sent that nobody has read: a reset would destroy what it has not taken.
+    #[test]
+    fn a_last_word_waits_until_it_is_taken() {
+        let poll = mio::Poll::new().unwrap();
+        let registry = poll.registry().try_clone().unwrap();
+        let mut conns = Conns::new(registry, HttpWaits::default());
+        let (mut peer, key, sent) = blocked(&mut conns);
+        peer.write_all(b"nobody reads this").unwrap();
+        conns.finish(key, b"the last word", Tick(0));
+        assert!(conns.get(key).is_some(), "it is not closed");
+        assert_eq!(conns.held_bytes(), b"the last word".len());
+        let reader = std::thread::spawn(move || {
+            let mut all = Vec::new();
+            peer.read_to_end(&mut all).map(|_| all)
+        });
+        let late = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        while !matches!(conns.get(key).map(|conn| &conn.role), Some(Role::Lingering)) {
+            assert!(std::time::Instant::now() < late, "the peer reads");
+            std::thread::yield_now();
+            conns.end_rest(key, Tick(1));
+        }
+        let all = reader.join().unwrap().unwrap();
+        assert_eq!(all.len(), sent + b"the last word".len());
+        assert!(all.ends_with(b"the last word"));
+        assert_eq!(conns.held_bytes(), 0);
+    }
+
+    #[test]
+    fn a_last_word_is_not_kept_for_ever() {
+        let poll = mio::Poll::new().unwrap();
+        let registry = poll.registry().try_clone().unwrap();
+        let mut conns = Conns::new(registry, HttpWaits::default());
+        let (_peer, key, _) = blocked(&mut conns);
+        conns.finish(key, b"the last word", Tick(0));
+        let due = Tick(0).after(DRAIN_WAIT);
+        assert!(!conns.expired(Tick(due.0 - 1)).contains(&key));
+        assert!(conns.expired(Tick(due.0 + 1_000)).contains(&key));
+        conns.drop_conn(key);
+        assert_eq!(conns.held_bytes(), 0);
     }
 }

@@ -19,12 +19,15 @@ use stentor_engine::{
 
 use super::{Application, Shard, take};
 use crate::{
-    api::socket::{Farewell, Socket},
+    api::{
+        payload::Encoded,
+        socket::{Farewell, Socket},
+    },
     discard::discard,
     engine_server::{EngineHandlers, Message},
     handler::{
-        Call, Cause, Context, Credentials, Handlers, INTERNAL_ERROR, LocalFuture, Outcome, Refused,
-        Reject, Reply, Verdict,
+        Answered, Call, Cause, Context, Credentials, Handlers, INTERNAL_ERROR, LocalFuture,
+        Outcome, Refused, Reject, Reply, Verdict, Wanted,
     },
     log,
     post::Ask,
@@ -172,26 +175,33 @@ impl Shard {
             None => handlers.fallback.as_slice(),
         };
         let socket = self.socket(incoming.socket, incoming.namespace);
+        let answered = Answered::default();
         let cause = Cause::Event {
             name: &name,
             incoming,
+            answered: &answered,
         };
         let context = Context {
             socket: &socket,
             cause,
         };
+        let alone = list.len() == 1;
         for (nth, handler) in list.iter().enumerate() {
             let ack = incoming.ack.filter(|_| nth == 0);
             let key = incoming.socket;
             if self.tasks.is_full(key) && handler.may_wait() {
-                self.refuse_event(key, ack, &name);
+                self.refuse_event(key, Wanted::of(ack, &answered, alone), &name);
                 continue;
             }
             match begin(handler, &context) {
                 Driven::Done(Some(Ok(Reply::Silent))) => {}
                 Driven::Done(Some(Ok(Reply::Ack(_)))) if ack.is_none() => {}
-                Driven::Done(result) => self.finish_event(key, ack, &name, result),
-                Driven::Waits(future) => self.finish_later(key, ack, &name, future),
+                Driven::Done(result) => {
+                    self.finish_event(key, Wanted::of(ack, &answered, alone), &name, result);
+                }
+                Driven::Waits(future) => {
+                    self.finish_later(key, Wanted::of(ack, &answered, alone), &name, future);
+                }
             }
         }
     }
@@ -201,7 +211,7 @@ impl Shard {
     fn finish_later(
         self: &Rc<Self>,
         socket: SocketKey,
-        ack: Option<u64>,
+        ack: Option<Wanted>,
         event: &str,
         future: Guarded<Reply>,
     ) {
@@ -213,32 +223,35 @@ impl Shard {
 
     /// A handler is not called, because too many of its socket's wait.
     #[cold]
-    fn refuse_event(&self, socket: SocketKey, ack: Option<u64>, event: &str) {
+    fn refuse_event(&self, socket: SocketKey, ack: Option<Wanted>, event: &str) {
         let refused = self.tasks.note_refused();
         let (shard, event) = (self.id.0, log::peer(event));
         log::debug!(shard, %event, refused, "too many handlers of a socket wait");
-        if let Some(id) = ack {
-            self.ack_error(socket, id, TOO_MANY_WAIT);
+        if let Some(wanted) = ack {
+            self.ack_error(socket, &wanted, TOO_MANY_WAIT);
         }
     }
 
-    fn ack_error(&self, socket: SocketKey, id: u64, message: &str) {
-        let body = serde_json::json!({ "error": { "message": message } }).to_string();
+    fn ack_error(&self, socket: SocketKey, wanted: &Wanted, message: &str) {
+        let error = Encoded {
+            args: serde_json::json!({ "error": { "message": message } }).to_string(),
+            attachments: Vec::new(),
+        };
         // One that does not fit either is what a bound of a few bytes brings about.
-        let _ = self.with_hub(|hub, _| hub.ack(socket, id, &body, &[]));
+        let _ = wanted.answer(self, socket, &error);
     }
 
     fn finish_event(
         &self,
         socket: SocketKey,
-        ack: Option<u64>,
+        ack: Option<Wanted>,
         event: &str,
         result: Option<Result<Reply, Reject>>,
     ) {
         let error = match result {
             Some(Ok(Reply::Ack(encoded))) => {
-                let Some(id) = ack else { return };
-                let Err(error) = self.ack(socket, id, &encoded) else {
+                let Some(wanted) = &ack else { return };
+                let Err(error) = wanted.answer(self, socket, &encoded) else {
                     return;
                 };
                 log::failed!(error, "acknowledgement not sent", event, error);
@@ -260,8 +273,8 @@ impl Shard {
                 reject.message
             }
         };
-        if let Some(id) = ack {
-            self.ack_error(socket, id, &error);
+        if let Some(wanted) = ack {
+            self.ack_error(socket, &wanted, &error);
         }
     }
 
@@ -387,6 +400,7 @@ impl Shard {
     }
 
     fn connected(self: &Rc<Self>, key: SocketKey, namespace: NamespaceId, auth: Option<&str>) {
+        self.newcomer_joins(key);
         let Some(handlers) = self.handlers(namespace) else {
             return;
         };
@@ -508,6 +522,7 @@ impl Shard {
 
     fn closed(self: &Rc<Self>, session: SessionKey, reason: CloseReason) {
         take(&self.handshakes, session.to_bits());
+        self.newcomer_closes(session);
         self.end_post(session);
         if let Some(handlers) = self.engine_handlers() {
             handlers.closed(self, session, reason);

@@ -24,8 +24,8 @@ const FRAGMENTS_MAX: usize = 16_384;
 
 /// What a connection's bytes are.
 enum Taken {
-    /// A first request's; so much has come before.
-    Head(Vec<u8>),
+    /// A first request's.
+    Head,
     Frames,
     Polled,
 }
@@ -50,20 +50,18 @@ impl Shard {
 
     /// Bytes have come over a connection.
     pub(super) fn conn_bytes(self: &Rc<Self>, key: ConnKey, bytes: &mut [u8]) {
-        let taken = match self
-            .conns
-            .borrow_mut()
-            .get_mut(key)
-            .map(|conn| &mut conn.role)
-        {
+        let taken = match self.conns.borrow().get(key).map(|conn| &conn.role) {
             None | Some(Role::Ending(_) | Role::Lingering) => return,
-            Some(Role::Head(read)) => Taken::Head(std::mem::take(read)),
+            Some(Role::Head(_)) => Taken::Head,
             Some(Role::WebSocket { .. } | Role::Probe { .. }) => Taken::Frames,
             Some(Role::Polled(_)) => Taken::Polled,
         };
         match taken {
-            Taken::Head(read) if read.is_empty() => self.requests(key, bytes, false),
-            Taken::Head(mut read) => {
+            Taken::Head => {
+                let mut read = self.conns.borrow_mut().take_head(key);
+                if read.is_empty() {
+                    return self.requests(key, bytes, false);
+                }
                 read.extend_from_slice(bytes);
                 self.requests(key, &mut read, false);
             }
@@ -77,18 +75,7 @@ impl Shard {
         if bytes.is_empty() {
             return;
         }
-        let taken = match self
-            .conns
-            .borrow_mut()
-            .get_mut(key)
-            .map(|conn| &mut conn.role)
-        {
-            Some(Role::WebSocket { session, reader }) => {
-                Some((*session, std::mem::take(reader), false))
-            }
-            Some(Role::Probe { session, reader }) => Some((*session, std::mem::take(reader), true)),
-            _ => None,
-        };
+        let taken = self.conns.borrow_mut().take_reader(key);
         let Some((session, mut reader, was_probe)) = taken else {
             return;
         };
@@ -104,14 +91,7 @@ impl Shard {
             self.websocket_message(session, incoming)
         });
         // At once: more may come on the connection in the same turn, or its end.
-        if let Some(conn) = self.conns.borrow_mut().get_mut(key) {
-            match &mut conn.role {
-                Role::WebSocket { reader: slot, .. } | Role::Probe { reader: slot, .. } => {
-                    *slot = reader;
-                }
-                Role::Head(_) | Role::Polled(_) | Role::Ending(_) | Role::Lingering => {}
-            }
-        }
+        self.conns.borrow_mut().return_reader(key, reader);
         if let Err(error) = fed {
             let code = Some(error.code());
             self.websocket_failed(key, session, probing, code);

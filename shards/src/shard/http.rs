@@ -250,6 +250,9 @@ fn handshake(
     if shard.stopping.get() {
         return closing(status(StatusCode::SERVICE_UNAVAILABLE));
     }
+    if let Err(too_many) = shard.room_for_newcomer(Some(address)) {
+        return closing(full(too_many));
+    }
     let head = head_of(request);
     let kept = keep_handshake(shard.config.keep, &head, address);
     if let Err(message) = shard.allows(&head, Some(address)) {
@@ -259,6 +262,7 @@ fn handshake(
         return refused(refusal, None);
     }
     let session = shard.with_hub(|hub, now| hub.open(now, None));
+    shard.add_newcomer(session, Some(address));
     shard.begin_session(session, kept);
     reply(Reply::Payload(
         shard.with_hub(|hub, _| hub.sessions().take_poll(session)),

@@ -5,6 +5,7 @@
 //! never while user code runs or something is awaited.
 
 mod answer;
+mod budget;
 mod congestion;
 mod conns;
 mod dispatch;
@@ -15,6 +16,7 @@ mod handoff;
 mod http;
 mod intake;
 mod looks;
+mod newcomers;
 mod output;
 pub(crate) mod pages;
 mod pauses;
@@ -59,10 +61,12 @@ use crate::{
     shared::{Shared, Vital},
 };
 use answer::Writer;
+use budget::Budget;
 use congestion::{MAIL_KEPT, Overflow};
 use conns::{ConnKey, Conns};
 use drains::Drains;
 use looks::Looks;
+use newcomers::Newcomers;
 use output::Port;
 use pauses::Pauses;
 use polling::Parked;
@@ -122,6 +126,8 @@ pub(crate) struct Shard {
     /// Milliseconds that the clock is behind for that.
     stood_still: Cell<u64>,
     conns: RefCell<Conns>,
+    budget: RefCell<Budget>,
+    newcomers: Newcomers,
     /// Parked GETs by session.
     parked: RefCell<HashMap<u64, Parked>>,
     /// POSTs whose bodies are coming, by session.
@@ -218,6 +224,8 @@ impl Shard {
             now: Cell::new(parts.clock.now()),
             expected: Cell::new(Tick::NEVER),
             stood_still: Cell::new(0),
+            budget: RefCell::default(),
+            newcomers: Newcomers::default(),
             parked: RefCell::default(),
             posting: RefCell::default(),
             given_up: RefCell::default(),

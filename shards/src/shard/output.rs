@@ -94,6 +94,7 @@ impl Shard {
             self.obey_signals();
             self.answer_given_up();
             self.resume_all();
+            self.keep_budget();
             let quiet = {
                 let hub = self.hub.borrow();
                 hub.dirty() == 0 && !hub.has_events() && !hub.has_mail()

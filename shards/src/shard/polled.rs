@@ -2,7 +2,7 @@
 //!
 //! One that waits, for its GET's answer or for the next request, keeps nothing but this row.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use stentor_engine::{hub::SessionKey, time::Tick};
 
@@ -26,6 +26,12 @@ pub(super) struct Polled {
     pub(super) last: bool,
     /// The peer sends no more: the connection ends when it has all that it asked for.
     pub(super) ended: bool,
+    /// Sessions begun here since something was last fetched or sent for one.
+    opened: usize,
+    /// Since when they are counted.
+    opened_since: Tick,
+    /// Bytes of this that are counted as held ([`super::budget`]).
+    pub(super) counted: usize,
     /// When something must have happened.
     due: Tick,
     /// Where it stands in [`Deadlines`].
@@ -53,6 +59,9 @@ impl Default for Polled {
             in_head: false,
             last: false,
             ended: false,
+            opened: 0,
+            opened_since: Tick(0),
+            counted: 0,
             due: Tick::NEVER,
             listed: Tick::NEVER,
         }
@@ -68,6 +77,37 @@ impl Polled {
     /// When something must have happened.
     pub(super) fn due(&self) -> Tick {
         self.due
+    }
+
+    /// Whether one more session may begin here, of `most` in this time.
+    pub(super) fn may_open(&mut self, now: Tick, most: usize, within: Duration) -> bool {
+        if self.opened == 0 || now >= self.opened_since.after(within) {
+            (self.opened, self.opened_since) = (0, now);
+        }
+        self.opened += 1;
+        self.opened <= most
+    }
+
+    /// Something is fetched or sent for a session.
+    pub(super) fn serves(&mut self) {
+        self.opened = 0;
+    }
+
+    /// More has come. Room is made for half as much again, so that a body that drips in is not copied for each
+    /// drop, but never for more than the body and what may come behind it.
+    pub(super) fn take_in(&mut self, bytes: &[u8]) {
+        let need = self.read.len() + bytes.len();
+        if need > self.read.capacity() {
+            let most = self.body.map_or(need, |body| body.len);
+            let room = need.max(most.min(need.saturating_add(need / 2)));
+            self.read.reserve_exact(room - self.read.len());
+        }
+        self.read.extend_from_slice(bytes);
+    }
+
+    /// Bytes that are held here.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.read.capacity() + self.unsent.capacity()
     }
 
     /// Whether what comes now must wait for an answer to what came before.
@@ -178,6 +218,22 @@ mod tests {
             .map(|(at, keys)| (at.0, keys.len()))
             .collect();
         assert_eq!(listed, [(3_000, 1), (5_000, 1)]);
+    }
+
+    #[test]
+    fn sessions_are_begun_and_used_in_turn() {
+        let mut polled = Polled::default();
+        let mut opens = |now| polled.may_open(Tick(now), 3, Duration::from_secs(45));
+        assert_eq!(
+            [opens(0), opens(0), opens(1), opens(44_999)],
+            [true, true, true, false]
+        );
+        assert!(opens(45_000), "health checks may go on for ever");
+        for _ in 0..10 {
+            let mut opens = || polled.may_open(Tick(45_001), 3, Duration::from_secs(45));
+            assert!(opens() && opens());
+            polled.serves();
+        }
     }
 
     #[test]

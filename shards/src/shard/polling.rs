@@ -206,11 +206,17 @@ impl Shard {
 
     /// `None`: it is parked.
     pub(super) fn get(self: &Rc<Self>, session: SessionKey) -> Option<Reply> {
+        self.newcomer_asks(session);
         let mut hub = self.hub.borrow_mut();
         match hub.sessions().recv_get(session) {
             None => Some(Reply::Refused(Refusal::SessionUnknown)),
             Some(Ok(Poll::Park)) => None,
-            Some(Ok(Poll::Answer)) => Some(Reply::Payload(hub.sessions().take_poll(session))),
+            Some(Ok(Poll::Answer)) => {
+                let body = hub.sessions().take_poll(session);
+                drop(hub);
+                self.newcomer_closes(session); // these may have been its last words
+                Some(Reply::Payload(body))
+            }
             Some(Ok(Poll::Mismatch)) => Some(Reply::Refused(Refusal::BadRequest)),
             Some(Err(error)) => {
                 drop(hub);
@@ -228,6 +234,7 @@ impl Shard {
     }
 
     pub(super) fn post_begin(self: &Rc<Self>, session: SessionKey) -> Reply {
+        self.newcomer_asks(session);
         let begun = self.hub.borrow_mut().sessions().recv_post(session);
         match begun {
             None => Reply::Refused(Refusal::SessionUnknown),

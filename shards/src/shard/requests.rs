@@ -18,7 +18,7 @@ use stentor_engine::{
 use super::{
     Shard,
     answer::Answer,
-    conns::{ConnKey, Role},
+    conns::{BEHIND_BYTES, ConnKey, Role},
     polled::{Body, Polled},
     polling::Parked,
     take,
@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     log,
-    net::head::{self, HeadError, RequestHead},
+    net::head::{HeadError, RequestHead},
     post::Reply,
 };
 
@@ -80,14 +80,20 @@ impl Shard {
     ) -> Option<usize> {
         self.become_polled(key);
         match wanted {
-            Wanted::Open => {
-                let answer = self.open_polled(key, &bytes[..head]);
-                self.respond(key, &answer, false);
-                Some(head)
-            }
+            Wanted::Open => match self.open_polled(key, &bytes[..head]) {
+                Ok(answer) => {
+                    self.respond(key, &answer, false);
+                    Some(head)
+                }
+                Err(too_many) => {
+                    self.respond(key, &too_many, true);
+                    None
+                }
+            },
             Wanted::Get(sid) => {
                 let unknown = Some(Reply::Refused(Refusal::SessionUnknown));
                 let session = self.find_now(&sid);
+                self.note_use(key, session);
                 let reply = session.map_or(unknown, |session| self.get(session));
                 if let Some(reply) = reply {
                     self.respond(key, &reply.into(), false);
@@ -102,6 +108,7 @@ impl Shard {
                     self.respond(key, &refused.into(), true);
                     return None;
                 };
+                self.note_use(key, Some(session));
                 match self.post_begin(session) {
                     Reply::Continue => {}
                     other => {
@@ -126,27 +133,54 @@ impl Shard {
     }
 
     fn become_polled(&self, key: ConnKey) {
-        if let Some(conn) = self.conns.borrow_mut().get_mut(key) {
-            match &mut conn.role {
-                Role::Polled(polled) => polled.in_head = false,
-                role => *role = Role::Polled(Box::default()),
-            }
+        let mut conns = self.conns.borrow_mut();
+        match conns.polled(key) {
+            Some(polled) => polled.in_head = false,
+            None => conns.set_role(key, Role::Polled(Box::default())),
+        }
+    }
+
+    /// Whether a connection may begin one more session; an error is its last answer.
+    fn may_open_here(&self, key: ConnKey) -> Result<(), Answer> {
+        let most = self.config.shard_limits.unjoined_per_connection;
+        let (now, within) = (self.now.get(), self.config.engine.connect_timeout);
+        let mut conns = self.conns.borrow_mut();
+        let polled = conns.polled(key);
+        if polled.is_none_or(|polled| polled.may_open(now, most, within)) {
+            return Ok(());
+        }
+        log::debug!(
+            shard = self.id.0,
+            "a connection begins too many sessions that it does not use"
+        );
+        Err(Answer::status(StatusCode::TOO_MANY_REQUESTS))
+    }
+
+    /// Something is fetched or sent for a session over this connection.
+    fn note_use(&self, key: ConnKey, session: Option<SessionKey>) {
+        if session.is_some()
+            && let Some(polled) = self.conns.borrow_mut().polled(key)
+        {
+            polled.serves();
         }
     }
 
     /// A new session over polling. The handshake is itself a poll: what user code emits at once
-    /// goes with it.
-    fn open_polled(self: &Rc<Self>, key: ConnKey, head: &[u8]) -> Answer {
+    /// goes with it. An error is the connection's last answer.
+    fn open_polled(self: &Rc<Self>, key: ConnKey, head: &[u8]) -> Result<Answer, Answer> {
         let config = &self.config;
-        let asks = config.allow_request.is_some() || config.keep != crate::Keep::Nothing;
-        let address = if asks { self.peer(key) } else { None };
+        let address = self.peer(key);
+        self.may_open_here(key)?;
+        self.room_for_newcomer(address)?;
         let kept = address.and_then(|address| handshake(config.keep, head, address));
         if let Err(message) = self.allows(head, address) {
-            return Answer::refused(Refusal::Forbidden, Some(&message));
+            return Ok(Answer::refused(Refusal::Forbidden, Some(&message)));
         }
         let session = self.with_hub(|hub, now| hub.open(now, None));
+        self.add_newcomer(session, address);
         self.begin_session(session, kept);
-        Reply::Payload(self.with_hub(|hub, _| hub.sessions().take_poll(session))).into()
+        let body = self.with_hub(|hub, _| hub.sessions().take_poll(session));
+        Ok(Reply::Payload(body).into())
     }
 
     fn park(&self, key: ConnKey, session: SessionKey, behind: &[u8]) {
@@ -156,6 +190,7 @@ impl Shard {
         };
         polled.parked = Some(session);
         polled.read.extend_from_slice(behind);
+        conns.recount(key);
         conns.set_due(key, Tick::NEVER);
         let mut parked = self.parked.borrow_mut();
         parked.insert(session.to_bits(), Parked::Conn(key));
@@ -176,11 +211,12 @@ impl Shard {
             waits: false,
         });
         polled.read.extend_from_slice(begun);
+        conns.recount(key);
         conns.set_due(key, now.after(waits.piece).min(until));
         self.await_end(session, Parked::Conn(key));
     }
 
-    fn respond(&self, key: ConnKey, answer: &Answer, last: bool) {
+    pub(super) fn respond(&self, key: ConnKey, answer: &Answer, last: bool) {
         let now = self.now.get();
         let last = last || self.stopping.get();
         let mut writer = self.writer.borrow_mut();
@@ -202,10 +238,14 @@ impl Shard {
 
     /// Answers the POST whose body is coming on a connection, and reads no more of it.
     pub(super) fn give_up_post(&self, key: ConnKey, session: SessionKey, answer: &Answer) {
-        let body = match self.conns.borrow_mut().polled(key) {
-            Some(polled) => polled.body.take_if(|body| body.session == session),
-            None => None,
-        };
+        let mut conns = self.conns.borrow_mut();
+        let body = conns.polled(key).and_then(|polled| {
+            let body = polled.body.take_if(|body| body.session == session)?;
+            polled.read = Vec::new();
+            Some(body)
+        });
+        conns.recount(key);
+        drop(conns);
         if body.is_some() {
             self.respond(key, answer, true);
         }
@@ -215,15 +255,14 @@ impl Shard {
     pub(super) fn await_head(&self, key: ConnKey, begun: &[u8]) {
         let mut conns = self.conns.borrow_mut();
         let mut due = None;
-        match conns.get_mut(key).map(|conn| &mut conn.role) {
-            Some(Role::Head(read)) => *read = begun.to_vec(),
-            Some(Role::Polled(polled)) => {
-                polled.read = begun.to_vec();
-                if !std::mem::replace(&mut polled.in_head, true) {
-                    due = Some(self.now.get().after(self.config.waits.head));
-                }
+        if let Some(polled) = conns.polled(key) {
+            polled.read = begun.to_vec();
+            if !std::mem::replace(&mut polled.in_head, true) {
+                due = Some(self.now.get().after(self.config.waits.head));
             }
-            _ => {}
+            conns.recount(key);
+        } else if let Some(Role::Head(_)) = conns.get(key).map(|conn| &conn.role) {
+            conns.set_role(key, Role::Head(begun.to_vec()));
         }
         if let Some(due) = due {
             conns.set_due(key, due);
@@ -244,17 +283,11 @@ impl Shard {
             self.requests(key, bytes, false);
             return;
         }
-        let max = head::MAX_BYTES.saturating_add(self.config.engine.limits.payload_bytes);
-        if polled.is_busy() && polled.read.len() + bytes.len() > max {
-            drop(conns);
-            log::debug!(shard = self.id.0, "a client asks more than it listens");
-            self.conn_closed(key);
+        polled.take_in(bytes);
+        conns.recount(key);
+        let Some(polled) = conns.polled(key).filter(|polled| !polled.is_busy()) else {
             return;
-        }
-        polled.read.extend_from_slice(bytes);
-        if polled.is_busy() {
-            return;
-        }
+        };
         let body = polled.body;
         if let Some(body) = body.filter(|body| polled.read.len() < body.len) {
             let piece = self.now.get().after(self.config.waits.piece);
@@ -276,10 +309,13 @@ impl Shard {
 
     /// Handles what has come on a connection that is not busy, and the body first that is whole.
     pub(super) fn go_on(self: &Rc<Self>, key: ConnKey) {
-        let (body, mut read) = match self.conns.borrow_mut().polled(key) {
-            Some(polled) => (polled.body.take(), std::mem::take(&mut polled.read)),
-            None => return,
+        let mut conns = self.conns.borrow_mut();
+        let Some(polled) = conns.polled(key) else {
+            return;
         };
+        let (body, mut read) = (polled.body.take(), std::mem::take(&mut polled.read));
+        conns.recount(key);
+        drop(conns);
         let Some(Body { session, len, .. }) = body else {
             self.requests(key, &mut read, false);
             return;
@@ -313,10 +349,16 @@ impl Shard {
 
     /// Goes on with what came behind a request that is answered now.
     pub(super) fn resume(self: &Rc<Self>, key: ConnKey) {
-        let mut read = match self.conns.borrow_mut().polled(key) {
+        let mut conns = self.conns.borrow_mut();
+        let mut read = match conns.polled(key) {
             Some(polled) if !polled.is_busy() => std::mem::take(&mut polled.read),
             _ => return,
         };
+        conns.recount(key);
+        if read.len() >= BEHIND_BYTES {
+            conns.read_on(key);
+        }
+        drop(conns);
         self.requests(key, &mut read, false);
     }
 

@@ -131,9 +131,11 @@ impl Shard {
 
     /// Whether a request can be served on a connection now. If only later, the bytes are kept.
     fn takes_request(&self, key: ConnKey, bytes: &[u8]) -> bool {
-        match self.conns.borrow_mut().get_mut(key).map(|c| &mut c.role) {
+        let mut conns = self.conns.borrow_mut();
+        match conns.get_mut(key).map(|c| &mut c.role) {
             Some(Role::Polled(polled)) if polled.is_busy() => {
-                polled.read.extend_from_slice(bytes);
+                polled.take_in(bytes);
+                conns.recount(key);
                 false
             }
             Some(Role::Head(_) | Role::Polled(_)) => true,
@@ -234,6 +236,7 @@ impl Shard {
         response: Option<&str>,
     ) -> bool {
         let now = self.now.get();
+        self.newcomer_asks(session);
         let probing = self
             .hub
             .borrow_mut()
@@ -260,9 +263,7 @@ impl Shard {
     }
 
     pub(super) fn become_websocket(&self, key: ConnKey, role: Role) {
-        if let Some(conn) = self.conns.borrow_mut().get_mut(key) {
-            conn.role = role;
-        }
+        self.conns.borrow_mut().set_role(key, role);
     }
 
     fn judge(&self, request: &RequestHead<'_>, head: &[u8], peer: Peer) -> Verdict {

@@ -16,6 +16,7 @@ mod requests;
 mod select;
 mod session;
 mod stop;
+mod values;
 mod waiting;
 
 use std::sync::mpsc;

@@ -108,6 +108,7 @@ fn a_client_has_so_many_handlers_waiting_and_no_more() {
         .farewell_timeout(Duration::ZERO)
         .shard_limits(ShardLimits {
             waiting_handlers: MOST,
+            ..ShardLimits::default()
         })
         .app(move |app| {
             let alive = alive.clone();

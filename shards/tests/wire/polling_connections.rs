@@ -1,5 +1,9 @@
 //! Long-polling over connections that live on: what may come on one, and in what pieces (RFC 9112 9.3).
 
+use std::io::Write as _;
+use std::net::Shutdown;
+use std::thread;
+
 use crate::support::http::{End, request};
 use crate::support::ws::upgrade_request;
 use crate::support::{Differs, Http, POLL, Polling, Profile, Server, WS, each, field, ours_only};
@@ -63,17 +67,25 @@ fn gone_with_a_request_behind_a_parked_get() {
     });
 }
 
-/// Nobody may ask more than he listens: what waits behind a parked GET is bounded.
+/// What comes behind a parked GET is read up to a bound and waits in TCP beyond it; each answer lets it go on.
 #[test]
 fn too_much_behind_a_parked_get() {
     ours_only(Differs::TooLarge, Profile::Small, |server| {
         let session = Polling::joined(server);
         let mut http = session.park();
         let get = request("GET", &session.target(), "");
-        for _ in 0..100 {
-            http.send(get.repeat(100));
+        let mut writer = http.stream.try_clone().expect("a second handle");
+        let flood = thread::spawn(move || {
+            // It ends when the connection does.
+            (0..1_000).all(|_| writer.write_all(get.repeat(100).as_bytes()).is_ok())
+        });
+        for n in 0..300 {
+            let event = format!(r#"42["echo",{n}]"#);
+            session.post(&event).is_ok("ok");
+            http.response().is_ok(&event);
         }
-        session.goes_away();
+        http.stream.shutdown(Shutdown::Both).expect("it is open");
+        flood.join().expect("no assertion is in it");
     });
 }
 

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use crate::support::http::{End, request};
+use crate::support::server::skipped;
 use crate::support::{Differs, Http, POLL, Polling, Profile, Server, ours_only};
 
 fn each(body: impl Fn(&Server)) {
@@ -162,6 +163,31 @@ fn a_body_that_drips() {
             is_late(&session, http);
         }
     });
+}
+
+/// What comes while the process stands still has come in time, at hyper too: the runtime hears of the time
+/// first.
+#[test]
+fn a_standstill_is_not_the_clients() {
+    if skipped(Differs::Waits) {
+        return;
+    }
+    for shards in [1, 2, 4] {
+        let server = Server::start(Profile::Brisk, shards);
+        let session = Polling::joined(&server);
+        let mut post = begin(&session, "Transfer-Encoding: chunked", b"");
+        let mut get = Http::connect(&server);
+        get.get("/elsewhere");
+        get.send("GET /elsewhere");
+        server.settle(get.port());
+        server.in_one_turn(|| {
+            post.send("1\r\n3\r\n0\r\n\r\n");
+            get.send(" HTTP/1.1\r\nHost: a\r\n\r\n");
+            std::thread::sleep(Duration::from_millis(1500)); // longer than any wait
+        });
+        assert_eq!(get.response().status, 404);
+        post.response().is_ok("ok");
+    }
 }
 
 /// An answer that is not taken is given up, whoever sends it; here of a size that the kernel does not hold.

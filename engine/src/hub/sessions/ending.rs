@@ -191,6 +191,21 @@ impl<A> Sessions<A> {
         }
     }
 
+    /// Ends a session that is closing although it has not been sent all that was queued.
+    pub fn give_up(&mut self, key: Key<Entry<A>>) {
+        let Some(entry) = self.slab.get(key) else {
+            return;
+        };
+        if entry.session.is_open() {
+            return;
+        }
+        if let Outlet::WebSocket(conn) = entry.session.outlet() {
+            let cut = entry.outbox.is_cut();
+            self.signals.push_back(last_signal(conn, cut, None));
+        }
+        self.remove(key);
+    }
+
     fn unlist(&mut self, key: Key<Entry<A>>) {
         let Some(sid) = self.sid(key) else { return };
         if let Ok(slot) = self

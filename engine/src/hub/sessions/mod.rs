@@ -215,6 +215,11 @@ impl<A> Sessions<A> {
         self.slab.iter().map(|(key, _)| key)
     }
 
+    /// All sessions with their keys, closing ones included.
+    pub fn rows(&self) -> impl Iterator<Item = (Key<Entry<A>>, &Entry<A>)> {
+        self.slab.iter()
+    }
+
     /// Begins a session and queues its OPEN packet. `conn` if it begins over WebSocket, with the
     /// bytes that go before: the handshake's response leaves in the same write. `random` must come
     /// from a cryptographic source.

@@ -4,8 +4,8 @@
 use super::{Result, Scanner, escape::unescape, scanner};
 use crate::error::PeerError;
 
-/// Checks that every placeholder in `values` names one of `count` attachments, and that there are at
-/// most `count` of them.
+/// Checks that every placeholder in `values` names one of `count` attachments, and that there are no more
+/// than `uses` of them: for a packet from a peer as many as attachments.
 ///
 /// A placeholder is some thirty bytes and an attachment may be a million: where one attachment could be
 /// named again and again, a small packet would be a large one for who decodes it and sends it on.
@@ -14,9 +14,9 @@ use crate::error::PeerError;
 ///
 /// # Errors
 /// [`PeerError::Placeholder`].
-pub fn placeholders(values: &str, count: usize) -> Result<()> {
+pub fn placeholders(values: &str, count: usize, uses: usize) -> Result<()> {
     let mut scan = scanner(values);
-    let mut uses = Uses { count, left: count };
+    let mut uses = Uses { count, left: uses };
     scan.skip_space();
     while scan.peek().is_some() {
         if let Some(len) = as_clients_write_it(&scan.bytes[scan.at..], count) {
@@ -136,7 +136,7 @@ mod tests {
             r#"{"_placeholder":true,"num":1},[{"_placeholder":true,"num":1}]"#,
             r#"{"_placeholder":true,"num":1,"num":0}"#,
         ] {
-            assert_eq!(placeholders(ok, 2), Ok(()), "{ok}");
+            assert_eq!(placeholders(ok, 2, 2), Ok(()), "{ok}");
         }
         for bad in [
             r#"[{"_placeholder":true,"num":2}]"#,
@@ -153,7 +153,11 @@ mod tests {
             r#"[{"num":0,"_placeholder":true},[{"num":0,"_placeholder":true}],{"num":0,"_placeholder":true}]"#,
             r#"{"_placeholder":true,"num":0,"a":{"_placeholder":true,"num":0,"a":{"_placeholder":true,"num":0}}}"#,
         ] {
-            assert_eq!(placeholders(bad, 2), Err(PeerError::Placeholder), "{bad}");
+            assert_eq!(
+                placeholders(bad, 2, 2),
+                Err(PeerError::Placeholder),
+                "{bad}"
+            );
         }
     }
 }

@@ -120,10 +120,11 @@ fn values_are_taken_one_by_one() {
 proptest! {
     #[test]
     fn never_panics(text in "[\\[\\]{}\",:\\\\0-9eu.a \\-]{0,40}") {
-        let _ = check(&text);
+        let _ = (check(&text), readable(&text));
         let _ = event(&text, 0);
         if let Ok(values) = array(&text, 0) {
-            let _ = placeholders(&text[values], 1);
+            let _ = placeholders(&text[values.clone()], 1, 1);
+            let _ = readable(&text[values]);
         }
     }
 

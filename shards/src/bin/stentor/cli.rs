@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use stentor::{FdTables, HttpWaits, Limits, Server};
+use stentor::{FdTables, HttpWaits, Limits, Server, ShardLimits};
 
 use crate::tables;
 
@@ -97,6 +97,21 @@ pub(crate) struct ServeOptions {
     /// Milliseconds to a whole request body.
     #[arg(long, value_name = "MS", default_value_t = 60_000)]
     pub(crate) http_body_wait: u64,
+    /// Bytes that a shard holds for all clients that have not sent something whole or do not read.
+    #[arg(long, value_name = "BYTES", default_value_t = ShardLimits::default().held_bytes)]
+    pub(crate) held_bytes: usize,
+    /// Polling sessions of a shard that have not joined a namespace.
+    #[arg(long, value_name = "N", default_value_t = ShardLimits::default().unjoined_sessions)]
+    pub(crate) unjoined_sessions: usize,
+    /// Those of them that are one address's.
+    #[arg(long, value_name = "N", default_value_t = ShardLimits::default().unjoined_per_address)]
+    pub(crate) unjoined_per_address: usize,
+    /// Polling sessions that one connection may begin without using any.
+    #[arg(long, value_name = "N", default_value_t = ShardLimits::default().unjoined_per_connection)]
+    pub(crate) unjoined_per_connection: usize,
+    /// Handlers of a client that may wait.
+    #[arg(long, value_name = "N", default_value_t = ShardLimits::default().waiting_handlers)]
+    pub(crate) waiting_handlers: usize,
     /// Whether each shard has a table of open files of its own, and so a limit of its own.
     #[arg(long, value_enum, default_value_t = FdTablesOption::Auto)]
     pub(crate) fd_tables: FdTablesOption,
@@ -133,6 +148,13 @@ impl ServeOptions {
             .connect_timeout(ms(self.connect_timeout))
             .upgrade_timeout(ms(self.upgrade_timeout))
             .limits(limits)
+            .shard_limits(ShardLimits {
+                held_bytes: self.held_bytes,
+                unjoined_sessions: self.unjoined_sessions,
+                unjoined_per_address: self.unjoined_per_address,
+                unjoined_per_connection: self.unjoined_per_connection,
+                waiting_handlers: self.waiting_handlers,
+            })
             .http_waits(HttpWaits {
                 idle: ms(self.http_idle_wait),
                 head: ms(self.http_head_wait),
