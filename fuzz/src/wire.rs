@@ -55,7 +55,7 @@ impl Wire {
                     line.ended = true;
                 }
             }
-            Signal::Text(..) => {}
+            Signal::Text(..) | Signal::Pause(_) | Signal::Resume(_) => {}
         }
     }
 }

@@ -149,6 +149,17 @@ pub enum Outlet {
     None,
 }
 
+impl Outlet {
+    /// The connection, if it is a WebSocket.
+    #[must_use]
+    pub const fn websocket(self) -> Option<ConnId> {
+        match self {
+            Self::WebSocket(conn) => Some(conn),
+            Self::Poll | Self::None => None,
+        }
+    }
+}
+
 /// One Engine.IO session's protocol state.
 #[derive(Debug)]
 pub struct Session {

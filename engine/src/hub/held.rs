@@ -1,8 +1,9 @@
 //! Answers: how much does a hub hold until its clients go on, and for whom.
 //!
-//! Packets whose attachments have not all come: each may be the bytes of ten messages.
+//! Output that is not taken, and packets whose attachments have not all come: each may be the bytes of
+//! ten messages.
 
-use super::{Client, Hub, SessionKey};
+use super::{Client, Entry, Hub, SessionKey};
 use crate::sio::assembler::Partial;
 
 impl Client {
@@ -17,13 +18,14 @@ impl Hub {
     /// Bytes held for all sessions until their clients go on.
     #[must_use]
     pub const fn held_bytes(&self) -> usize {
-        self.unfinished
+        self.unfinished + self.sessions.backlog_total()
     }
 
     /// The sessions for which something is held, and how much.
     pub fn holders(&self) -> impl Iterator<Item = (SessionKey, usize)> {
         let rows = self.sessions.rows();
-        let rows = rows.map(|(key, entry)| (key, entry.app.unfinished_bytes()));
+        let held = |entry: &Entry<Client>| entry.app.unfinished_bytes() + entry.backlog_bytes();
+        let rows = rows.map(move |(key, entry)| (key, held(entry)));
         rows.filter(|(_, bytes)| *bytes > 0)
     }
 

@@ -9,6 +9,7 @@ use super::client::Sent;
 use crate::{
     hub::{Client, Io, SessionKey},
     id::ConnId,
+    limits::SLICES_MAX,
     out::Written,
     time::Tick,
 };
@@ -144,7 +145,9 @@ impl Io<Client> for Net {
         conn.blocked = taken < total;
         conn.full = conn.blocked;
         conn.was_full |= conn.full;
-        conn.offered = total;
+        // Behind as many slices as one write takes there may be any number of bytes.
+        let all = slices.len() < SLICES_MAX;
+        conn.offered = if all { total } else { usize::MAX };
         self.written.push(at);
         if taken == 0 {
             return Written::Blocked;

@@ -46,7 +46,7 @@ impl<'a> Seen<'a> {
 
 /// The moment by which a session may be judged.
 fn judged<A>(entry: &Entry<A>, now: Tick, seen: &Seen<'_>) -> Tick {
-    let conn = entry.session.websocket();
+    let conn = entry.session.outlet().websocket();
     let reads = conn.or_else(|| entry.session.probing());
     let unread = reads.is_some_and(seen.unread);
     // What waits was not sent yet, a ping maybe.
@@ -140,7 +140,7 @@ impl<A> Sessions<A> {
         if let Some(entry) = self.slab.get(key) {
             let next = entry.session.deadline().min(entry.app_due);
             let again = Tick(now.0.saturating_add(ASK_AGAIN_MS));
-            if next <= now && entry.session.websocket().is_none() {
+            if next <= now && entry.session.outlet().websocket().is_none() {
                 seen.asked.set(true);
             }
             self.wheel

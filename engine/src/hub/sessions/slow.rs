@@ -8,22 +8,18 @@
 use super::{Due, Entry, Key, Outlet, Sessions, Signal, Tick, Vec};
 use crate::limits::{OUTBOX_HARD_CAP, SLOW_SHARE, SLOW_WAIT};
 
+impl<A> Entry<A> {
+    /// Bytes that wait for the session's peer to take them.
+    pub(crate) fn backlog_bytes(&self) -> usize {
+        self.outbox.backlog_bytes()
+    }
+}
+
 impl<A> Sessions<A> {
     /// Bytes that the backlogs of all sessions hold.
     #[must_use]
     pub const fn backlog_total(&self) -> usize {
         self.held.bytes()
-    }
-
-    /// The open session with the largest backlog.
-    #[must_use]
-    pub fn largest_backlog(&self) -> Option<Key<Entry<A>>> {
-        let open = self
-            .slab
-            .iter()
-            .filter(|(_, entry)| entry.session.is_open());
-        let (key, entry) = open.max_by_key(|(_, entry)| entry.outbox.backlog_bytes())?;
-        (entry.outbox.backlog_bytes() > 0).then_some(key)
     }
 
     /// Looks at a backlog that has grown or shrunk; `watched` if the session was watched before. True
@@ -39,7 +35,7 @@ impl<A> Sessions<A> {
         if entry.outbox.is_over(bound.saturating_mul(OUTBOX_HARD_CAP)) {
             return true;
         }
-        let websocket = entry.session.websocket();
+        let websocket = entry.session.outlet().websocket();
         if !watched {
             let until = now.after(SLOW_WAIT);
             entry.outbox.watch(until);

@@ -331,7 +331,6 @@ fn backlogs_are_counted_until_they_have_gone() {
     }
     bench.slice(1);
     assert!(bench.sessions.backlog_total() > 20 * 500);
-    assert!(bench.sessions.largest_backlog().is_some());
     bench.pipes.room(0, usize::MAX);
     bench.sessions.writable(bench.keys[0]);
     bench.slice(1);
@@ -339,5 +338,4 @@ fn backlogs_are_counted_until_they_have_gone() {
         bench.sessions.remove(bench.keys[nth]);
     }
     assert_eq!(bench.sessions.backlog_total(), 0);
-    assert_eq!(bench.sessions.largest_backlog(), None);
 }
