@@ -70,7 +70,8 @@ impl FdTables {
     ///   given to [`crate::Server::http`], they would be shared;
     /// - whatever wakes: a task is woken by a descriptor of its runtime. So a task of a runtime that was
     ///   made after the start must await nothing that a shard does, nor the other way round: no channel,
-    ///   no `Notify`, no `JoinHandle`, no lock of tokio's, no [`crate::Answers`].
+    ///   no `Notify`, no `JoinHandle`, no lock of tokio's, no [`crate::Answers`];
+    /// - what writes the log, if it opens files after the start: a new one each day, a connection to a collector.
     ///
     /// Descriptors opened before the start, by whatever thread, have their numbers in all tables and may be
     /// used in all; so may what has none: atomics, `std`'s channels and locks, [`crate::Io`].

@@ -8,7 +8,8 @@
 //!   is, the line waits for the end of the turn ([`later`]).
 //! - What a peer causes is said at debug at most, and its text is short and on one line ([`peer`]). That a
 //!   bound of a whole shard is reached is said at warn, every ten seconds (`shard/seldom.rs`).
-//! - What user code fails at is said ten times a second and shard, then counted ([`has_room`]).
+//! - What goes wrong once for each event or connection, a handler's error say, is said ten times a second
+//!   and shard, then counted ([`has_room`]).
 
 use std::{
     cell::{Cell, RefCell},
@@ -24,7 +25,7 @@ use crate::shard;
 const PEER_BYTES: usize = 200;
 /// Bytes of an error's text in a line: the application's own, in which a peer's may be.
 const ERROR_BYTES: usize = 1_000;
-/// Failures of user code that are said, a second and shard.
+/// Failures that are said, a second and shard.
 const FAILURES_PER_SECOND: u32 = 10;
 /// Lines that wait for the end of a turn. What is more is lost.
 const LATER_MAX: usize = 64;
@@ -38,7 +39,7 @@ macro_rules! warn_line {
 macro_rules! debug_line {
     ($($line:tt)*) => { $crate::log::say(|| ::tracing::debug!($($line)*)) };
 }
-/// A failure of user code, if there is room for it: `failed!(level, "text", event, error)`, of which the
+/// A failure, if there is room for it: `failed!(level, "text", event, error)`, of which the
 /// last two, the name of an event and what went wrong, may be missing.
 macro_rules! failed_line {
     ($level:ident, $text:literal) => {
@@ -74,6 +75,10 @@ thread_local! {
 
 /// Calls a subscriber. Nothing of a shard may be borrowed.
 pub(crate) fn say(line: impl FnOnce()) {
+    debug_assert!(
+        shard::here().is_none_or(|shard| shard.has_nothing_borrowed()),
+        "a subscriber would meet what is borrowed here"
+    );
     // A subscriber has nothing of the shard's in its hands; its own state is its own affair.
     let Err(panic) = catch_unwind(AssertUnwindSafe(line)) else {
         return;
@@ -107,7 +112,7 @@ pub(crate) fn say_kept() {
     }
 }
 
-/// Whether one more failure of user code may be said; what may not is counted, and the count is said
+/// Whether one more failure may be said; what may not is counted, and the count is said
 /// within seconds by the shard or its watchdog.
 pub(crate) fn has_room() -> bool {
     let Some(shard) = shard::here() else {
@@ -126,10 +131,10 @@ pub(crate) fn has_room() -> bool {
     true
 }
 
-/// Says how many failures of a shard's user code were not said.
+/// Says how many failures of a shard were not said.
 pub(crate) fn say_unsaid(shard: usize, count: u64) {
     if count > 0 {
-        warn_line!(shard, count, "more failures of handlers were not logged");
+        warn_line!(shard, count, "more failures were not logged");
     }
 }
 

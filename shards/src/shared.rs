@@ -37,7 +37,7 @@ pub(crate) fn full_name(name: &str) -> Box<str> {
 pub(crate) struct Vital {
     /// When its last turn began, as a [`stentor_engine::time::Tick`].
     pub(crate) turned: AtomicU64,
-    /// Failures of user code that were not logged, nor counted in the log.
+    /// Failures that were not logged, nor counted in the log.
     pub(crate) unsaid: AtomicU64,
 }
 

@@ -97,6 +97,11 @@ fn check_limits(limits: &Limits) -> Result<(), String> {
             "max_payload: less than {PAYLOAD_BYTES_MIN} bytes, which no message fits"
         ));
     }
+    if limits.packet_bytes < PAYLOAD_BYTES_MIN {
+        return Err(format!(
+            "limits.packet_bytes: less than {PAYLOAD_BYTES_MIN} bytes, with which nothing can be sent"
+        ));
+    }
     if limits.namespaces_per_session == 0 {
         return Err("limits.namespaces_per_session: with none nobody can join".to_owned());
     }
@@ -186,6 +191,8 @@ mod tests {
     fn limits_and_transports_that_leave_nobody_are_refused() {
         let error = check(|config, _| config.limits.payload_bytes = 0).unwrap_err();
         assert!(error.starts_with("max_payload: "), "{error}");
+        let error = check(|config, _| config.limits.packet_bytes = 1).unwrap_err();
+        assert!(error.starts_with("limits.packet_bytes: "), "{error}");
         let error = check(|config, _| config.limits.namespaces_per_session = 0).unwrap_err();
         assert!(
             error.starts_with("limits.namespaces_per_session: "),

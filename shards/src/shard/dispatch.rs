@@ -11,6 +11,7 @@ use std::{
     task::{self, Poll, Waker},
 };
 
+use bytes::Bytes;
 use stentor_engine::{
     error::CloseReason,
     hub::{Event, Incoming, Received, SessionKey, SocketKey},
@@ -115,7 +116,8 @@ impl Shard {
         match begin(call, context) {
             Driven::Done(result) => finish(result),
             Driven::Waits(future) => {
-                self.wait_for(socket, future, |result| finish(result.map(Ok)));
+                let bytes = context.args().0.len();
+                self.wait_for(socket, bytes, future, |result| finish(result.map(Ok)));
             }
         }
     }
@@ -200,7 +202,7 @@ impl Shard {
                     self.finish_event(key, Wanted::of(ack, &answered, alone), &name, result);
                 }
                 Driven::Waits(future) => {
-                    self.finish_later(key, Wanted::of(ack, &answered, alone), &name, future);
+                    self.finish_later(incoming, Wanted::of(ack, &answered, alone), &name, future);
                 }
             }
         }
@@ -210,13 +212,16 @@ impl Shard {
     #[inline(never)]
     fn finish_later(
         self: &Rc<Self>,
-        socket: SocketKey,
+        incoming: &Incoming<'_>,
         ack: Option<Wanted>,
         event: &str,
         future: Guarded<Reply>,
     ) {
         let (shard, event) = (Rc::clone(self), event.to_owned());
-        self.wait_for(Some(socket), future, move |result| {
+        let socket = incoming.socket;
+        let attachments = incoming.attachments.iter().map(Bytes::len);
+        let bytes = incoming.text.len() + attachments.sum::<usize>();
+        self.wait_for(Some(socket), bytes, future, move |result| {
             shard.finish_event(socket, ack, &event, result.map(Ok));
         });
     }

@@ -71,7 +71,9 @@ impl Shard {
                 }
                 Err(error) => {
                     // What else is to be posted is borrowed.
-                    log::later(move || log::warn!(%error, "a connection could not be handed over"));
+                    log::later(move || {
+                        log::failed!(warn, "a connection could not be handed over", error);
+                    });
                     return Err(Full::Closed(post));
                 }
             }
@@ -96,7 +98,7 @@ impl Shard {
         let added = stream.and_then(|stream| self.add_read(stream));
         match added {
             Ok(key) => self.requests(key, &mut read, answered),
-            Err(error) => log::warn!(%error, "a connection handed over was lost"),
+            Err(error) => log::failed!(warn, "a connection handed over was lost", error),
         }
     }
 
@@ -116,7 +118,7 @@ impl Shard {
         }
         match self.add_read(stream) {
             Ok(key) => drop(self.obey(key, verdict, &mut read, head, true)),
-            Err(error) => log::warn!(%error, "a connection handed over was lost"),
+            Err(error) => log::failed!(warn, "a connection handed over was lost", error),
         }
     }
 

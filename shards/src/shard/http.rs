@@ -80,7 +80,7 @@ pub(crate) fn spawn(shard: &Rc<Shard>, stream: std::net::TcpStream, read: Vec<u8
             }
         };
         if let Err(error) = served {
-            log::debug!(%error, "an HTTP connection ended");
+            log::debug!(error = %log::peer(&error.to_string()), "an HTTP connection ended");
         }
     });
 }

@@ -297,6 +297,15 @@ impl Shard {
         }
     }
 
+    /// Whether user code may run: it may call whatever it has a handle for.
+    pub(crate) fn has_nothing_borrowed(&self) -> bool {
+        self.hub.try_borrow_mut().is_ok()
+            && self.conns.try_borrow_mut().is_ok()
+            && self.overflow.try_borrow_mut().is_ok()
+            && self.extensions.try_borrow_mut().is_ok()
+            && self.parked.try_borrow_mut().is_ok()
+    }
+
     /// The time by the clock, not the turn's: what user code fails at may be long after its beginning.
     pub(crate) fn wall(&self) -> Tick {
         self.clock.get().now()

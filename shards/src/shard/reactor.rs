@@ -422,7 +422,7 @@ impl Shard {
             .borrow_mut()
             .add(stream, Role::Head(Vec::new()), self.now.get());
         if let Err(error) = added {
-            log::warn!(%error, "a new connection was lost");
+            log::failed!(warn, "a new connection was lost", error);
         }
     }
 }

@@ -144,9 +144,9 @@ impl Shard {
     fn may_open_here(&self, key: ConnKey) -> Result<(), Answer> {
         let most = self.config.shard_limits.unjoined_per_connection;
         let (now, within) = (self.now.get(), self.config.engine.connect_timeout);
-        let mut conns = self.conns.borrow_mut();
-        let polled = conns.polled(key);
-        if polled.is_none_or(|polled| polled.may_open(now, most, within)) {
+        let may_open = |polled: &mut Polled| polled.may_open(now, most, within);
+        let may = self.conns.borrow_mut().polled(key).is_none_or(may_open);
+        if may {
             return Ok(());
         }
         log::debug!(

@@ -8,7 +8,8 @@
 //!   [`crate::Server::farewell_timeout`]; then those that still wait are dropped. If the server stops they
 //!   have until it has stopped.
 //! - Disconnect handlers are the shard's: they finish.
-//! - A socket that has [`crate::ShardLimits::waiting_handlers`] is told "no" at its next event:
+//! - A socket that has [`crate::ShardLimits::waiting_handlers`], or whose events hold [`BYTES_MAX`], is told "no" at
+//!   its next event:
 //!   [`Tasks::is_full`], one comparison where no socket of the shard is at its bound.
 //!
 //! A server that stops asks [`Tasks::len`] how many it has still to wait for; each that ends while the shard
@@ -33,6 +34,10 @@ use super::{Shard, take};
 /// Handlers of sockets that have gone, on one shard. Above it those go at once whose sockets went first.
 const LEFT_MAX: usize = 16 * 1024;
 
+/// Bytes of the events whose handlers wait for one socket: what is theirs may be in the handlers. Each may be a
+/// message long, with its attachments.
+const BYTES_MAX: usize = 16 << 20;
+
 /// A handler that waits.
 #[derive(Debug)]
 struct Row {
@@ -40,15 +45,18 @@ struct Row {
     socket: Option<SocketKey>,
     /// What ends it; set as soon as it is a task.
     abort: Option<AbortHandle>,
+    /// Of what it was called with.
+    bytes: usize,
     /// Its neighbours among those of its socket.
     previous: Option<Key<Self>>,
     next: Option<Key<Self>>,
 }
 
-/// A socket's handlers: how many, and the last that began.
+/// A socket's handlers: how many, called with how much, and the last that began.
 #[derive(Debug, Default)]
 struct Own {
     count: usize,
+    bytes: usize,
     last: Option<Key<Row>>,
 }
 
@@ -65,6 +73,23 @@ pub(crate) struct Tasks {
     full: Cell<usize>,
     /// Handlers that were not called for that.
     refused: Cell<u64>,
+}
+
+impl Own {
+    const fn is_full(&self, most: usize) -> bool {
+        self.count >= most || self.bytes >= BYTES_MAX
+    }
+
+    /// One more, or less: and how that changes the number of those that are full.
+    fn change(&mut self, most: usize, full: &Cell<usize>, change: impl FnOnce(&mut Self)) {
+        let was_full = self.is_full(most);
+        change(self);
+        match (was_full, self.is_full(most)) {
+            (false, true) => full.set(full.get() + 1),
+            (true, false) => full.set(full.get() - 1),
+            _ => {}
+        }
+    }
 }
 
 impl Tasks {
@@ -93,29 +118,32 @@ impl Tasks {
     /// Whether a socket has as many handlers waiting as it may.
     #[inline]
     pub(super) fn is_full(&self, socket: SocketKey) -> bool {
-        self.full.get() > 0 && self.count(socket) >= self.most
+        self.full.get() > 0 && self.has_most(socket)
     }
 
-    fn count(&self, socket: SocketKey) -> usize {
+    #[cold]
+    fn has_most(&self, socket: SocketKey) -> bool {
         let own = self.own.borrow();
-        own.get(&socket.to_bits()).map_or(0, |own| own.count)
+        own.get(&socket.to_bits())
+            .is_some_and(|own| own.is_full(self.most))
     }
 
-    fn add(&self, socket: Option<SocketKey>) -> Key<Row> {
+    fn add(&self, socket: Option<SocketKey>, bytes: usize) -> Key<Row> {
         let mut rows = self.rows.borrow_mut();
         let key = rows.insert(Row {
             socket,
             abort: None,
+            bytes,
             previous: None,
             next: None,
         });
         let Some(socket) = socket else { return key };
         let mut own = self.own.borrow_mut();
         let own = own.entry(socket.to_bits()).or_default();
-        own.count += 1;
-        if own.count == self.most {
-            self.full.set(self.full.get() + 1);
-        }
+        own.change(self.most, &self.full, |own| {
+            own.count += 1;
+            own.bytes += bytes;
+        });
         let previous = own.last.replace(key);
         if let Some(row) = rows.get_mut(key) {
             row.previous = previous;
@@ -136,7 +164,7 @@ impl Tasks {
     fn free(&self, key: Key<Row>) {
         let mut rows = self.rows.borrow_mut();
         let Some(row) = rows.get_mut(key) else { return };
-        let (previous, next) = (row.previous.take(), row.next.take());
+        let (previous, next, bytes) = (row.previous.take(), row.next.take(), row.bytes);
         let Some(socket) = row.socket.take() else {
             return;
         };
@@ -150,10 +178,10 @@ impl Tasks {
         let Some(own) = owners.get_mut(&socket.to_bits()) else {
             return;
         };
-        if own.count == self.most {
-            self.full.set(self.full.get() - 1);
-        }
-        own.count -= 1;
+        own.change(self.most, &self.full, |own| {
+            own.count -= 1;
+            own.bytes -= bytes;
+        });
         if own.last == Some(key) {
             own.last = previous;
         }
@@ -174,7 +202,7 @@ impl Tasks {
         let Some(own) = take(&self.own, socket.to_bits()) else {
             return;
         };
-        if own.count >= self.most {
+        if own.is_full(self.most) {
             self.full.set(self.full.get() - 1);
         }
         let mut rows = self.rows.borrow_mut();
@@ -225,14 +253,15 @@ impl Drop for Entry {
 
 impl Shard {
     /// A handler waits: it becomes a task, its socket's if there is one. `finish` gets its result, unless
-    /// it is dropped before.
+    /// it is dropped before. It was called with so many bytes.
     pub(super) fn wait_for<R: 'static>(
         self: &Rc<Self>,
         socket: Option<SocketKey>,
+        bytes: usize,
         handler: impl Future<Output = R> + 'static,
         finish: impl FnOnce(R) + 'static,
     ) {
-        let key = self.tasks.add(socket);
+        let key = self.tasks.add(socket, bytes);
         let entry = Entry {
             shard: Rc::clone(self),
             key,
@@ -277,12 +306,12 @@ mod tests {
     #[test]
     fn a_socket_is_full_until_one_of_its_handlers_ends() {
         let tasks = Tasks::new(3);
-        let rows: Vec<_> = (0..3).map(|_| tasks.add(Some(socket(1)))).collect();
-        let other = tasks.add(Some(socket(2)));
+        let rows: Vec<_> = (0..3).map(|_| tasks.add(Some(socket(1)), 9)).collect();
+        let other = tasks.add(Some(socket(2)), 0);
         assert!(tasks.is_full(socket(1)) && !tasks.is_full(socket(2)));
         tasks.remove(rows[1]);
         assert!(!tasks.is_full(socket(1)));
-        let again = tasks.add(Some(socket(1)));
+        let again = tasks.add(Some(socket(1)), 9);
         assert!(tasks.is_full(socket(1)));
         for row in [rows[0], again, rows[2], other] {
             tasks.remove(row);
@@ -292,11 +321,24 @@ mod tests {
     }
 
     #[test]
+    fn a_socket_is_full_of_large_events() {
+        let tasks = Tasks::new(100);
+        let rows = [(); 2].map(|()| tasks.add(Some(socket(1)), BYTES_MAX / 2));
+        assert!(tasks.is_full(socket(1)));
+        tasks.remove(rows[0]);
+        assert!(!tasks.is_full(socket(1)));
+        tasks.add(Some(socket(1)), BYTES_MAX);
+        assert!(tasks.is_full(socket(1)));
+        tasks.leave(socket(1), Tick(5));
+        assert_eq!(tasks.full.get(), 0);
+    }
+
+    #[test]
     fn the_handlers_of_a_socket_are_found_whichever_ended_before() {
         let tasks = Tasks::new(8);
         for gone in 0..4 {
-            let rows: Vec<_> = (0..4).map(|_| tasks.add(Some(socket(1)))).collect();
-            let others: Vec<_> = (0..2).map(|_| tasks.add(None)).collect();
+            let rows: Vec<_> = (0..4).map(|_| tasks.add(Some(socket(1)), 9)).collect();
+            let others: Vec<_> = (0..2).map(|_| tasks.add(None, 0)).collect();
             tasks.remove(rows[gone]);
             tasks.leave(socket(1), Tick(5));
             let left = std::mem::take(&mut *tasks.left.borrow_mut());
