@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::Duration;
 
+use core_affinity::CoreId;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use stentor_engine::limits::SHARDS_MAX;
@@ -47,10 +48,8 @@ pub(crate) fn pin(shard: usize) -> Option<usize> {
     let allowed = allowed()?;
     let count = usize::try_from(allowed.count()).ok()?;
     let mut cores = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core));
-    let core = cores.nth(shard.checked_rem(count)?)?;
-    let mut only = CpuSet::new();
-    only.set(core);
-    sched_setaffinity(None, &only).is_ok().then_some(core)
+    let id = cores.nth(shard.checked_rem(count)?)?;
+    core_affinity::set_for_current(CoreId { id }).then_some(id)
 }
 
 /// One shard for each core that this process may use (allowed cores and cgroup quota), at most as many as a
