@@ -185,18 +185,20 @@ impl Palette {
         } = self.mark;
         self.arena.truncate(arena);
         self.entries.truncate(entries);
-        if arena < ARENA_KEPT {
-            self.arena.shrink_to(ARENA_KEPT);
-            self.entries.shrink_to(ARENA_KEPT / size_of::<Entry>());
-        }
         self.ping = self.ping.filter(|ping| (ping.0 as usize) < entries);
         (self.size, self.shared) = (size, shared);
     }
 
     /// Forgets everything. Every outbox must have been flushed or stashed before.
+    #[inline]
     pub fn clear(&mut self) {
+        self.arena.clear();
+        self.arena.shrink_to(ARENA_KEPT);
+        self.entries.clear();
+        self.entries.shrink_to(ARENA_KEPT / size_of::<Entry>());
+        self.ping = None;
+        (self.size, self.shared) = (0, 0);
         self.mark = Mark::default();
-        self.rewind();
     }
 
     /// Gives back the room that is kept for the next turn.

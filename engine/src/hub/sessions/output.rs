@@ -13,6 +13,9 @@ use super::{
 };
 use crate::limits::{SLICE_BYTES, WRITES_TOGETHER};
 
+/// A turn that has encoded no more cannot fill a slice with one group of writes.
+const SMALL_BYTES: usize = SLICE_BYTES / WRITES_TOGETHER;
+
 /// A session that waited so long for its slice had its ping no earlier.
 const WAITED_LONG_MS: u64 = 100;
 
@@ -125,6 +128,24 @@ impl<A> Sessions<A> {
             io.answer(key, b"6".into());
         }
         let mut dirty = core::mem::take(&mut self.dirty);
+        if dirty.len() <= WRITES_TOGETHER && self.palette.size() <= SMALL_BYTES {
+            self.flush_group(now, &dirty, io, failed); // as answers are
+        } else {
+            self.flush_many(now, &dirty, io, failed);
+        }
+        dirty.clear();
+        dirty.shrink_to(CHUNK); // a broadcast to all made it as long as the table
+        debug_assert!(self.dirty.is_empty(), "a flush gives nobody anything");
+        self.dirty = dirty;
+    }
+
+    fn flush_many(
+        &mut self,
+        now: Tick,
+        dirty: &[u32],
+        io: &mut impl Io<A>,
+        failed: &mut Vec<(Key<Entry<A>>, Flushed)>,
+    ) {
         let mut done = 0;
         if dirty.len() <= self.config.limits.slice_sessions {
             let mut room = SLICE_BYTES;
@@ -139,18 +160,12 @@ impl<A> Sessions<A> {
         if done < dirty.len() {
             self.let_wait(now, &dirty[done..]);
         }
-        dirty.clear();
-        dirty.shrink_to(CHUNK); // a broadcast to all made it as long as the table
-        // Where nothing was dirty again meanwhile, as is usual.
-        if self.dirty.is_empty() {
-            self.dirty = dirty;
-        }
     }
 
     /// Sessions whose writes are gathered before the first is made: few where packets are large, so
     /// that a slice stays one.
     const fn together(&self) -> usize {
-        if self.palette.size() > SLICE_BYTES / WRITES_TOGETHER {
+        if self.palette.size() > SMALL_BYTES {
             1
         } else {
             WRITES_TOGETHER
