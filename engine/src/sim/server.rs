@@ -23,6 +23,9 @@ use crate::{
     limits::DRAIN_WAIT,
 };
 
+/// Turns in which output may leave in slices before all of it has left, with a few clients on a hub.
+const SLICES_MAX: u32 = 400;
+
 impl World {
     /// The hub was called: its turn ends at this moment, after what else falls into it.
     pub(super) fn touch(&mut self, hub: usize) {
@@ -38,16 +41,26 @@ impl World {
     pub(super) fn end_turn(&mut self, hub: usize) {
         self.turns[hub] = false;
         self.flush(hub);
-        if self.hubs[hub].dirty() > 0 {
-            return self.touch(hub);
+        if self.hubs[hub].dirty() > 0 || self.hubs[hub].waiting() > 0 {
+            // The next slice, with reads, timers and mail before it.
+            self.slices[hub] += 1;
+            let late = self.slices[hub] > SLICES_MAX;
+            self.oracle.expect(!late, "output waits for ever");
+            return self.touch_after(hub, self.slice_gap);
         }
+        self.slices[hub] = 0;
         self.check_queues(hub);
     }
 
     /// What is queued leaves: at the turn's end, and before it where user code says much.
     pub(super) fn flush(&mut self, hub: usize) {
-        self.hubs[hub].flush(self.now, &mut self.net);
-        self.oracle.turn_over(hub);
+        if self.hubs[hub].waiting() > 0 {
+            self.hubs[hub].flush_slice(self.now, &mut self.net);
+        } else {
+            self.hubs[hub].flush(self.now, &mut self.net);
+        }
+        let waits = self.hubs[hub].waiting() > 0;
+        self.oracle.turn_over(hub, waits);
         self.take(hub);
         self.oracle.drained();
         if let Some(wrong) = self.net.wrong.take() {

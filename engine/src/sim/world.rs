@@ -141,6 +141,9 @@ pub(super) struct World {
     pub(super) lag: u64,
     grain: u64,
     pub(super) mail_lag: u64,
+    /// Milliseconds between two slices of output, and how many turns had one by hub.
+    pub(super) slice_gap: u64,
+    pub(super) slices: Vec<u32>,
     clients_max: usize,
     /// Clients and the application still begin new things.
     pub(super) playing: bool,
@@ -161,6 +164,7 @@ fn config(random: &mut Random) -> Config {
         polling: !random.chance(5),
         allow_upgrades: !random.chance(8),
         limits: Limits {
+            slice_sessions: random.pick(&[1, 2, 3, 1024, 1024]),
             outbox_bytes: random.between(6_000, 150_000) as usize,
             attachments: random.between(3, 5) as usize,
             namespaces_per_session: random.pick(&[1, 2, 3, 3, 64]),
@@ -224,6 +228,8 @@ impl World {
             lag: random.between(1, 20),
             grain: random.between(1, 6),
             mail_lag: random.between(1, 90),
+            slice_gap: random.below(4),
+            slices: alloc::vec![0; shards],
             clients_max: random.between(2, 12) as usize,
             playing: true,
             numbers: 0,

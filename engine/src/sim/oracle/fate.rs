@@ -51,11 +51,12 @@ impl Oracle {
     }
 
     /// The hub's turn is over: all that it queued has left or was put aside.
-    pub(in crate::sim) fn turn_over(&mut self, hub: usize) {
+    /// Where some wait for a later slice, only the hub knows who.
+    pub(in crate::sim) fn turn_over(&mut self, hub: usize, waits: bool) {
         self.moments[hub] += 1;
         self.pinged[hub] = false;
         let sessions = self.sessions.iter_mut();
         let here = sessions.filter(|session| session.open && session.hub == hub);
-        here.for_each(|session| session.unsure = false);
+        here.for_each(|session| session.unsure = waits);
     }
 }
