@@ -94,6 +94,15 @@ pub(crate) fn upgrade(
     Ok(WebSocket::from_raw_socket(stream, Role::Client, None))
 }
 
+/// Writes a text message over a WebSocket, for a thread that does nothing else.
+pub(crate) fn write_text(stream: &mut TcpStream, text: &str) {
+    let mut frame = vec![0x81, 0xff];
+    frame.extend_from_slice(&(text.len() as u64).to_be_bytes());
+    frame.extend_from_slice(&[0; 4]); // a mask that changes nothing
+    frame.extend_from_slice(text.as_bytes());
+    stream.write_all(&frame).unwrap();
+}
+
 /// One Socket.IO client over WebSocket, in one namespace.
 pub(crate) struct Client {
     ws: WebSocket<TcpStream>,
@@ -142,6 +151,11 @@ impl Client {
             "44" => Err(json),
             _ => panic!("{answer}"),
         }
+    }
+
+    /// Its connection.
+    pub(crate) fn stream(&mut self) -> &mut TcpStream {
+        self.ws.get_mut()
     }
 
     /// Sends an Engine.IO packet.

@@ -1,0 +1,161 @@
+//! Much is said at once to clients that read: they get all of it. And a handler goes as fast as its
+//! client, if it wants to.
+
+use std::{io::Read as _, net::TcpStream, thread, time::Duration};
+
+use serde_json::json;
+use socket2::{Domain, Socket as RawSocket, Type};
+use stentor::{Limits, prelude::*};
+
+use crate::{Client, SHARD_COUNTS, channel, client, server};
+
+/// A connection whose kernel takes little at once, as on a real network.
+fn narrow(address: std::net::SocketAddr) -> TcpStream {
+    let socket = RawSocket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_tcp_mss(1400).unwrap();
+    socket.set_recv_buffer_size(32 * 1024).unwrap();
+    socket.connect(&address.into()).unwrap();
+    let stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(client::PATIENCE)).unwrap();
+    stream
+}
+
+fn over(stream: TcpStream) -> Client {
+    let target = "/socket.io/?EIO=4&transport=websocket";
+    let ws = client::upgrade(stream, target).unwrap();
+    Client::join_over(ws, "/", "").unwrap()
+}
+
+fn history(app: &mut App) {
+    app.ns("/")
+        .on_sync("history", |s: Socket, Data(rows): Data<u32>| {
+            let row = "r".repeat(1000);
+            for nth in 0..rows {
+                s.emit("row", Args((nth, row.as_str())));
+            }
+        });
+}
+
+#[test]
+fn a_long_history_reaches_a_client_that_reads() {
+    const ROWS: u32 = 6_000;
+    for shards in SHARD_COUNTS {
+        let running = server(shards).app(history).start().unwrap();
+        let mut client = over(narrow(running.address()));
+        client.emit(&format!(r#"["history",{ROWS}]"#));
+        for nth in 0..ROWS {
+            assert_eq!(client.event()[1], json!(nth));
+        }
+        running.stop().unwrap();
+    }
+}
+
+#[test]
+fn a_long_history_reaches_a_client_that_polls() {
+    const ROWS: usize = 3_000;
+    let running = server(1).app(history).start().unwrap();
+    let target = "/socket.io/?EIO=4&transport=polling";
+    let (_, open) = client::http(running.address(), &format!("GET {target}"), "");
+    let open: serde_json::Value = serde_json::from_str(&open[1..]).unwrap();
+    let target = format!("{target}&sid={}", open["sid"].as_str().unwrap());
+    let post = |body: &str| {
+        let answer = client::http(running.address(), &format!("POST {target}"), body);
+        assert_eq!(answer, (200, "ok".to_owned()));
+    };
+    post("40");
+    post(&format!(r#"42["history",{ROWS}]"#));
+    let mut rows = 0;
+    while rows < ROWS {
+        let (status, body) = client::http(running.address(), &format!("GET {target}"), "");
+        assert_eq!(status, 200, "after {rows} rows");
+        for packet in body
+            .split('\u{1e}')
+            .filter(|packet| packet.starts_with("42"))
+        {
+            assert!(packet.starts_with(&format!(r#"42["row",{rows},"#)));
+            rows += 1;
+        }
+    }
+    running.stop().unwrap();
+}
+
+/// More than a hard cap's worth of answers in all: nothing is read from the client while too many wait.
+#[test]
+fn a_client_whose_answers_wait_is_not_read_from() {
+    const ECHOES: usize = 100;
+    let limits = Limits {
+        outbox_bytes: 100_000,
+        ..Limits::default()
+    };
+    let app = |app: &mut App| {
+        app.ns("/").on_sync("echo", |s: Socket, args: Raw| {
+            s.emit("echo", args);
+        });
+    };
+    let running = server(1).limits(limits).app(app).start().unwrap();
+    let mut client = over(narrow(running.address()));
+    let mut write = client.stream().try_clone().unwrap();
+    let text = "x".repeat(90_000);
+    let sends = thread::spawn(move || {
+        for nth in 0..ECHOES {
+            let packet = format!(r#"42["echo",{nth},"{text}"]"#);
+            client::write_text(&mut write, &packet);
+        }
+    });
+    thread::sleep(Duration::from_millis(300)); // it begins to read when many answers could wait
+    for nth in 0..ECHOES {
+        assert_eq!(client.event()[1], json!(nth));
+    }
+    sends.join().unwrap();
+    running.stop().unwrap();
+}
+
+#[test]
+fn a_handler_goes_as_fast_as_its_client() {
+    const PIECES: u32 = 40;
+    let (told, most) = channel();
+    let app = move |app: &mut App| {
+        let told = told.clone();
+        app.ns("/").on("pieces", async move |s: Socket| {
+            let piece = "p".repeat(200_000);
+            let mut most = 0;
+            for nth in 0..PIECES {
+                s.emit("piece", Args((nth, piece.as_str())));
+                if !s.drained().await {
+                    return;
+                }
+                most = most.max(s.backlog());
+            }
+            told.send(most).unwrap();
+        });
+    };
+    let running = server(1).app(app).start().unwrap();
+    let mut client = over(narrow(running.address()));
+    client.emit(r#"["pieces"]"#);
+    for nth in 0..PIECES {
+        assert_eq!(client.event()[1], json!(nth));
+    }
+    assert_eq!(most.recv_timeout(client::PATIENCE).unwrap(), 0);
+    running.stop().unwrap();
+}
+
+#[test]
+fn who_waits_for_a_client_that_goes_is_told() {
+    let (told, gone) = channel();
+    let app = move |app: &mut App| {
+        let told = told.clone();
+        app.ns("/").on("much", async move |s: Socket| {
+            s.emit("much", &"m".repeat(8_000_000));
+            told.send(None).unwrap();
+            told.send(Some(s.drained().await)).unwrap();
+        });
+    };
+    let running = server(1).app(app).start().unwrap();
+    let mut client = over(narrow(running.address()));
+    client.emit(r#"["much"]"#);
+    assert_eq!(gone.recv_timeout(client::PATIENCE).unwrap(), None);
+    client.stream().read_exact(&mut [0; 1000]).unwrap();
+    client.vanish();
+    assert_eq!(gone.recv_timeout(client::PATIENCE).unwrap(), Some(false));
+    running.stop().unwrap();
+}
