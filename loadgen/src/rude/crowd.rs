@@ -4,6 +4,7 @@
 
 use super::client::{Client, frame};
 use super::tally::Tally;
+use crate::net::Target;
 use crate::proto::ws::{self, opcode};
 use rustix::event::{Timespec, epoll};
 use rustix::fd::OwnedFd;
@@ -12,8 +13,8 @@ use rustix::net::{RecvFlags, SendFlags};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::net::TcpStream;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -54,20 +55,36 @@ struct Live {
 #[derive(Debug)]
 pub(super) struct Crowd {
     live: Arc<Live>,
+    door: mpsc::Sender<Client>,
     thread: JoinHandle<anyhow::Result<Tally>>,
 }
 
 impl Crowd {
     pub(super) fn start(clients: Vec<Client>, habit: Habit) -> anyhow::Result<Self> {
         let live = Arc::<Live>::default();
-        let mut work = Work::new(clients, habit, Arc::clone(&live))?;
+        let (door, newcomers) = mpsc::channel();
+        let mut work = Work::new(clients, habit, Arc::clone(&live), newcomers)?;
         let thread = std::thread::Builder::new()
             .name("crowd".to_owned())
             .spawn(move || {
                 work.run()?;
                 Ok(work.tally)
             })?;
-        Ok(Self { live, thread })
+        Ok(Self { live, door, thread })
+    }
+
+    /// So many that join one after the other, and answer their pings from the beginning.
+    pub(super) fn gather(
+        target: &Target,
+        count: usize,
+        pong_after: Duration,
+    ) -> anyhow::Result<Self> {
+        let crowd = Self::start(Vec::new(), Habit::Sit { pong_after })?;
+        for _ in 0..count {
+            let client = Client::join(target).or_else(|_| Client::join(target))?;
+            let _ = crowd.door.send(client); // a thread that has ended says so when it is stopped
+        }
+        Ok(crowd)
     }
 
     pub(super) fn closed(&self) -> u64 {
@@ -124,11 +141,17 @@ struct Work {
     epoll: OwnedFd,
     buffer: Vec<u8>,
     live: Arc<Live>,
+    newcomers: mpsc::Receiver<Client>,
     tally: Tally,
 }
 
 impl Work {
-    fn new(clients: Vec<Client>, habit: Habit, live: Arc<Live>) -> anyhow::Result<Self> {
+    fn new(
+        clients: Vec<Client>,
+        habit: Habit,
+        live: Arc<Live>,
+        newcomers: mpsc::Receiver<Client>,
+    ) -> anyhow::Result<Self> {
         let now = Instant::now();
         let frames = match &habit {
             Habit::Ask { text, .. } => frame(text),
@@ -143,6 +166,7 @@ impl Work {
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
             buffer: vec![0; 256 << 10],
             live,
+            newcomers,
             tally: Tally::default(),
         };
         let count = clients.len() as u32;
@@ -195,6 +219,9 @@ impl Work {
                 && (now > at + GRACE || !self.members.iter().any(owes))
             {
                 break;
+            }
+            while let Ok(client) = self.newcomers.try_recv() {
+                self.enter(self.members.len() as u32, client)?;
             }
             let next = self.perform(now, stopped.is_some());
             let timeout = Timespec {

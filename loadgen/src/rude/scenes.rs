@@ -116,8 +116,8 @@ pub(super) fn flood(stage: &Stage) -> anyhow::Result<bool> {
 
 pub(super) fn broadcast(stage: &Stage) -> anyhow::Result<bool> {
     let (count, time) = (stage.clients(15_000), stage.secs(20.0));
-    let crowd = Crowd::start(join_all(&stage.target, count)?, sitting())?;
-    sleep(10 * SECOND); // pings that were due while the others joined
+    let crowd = Crowd::gather(&stage.target, count, Duration::ZERO)?;
+    sleep(2 * SECOND);
     let quiet = listen(stage, echoing(), 20, time / 2)?;
     let mut sender = Client::join(&stage.target)?;
     let polite = Crowd::start(join_all(&stage.target, 20)?, echoing())?;
@@ -287,8 +287,7 @@ pub(super) fn standstill(stage: &Stage) -> anyhow::Result<bool> {
     let (count, time) = (stage.clients(6000), stage.secs(8.0));
     let pid = stage.pid.context("standstill needs --pid")?;
     let pid = Pid::from_raw(pid.cast_signed()).context("no such process")?;
-    let habit = Habit::Sit { pong_after: SECOND };
-    let crowd = Crowd::start(join_all(&stage.target, count)?, habit)?;
+    let crowd = Crowd::gather(&stage.target, count, SECOND)?;
     // When many pings are not answered yet.
     let (mut most, until) = (0, Instant::now() + 20 * SECOND);
     while Instant::now() < until && crowd.owed() * 4 < count as u64 {

@@ -67,12 +67,7 @@ pub(super) fn soak(stage: &Stage) -> anyhow::Result<bool> {
             pong_after: Duration::ZERO,
         },
     )?;
-    let sitters = Crowd::start(
-        join_all(&stage.target, 500)?,
-        Habit::Sit {
-            pong_after: SECOND / 2,
-        },
-    )?;
+    let sitters = Crowd::gather(&stage.target, 500, SECOND / 2)?;
     let polite = Crowd::start(
         join_all(&stage.target, 20)?,
         Habit::Ask {

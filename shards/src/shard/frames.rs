@@ -33,19 +33,18 @@ enum Taken {
 impl Shard {
     /// A connection takes bytes again.
     pub(super) fn writable(self: &Rc<Self>, key: ConnKey) {
-        let session = match self.conns.borrow().get(key).map(|conn| &conn.role) {
-            Some(Role::WebSocket { session, .. }) => Some(*session),
-            Some(Role::Polled(polled)) if !polled.unsent.is_empty() => None,
-            Some(Role::Ending(_)) => {
-                let now = self.now.get();
-                return self.conns.borrow_mut().end_rest(key, now);
+        let mut conns = self.conns.borrow_mut();
+        match conns.get(key).map(|conn| &conn.role) {
+            Some(Role::WebSocket { session, .. }) => {
+                self.hub.borrow_mut().sessions().writable(*session);
             }
-            _ => return,
-        };
-        let Some(session) = session else {
-            return self.send_rest(key);
-        };
-        self.hub.borrow_mut().sessions().writable(session);
+            Some(Role::Polled(polled)) if !polled.unsent.is_empty() => {
+                drop(conns);
+                self.send_rest(key);
+            }
+            Some(Role::Ending(_)) => conns.end_rest(key, self.now.get()),
+            _ => {}
+        }
     }
 
     /// Bytes have come over a connection.

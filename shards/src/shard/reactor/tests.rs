@@ -25,7 +25,9 @@ use crate::{
     handler::{Keep, Locals, States},
     mailbox::Sender,
     post::Carried,
-    shard::{Application, Parts, STANDSTILL_MS, intake::EVENTS_PER_POLL, upgrade::Verdict},
+    shard::{
+        Application, Parts, STANDSTILL_MS, conns::Role, intake::EVENTS_PER_POLL, upgrade::Verdict,
+    },
     shared::Shared,
 };
 
@@ -296,4 +298,21 @@ fn a_shard_that_stops_begins_no_websocket() {
         run(bench.shard, bench.reactor).await.unwrap();
         clients.join().unwrap();
     });
+}
+
+/// What a connection is told last and did not take at once goes on when it takes more.
+#[test]
+fn a_last_word_goes_on_when_there_is_room() {
+    let bench = Bench::new(Config::default());
+    let (mut client, stream) = connection();
+    let stream = mio::net::TcpStream::from_std(stream);
+    let now = bench.shard.now.get();
+    let mut conns = bench.shard.conns.borrow_mut();
+    let key = conns.add(stream, Role::Head(Vec::new()), now).unwrap();
+    conns.set_role(key, Role::Ending(b"good"[..].into()));
+    drop(conns);
+    bench.shard.writable(key);
+    let mut heard = Vec::new();
+    client.read_to_end(&mut heard).unwrap();
+    assert_eq!(heard, b"good");
 }
