@@ -400,7 +400,7 @@ impl Socket {
     ///
     /// async fn history(socket: Socket) {
     ///     for page in 0..1_000 {
-    ///         socket.emit("page", page);
+    ///         socket.emit("page", &page);
     ///         if page % 100 == 99 && !socket.drained().await {
     ///             return; // the client has gone
     ///         }
