@@ -99,7 +99,8 @@ pub(super) fn soak(stage: &Stage) -> anyhow::Result<bool> {
         );
     }
     let (sitters, polite, members) = (sitters.stop()?, polite.stop()?, members.stop()?);
-    let closed = sitters.closed() + polite.closed() + members.closed();
+    // Whom a flood of mail is meant for may truly be too slow for it.
+    let closed = sitters.closed() + polite.closed();
     let (first, last) = (
         memory.first().copied().unwrap_or(0),
         memory.last().copied().unwrap_or(0),
@@ -109,7 +110,11 @@ pub(super) fn soak(stage: &Stage) -> anyhow::Result<bool> {
         &stage.name,
     )
     .with("rounds", format!("{rounds}, {failed} parts failed"))
-    .with("polite closed", format!("{closed} of 540"))
+    .with("polite closed", format!("{closed} of 520"))
+    .with(
+        "flooded members closed",
+        format!("{} of 20", members.closed()),
+    )
     .with("echo", polite.answers.brief())
     .with("unanswered", polite.unanswered)
     .with("heartbeats late", sitters.heartbeats.brief())
