@@ -21,6 +21,13 @@ impl Clock {
         Tick(u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 
+    /// A clock that is ahead by so many milliseconds: they have passed for a test.
+    #[cfg(test)]
+    pub(crate) fn ahead(self, ms: u64) -> Self {
+        let earlier = self.0.checked_sub(std::time::Duration::from_millis(ms));
+        Self(earlier.unwrap_or(self.0))
+    }
+
     /// A clock that is behind by so many milliseconds: they have not passed for it.
     pub(crate) fn without(self, ms: u64) -> Self {
         let later = self.0.checked_add(std::time::Duration::from_millis(ms));

@@ -76,6 +76,10 @@ use tasks::Tasks;
 /// A clock that is read so much later than was expected says that the shard stood still.
 const STANDSTILL_MS: u64 = 1_000;
 
+/// One standstill in so long is left out of the clock. A shard that is always late has no standstills: its
+/// time goes on, or it would send no pings and its clients would give it up.
+const STANDSTILL_EVERY_MS: u64 = 30_000;
+
 thread_local! {
     static CURRENT: RefCell<Option<Rc<Shard>>> = const { RefCell::new(None) };
 }
@@ -125,6 +129,8 @@ pub(crate) struct Shard {
     expected: Cell<Tick>,
     /// Milliseconds that the clock is behind for that.
     stood_still: Cell<u64>,
+    /// When it stood still last.
+    stood_at: Cell<Option<Tick>>,
     conns: RefCell<Conns>,
     budget: RefCell<Budget>,
     newcomers: Newcomers,
@@ -224,6 +230,7 @@ impl Shard {
             now: Cell::new(parts.clock.now()),
             expected: Cell::new(Tick::NEVER),
             stood_still: Cell::new(0),
+            stood_at: Cell::new(None),
             budget: RefCell::default(),
             newcomers: Newcomers::default(),
             parked: RefCell::default(),
@@ -358,7 +365,10 @@ impl Shard {
     fn read_clock(&self) {
         let now = self.clock.get().now();
         let late = now.since(self.expected.get().min(now));
-        if late > STANDSTILL_MS {
+        let last = self.stood_at.get();
+        let seldom = last.is_none_or(|at| now.since(at) > STANDSTILL_EVERY_MS + late);
+        if late > STANDSTILL_MS && seldom {
+            self.stood_at.set(Some(self.expected.get()));
             self.clock.set(self.clock.get().without(late));
             self.stood_still.set(self.stood_still.get() + late);
         }

@@ -177,6 +177,32 @@ fn time_passes_after_a_standstill_though_connections_are_always_ready() {
     });
 }
 
+/// A shard that is late again and again goes on: it would else send no pings.
+#[test]
+fn a_shard_that_is_always_late_has_no_standstills() {
+    on_shard(async {
+        let bench = Bench::new(Config::default());
+        let shard = &bench.shard;
+        let late = |ms: u64| {
+            shard.expected.set(Tick(shard.now.get().0));
+            let clock = shard.clock.get().ahead(ms);
+            shard.clock.set(clock);
+            let before = shard.now.get();
+            shard.read_clock();
+            shard.now.get().since(before)
+        };
+        assert!(late(5_000) < 1_000, "once it has not passed");
+        for _ in 0..4 {
+            assert!(late(5_000) >= 5_000, "then it has");
+        }
+        late(900);
+        for _ in 0..20 {
+            late(900);
+        }
+        assert!(late(5_000) < 1_000, "much later it has not again");
+    });
+}
+
 /// However often something comes on it, and although others are read meanwhile.
 #[test]
 fn a_congested_shard_puts_aside_whose_mail_found_no_room() {
