@@ -6,8 +6,13 @@
 //! It reads and writes by `rustix`, which is the system call and nothing else: the C library's `send`
 //! and `recv` are points of cancellation, 60 instructions each.
 
+mod reading;
+mod waiting;
+
+#[cfg(test)]
+mod tests;
+
 use std::{
-    collections::VecDeque,
     io::{self, IoSlice},
     net,
 };
@@ -16,7 +21,7 @@ use arrayvec::ArrayVec;
 use mio::{Interest, Registry, Token, net::TcpStream};
 use rustix::{
     io::{Errno, retry_on_intr},
-    net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, send, sendmsg},
+    net::{SendAncillaryBuffer, SendFlags, send, sendmsg},
 };
 use stentor_engine::{
     hub::{SessionKey, Write},
@@ -26,6 +31,11 @@ use stentor_engine::{
     slab::{Key, Slab},
     time::Tick,
 };
+
+pub(super) use reading::Read;
+use reading::Reading;
+pub(super) use waiting::TOGETHER_MS;
+use waiting::Waiting;
 
 use super::polled::{Deadlines, Polled};
 use crate::{
@@ -82,44 +92,6 @@ pub(super) struct Conn {
     /// Its end is to be seen when it is read next.
     end: bool,
     pub(super) role: Role,
-}
-
-/// Whether a connection is read from when it becomes ready.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reading {
-    /// At once.
-    Free,
-    /// When its turn comes: it is listed.
-    Listed,
-    /// No: its session does not take what it has asked for.
-    Paused,
-    /// No, and it has become ready since.
-    Missed,
-}
-
-/// What a read came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Read {
-    /// There is no such connection, or nothing to read from it now.
-    Nothing,
-    Bytes(usize),
-    /// The peer sends no more.
-    End,
-    Broken,
-}
-
-impl Conn {
-    /// It has become ready and is not read.
-    const fn missed(&mut self, end: bool) {
-        self.end |= end;
-        if matches!(self.reading, Reading::Paused) {
-            self.reading = Reading::Missed;
-        }
-    }
-
-    const fn is_unread(&self) -> bool {
-        matches!(self.reading, Reading::Listed | Reading::Missed)
-    }
 }
 
 /// All connections of a shard.
@@ -411,88 +383,6 @@ impl Conns {
         self.end(key, now);
     }
 
-    /// Reads once, if the connection is free to be read; `end` if its end is to be seen. What comes behind
-    /// a request that waits is read up to [`BEHIND_BYTES`]: the rest is TCP's, until [`Conns::read_on`].
-    #[inline]
-    pub(super) fn read(&mut self, key: ConnKey, buf: &mut [u8], end: bool) -> Read {
-        let Some(conn) = self.table.get_mut(key) else {
-            return Read::Nothing;
-        };
-        if conn.reading != Reading::Free {
-            conn.missed(end);
-            return Read::Nothing;
-        }
-        let mut buf = buf;
-        if let Role::Polled(polled) = &conn.role
-            && polled.is_busy()
-        {
-            let room = BEHIND_BYTES.saturating_sub(polled.read.len());
-            if room == 0 {
-                return Read::Nothing;
-            }
-            let room = room.min(buf.len());
-            buf = &mut buf[..room];
-        }
-        match retry_on_intr(|| recv(&conn.stream, &mut *buf, RecvFlags::empty())) {
-            Ok((0, _)) => Read::End,
-            Ok((n, _)) => Read::Bytes(n),
-            Err(Errno::AGAIN) => Read::Nothing,
-            Err(_) => Read::Broken,
-        }
-    }
-
-    /// Marks a connection as listed to be read; `end` if its end is to be seen then. False if it is
-    /// listed already, or will be when it is read from again.
-    pub(super) fn list(&mut self, key: ConnKey, end: bool) -> bool {
-        let Some(conn) = self.table.get_mut(key) else {
-            return false;
-        };
-        if conn.reading != Reading::Free {
-            conn.missed(end);
-            return false;
-        }
-        (conn.reading, conn.end) = (Reading::Listed, end);
-        true
-    }
-
-    /// The turn of a listed connection has come. Whether its end is to be seen; `None` if it is not to
-    /// be read.
-    pub(super) fn unlist(&mut self, key: ConnKey) -> Option<bool> {
-        let conn = self.table.get_mut(key)?;
-        if conn.reading != Reading::Listed {
-            return None; // it was paused since, or paused and listed again, and read
-        }
-        conn.reading = Reading::Free;
-        Some(std::mem::take(&mut conn.end))
-    }
-
-    /// Whether a connection is known to have more than was read.
-    pub(super) fn is_unread(&self, key: ConnKey) -> bool {
-        self.table.get(key).is_some_and(Conn::is_unread)
-    }
-
-    /// Nothing is read from a connection for now.
-    pub(super) fn pause(&mut self, key: ConnKey) {
-        if let Some(conn) = self.table.get_mut(key) {
-            conn.reading = match conn.reading {
-                Reading::Free | Reading::Paused => Reading::Paused,
-                Reading::Listed | Reading::Missed => Reading::Missed,
-            };
-        }
-    }
-
-    /// It is read from again. If it has become ready since, it is to be listed: whether its end is to be
-    /// seen.
-    pub(super) fn unpause(&mut self, key: ConnKey) -> Option<bool> {
-        let conn = self.table.get_mut(key)?;
-        let reading = conn.reading;
-        match reading {
-            Reading::Free | Reading::Listed => return None,
-            Reading::Paused | Reading::Missed => conn.reading = Reading::Free,
-        }
-        (reading == Reading::Missed).then(|| std::mem::take(&mut conn.end))
-    }
-
     /// Writes once to each of several connections, which are looked up before: see
     /// [`stentor_engine::hub::Io::write_each`].
     pub(super) fn write_each(&self, writes: &[Write<'_>], mut short: impl FnMut(usize, Written)) {
@@ -677,147 +567,5 @@ impl Conns {
             self.polled.first(),
         ];
         firsts.into_iter().flatten().min()
-    }
-}
-
-/// Deadlines so close together are one.
-pub(super) const TOGETHER_MS: u64 = 100;
-
-/// Connections that all wait for the same length of time: deadlines come in the order of arrival,
-/// and those of a tenth of a second share one, so that a connection costs its key and little more.
-#[derive(Debug, Default)]
-struct Waiting(VecDeque<(Tick, Vec<ConnKey>)>);
-
-impl Waiting {
-    /// Adds a connection that is due at `due`, or up to [`TOGETHER_MS`] later.
-    fn add(&mut self, due: Tick, key: ConnKey) {
-        match self.0.back_mut() {
-            Some((last, keys)) if due <= *last => keys.push(key),
-            _ => self
-                .0
-                .push_back((Tick(due.0.saturating_add(TOGETHER_MS)), vec![key])),
-        }
-    }
-
-    fn first(&self) -> Option<Tick> {
-        self.0.front().map(|(due, _)| *due)
-    }
-
-    fn retain(&mut self, waits: impl Fn(&ConnKey) -> bool) {
-        for (_, keys) in &mut self.0 {
-            keys.retain(&waits);
-            keys.shrink_to_fit();
-        }
-        self.0.retain(|(_, keys)| !keys.is_empty());
-        self.0.shrink_to_fit();
-    }
-
-    fn due(&mut self, now: Tick) -> Vec<ConnKey> {
-        let mut due = Vec::new();
-        while let Some((_, keys)) = self.0.pop_front_if(|(due, _)| *due <= now) {
-            due.extend(keys);
-        }
-        due
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io::{Read as _, Write as _};
-
-    use super::*;
-
-    #[test]
-    fn who_has_gone_is_forgotten() {
-        let mut waiting = Waiting::default();
-        let key = ConnKey::from_bits;
-        for nth in 0..100 {
-            waiting.add(Tick(nth * 10), key(nth));
-        }
-        waiting.retain(|key| key.index() % 50 == 0);
-        assert_eq!(waiting.0.len(), 2);
-        assert_eq!(waiting.first(), Some(Tick(100)));
-        assert_eq!(waiting.due(Tick(9_999)), [key(0), key(50)]);
-    }
-
-    #[test]
-    fn a_moment_shares_a_deadline() {
-        let mut waiting = Waiting::default();
-        let key = ConnKey::from_bits;
-        waiting.add(Tick(100), key(1));
-        waiting.add(Tick(200), key(2));
-        waiting.add(Tick(201), key(3));
-        assert_eq!(waiting.first(), Some(Tick(200)));
-        assert!(waiting.due(Tick(199)).is_empty());
-        assert_eq!(waiting.due(Tick(200)), [key(1), key(2)]);
-        assert_eq!(waiting.due(Tick(9_999)), [key(3)]);
-        assert_eq!(waiting.first(), None);
-    }
-
-    /// A connection whose peer has not read, so that nothing more fits, and what fitted.
-    fn blocked(conns: &mut Conns) -> (net::TcpStream, ConnKey, usize) {
-        let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let peer = net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (stream, _) = listener.accept().unwrap();
-        stream.set_nonblocking(true).unwrap();
-        let role = Role::Head(Vec::new());
-        let key = conns
-            .add(TcpStream::from_std(stream), role, Tick(0))
-            .unwrap();
-        // The kernel's buffers of both ends grow for a while, and it tries again after 200 ms; at last not even
-        // a byte fits.
-        let (mut sent, mut calm) = (0, 0);
-        while calm < 60 {
-            let size = if calm == 0 { 8_192 } else { 1 };
-            match conns.write(key, &[&[b'x'; 8_192][..size]]) {
-                Written::Bytes(n) => (sent, calm) = (sent + n, 0),
-                _ => calm += 1,
-            }
-            if calm > 0 {
-                std::thread::sleep(std::time::Duration::from_millis(10));
-            }
-        }
-        (peer, key, sent)
-    }
-
-    /// Whatever the peer has sent that nobody has read: a reset would destroy what it has not taken.
-    #[test]
-    fn a_last_word_waits_until_it_is_taken() {
-        let poll = mio::Poll::new().unwrap();
-        let registry = poll.registry().try_clone().unwrap();
-        let mut conns = Conns::new(registry, HttpWaits::default());
-        let (mut peer, key, sent) = blocked(&mut conns);
-        peer.write_all(b"nobody reads this").unwrap();
-        conns.finish(key, b"the last word", Tick(0));
-        assert!(conns.get(key).is_some(), "it is not closed");
-        assert_eq!(conns.held_bytes(), b"the last word".len());
-        let reader = std::thread::spawn(move || {
-            let mut all = Vec::new();
-            peer.read_to_end(&mut all).map(|_| all)
-        });
-        let late = std::time::Instant::now() + std::time::Duration::from_secs(30);
-        while !matches!(conns.get(key).map(|conn| &conn.role), Some(Role::Lingering)) {
-            assert!(std::time::Instant::now() < late, "the peer reads");
-            std::thread::yield_now();
-            conns.end_rest(key, Tick(1));
-        }
-        let all = reader.join().unwrap().unwrap();
-        assert_eq!(all.len(), sent + b"the last word".len());
-        assert!(all.ends_with(b"the last word"));
-        assert_eq!(conns.held_bytes(), 0);
-    }
-
-    #[test]
-    fn a_last_word_is_not_kept_for_ever() {
-        let poll = mio::Poll::new().unwrap();
-        let registry = poll.registry().try_clone().unwrap();
-        let mut conns = Conns::new(registry, HttpWaits::default());
-        let (_peer, key, _) = blocked(&mut conns);
-        conns.finish(key, b"the last word", Tick(0));
-        let due = Tick(0).after(DRAIN_WAIT);
-        assert!(!conns.expired(Tick(due.0 - 1)).contains(&key));
-        assert!(conns.expired(Tick(due.0 + 1_000)).contains(&key));
-        conns.drop_conn(key);
-        assert_eq!(conns.held_bytes(), 0);
     }
 }
