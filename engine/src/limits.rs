@@ -62,6 +62,11 @@ pub const POLLING_CLOSE_WAIT: Duration = Duration::from_secs(30);
 /// How long a closed WebSocket session is given for what is queued to leave. Then: dropped.
 pub const DRAIN_WAIT: Duration = Duration::from_secs(10);
 
+/// What waits is given to a slice's sessions in so many parts, so that the caller can look at its clock
+/// between them: where a processor is shared by many, a whole slice takes seconds, and heartbeats that
+/// fall due meanwhile would wait too.
+pub const SLICE_PARTS: usize = 4;
+
 /// Per-session and per-socket bounds that a server may set for itself.
 #[derive(Debug, Clone)]
 pub struct Limits {

@@ -37,7 +37,7 @@ impl Hub {
         });
     }
 
-    /// The same for a slice of the sessions that wait.
+    /// The same for some of the sessions that wait: one of the [`crate::limits::SLICE_PARTS`] of a slice.
     pub fn flush_slice(&mut self, now: Tick, io: &mut impl Io<Client>) {
         self.flush_by(now, io, |sessions, io, failed| {
             sessions.flush(now, io, failed);

@@ -32,8 +32,8 @@ const READ_BYTES_MIN: usize = 2 * 1024;
 /// The same while another shard has no room for what this one has for it: whose messages go there, and
 /// how many, is known only when they are read.
 const READ_BYTES_CONGESTED: usize = 1024;
-/// How long a turn reads.
-const TURN_MS: u64 = 5;
+/// How long a turn reads, and how long it gives slices of output.
+pub(super) const TURN_MS: u64 = 5;
 /// Bytes that a turn reads.
 const TURN_BYTES: usize = 1 << 20;
 /// The clock is read when so much was done; a read counts as [`READ_COSTS`] besides its bytes.

@@ -8,13 +8,16 @@ use stentor_engine::{
     frame::{Kind, write_head},
     hub::{Client, Entry, Io, Signal, Write},
     id::ConnId,
+    limits::SLICE_PARTS,
     out::Written,
     slab::Key,
+    time::Tick,
 };
 
 use super::{
     Shard,
     conns::{ConnKey, conn_key},
+    intake::TURN_MS,
     polling::Parked,
     take,
 };
@@ -70,15 +73,23 @@ impl Shard {
         hub.is_full()
     }
 
-    /// Some of those who wait for a broadcast are given it. What is left is for the next turn.
+    /// Some of those who wait for a broadcast are given it, for as long as a turn may take. What is left
+    /// is for the next turn.
     pub(super) fn give_slice(self: &Rc<Self>) {
-        if self.hub.borrow().waiting() == 0 {
-            return;
+        let mut until = None;
+        for _ in 0..SLICE_PARTS {
+            if self.hub.borrow().waiting() == 0 {
+                return;
+            }
+            let clock = self.clock.get().now();
+            if clock >= *until.get_or_insert(Tick(clock.0 + TURN_MS)) {
+                return;
+            }
+            self.hub
+                .borrow_mut()
+                .flush_slice(self.now.get(), &mut Port(self));
+            self.end_turn();
         }
-        self.hub
-            .borrow_mut()
-            .flush_slice(self.now.get(), &mut Port(self));
-        self.end_turn();
     }
 
     /// User code hears what happened, then everything queued leaves, or waits for its slice.

@@ -11,7 +11,7 @@ use super::{
     CHUNK, ConnId, Entry, Flushed, Held, Io, Key, Outlet, Palette, Run, Sessions, Signal, Sink,
     Tick, Vec, Write, Written, payload,
 };
-use crate::limits::{SLICE_BYTES, WRITES_TOGETHER};
+use crate::limits::{SLICE_BYTES, SLICE_PARTS, WRITES_TOGETHER};
 
 /// A turn that has encoded no more cannot fill a slice with one group of writes.
 const SMALL_BYTES: usize = SLICE_BYTES / WRITES_TOGETHER;
@@ -188,7 +188,7 @@ impl<A> Sessions<A> {
         self.palette.keep();
     }
 
-    /// Some of the sessions that wait get what is theirs. Ended by [`Sessions::end_turn`].
+    /// A part of a slice: some of the sessions that wait get what is theirs. Ended by [`Sessions::end_turn`].
     pub fn flush_slice(
         &mut self,
         now: Tick,
@@ -197,10 +197,11 @@ impl<A> Sessions<A> {
     ) {
         let late = now.since(self.waiting_since) > WAITED_LONG_MS;
         let together = self.together();
-        let mut room = SLICE_BYTES;
+        let sessions = self.config.limits.slice_sessions.div_ceil(SLICE_PARTS);
+        let mut room = SLICE_BYTES / SLICE_PARTS;
         let mut seen = 0;
         let mut group = ArrayVec::<u32, WRITES_TOGETHER>::new();
-        while room > 0 && seen < self.config.limits.slice_sessions {
+        while room > 0 && seen < sessions {
             group.clear();
             while group.len() < together
                 && let Some(slot) = self.waiting.pop_front()

@@ -9,7 +9,7 @@ use crate::{
     config::Config,
     frame::{Frames, Kind},
     id::{ConnId, ShardId},
-    limits::{OUTBOX_HARD_CAP, SLOW_SHARE, SLOW_WAIT},
+    limits::{OUTBOX_HARD_CAP, SLICE_PARTS, SLOW_SHARE, SLOW_WAIT},
     out::{Flushed, Written},
     time::Tick,
 };
@@ -165,11 +165,19 @@ fn answers_do_not_pile_up_while_a_broadcast_leaves() {
 }
 
 #[test]
+fn a_slice_is_given_in_parts_so_that_the_clock_is_looked_at_between_them() {
+    let mut bench = Bench::new(1000, 512);
+    bench.broadcast(b"4to all");
+    assert!(!bench.slice(1));
+    assert_eq!(bench.pipes.order.len(), 512 / SLICE_PARTS);
+}
+
+#[test]
 fn large_packets_make_slices_small() {
     let mut bench = Bench::new(10, 1024);
     bench.broadcast(&vec![b'4'; 1_500_000]);
     assert!(!bench.slice(1));
-    assert_eq!(bench.pipes.order.len(), 4); // two writes fill a flush, two a slice
+    assert_eq!(bench.pipes.order.len(), 3); // two writes fill a flush, one a part of a slice
     while !bench.slice(1) {}
     assert_eq!(bench.pipes.order.len(), 10);
 }
