@@ -1,4 +1,4 @@
-//! Binary events and acks (features.md 2.8.1, 2.8.2; reliability.md B01 to B16).
+//! Binary events and acks (PROTOCOL.md 2.8.1, 2.8.2).
 
 use std::thread;
 
@@ -11,7 +11,7 @@ use crate::support::{
 
 const ONE: &str = r#"451-["echo",{"_placeholder":true,"num":0}]"#;
 
-/// features.md 2.8.1: a binary event comes back byte for byte, at every size.
+/// A binary event comes back byte for byte, at every size.
 #[test]
 fn attachments_of_every_size() {
     each(Profile::Calm, |server| {
@@ -26,7 +26,7 @@ fn attachments_of_every_size() {
     });
 }
 
-/// features.md 2.8.3: ten attachments, nested, come back in the order of their numbers.
+/// Ten attachments, nested, come back in the order of their numbers.
 #[test]
 fn ten_attachments() {
     each(Profile::Calm, |server| {
@@ -50,7 +50,7 @@ fn ten_attachments() {
     });
 }
 
-/// features.md 2.8.2 (9): placeholders go by their number, not by their place.
+/// Placeholders go by their number, not by their place.
 #[test]
 fn placeholders_out_of_order() {
     each(Profile::Calm, |server| {
@@ -76,7 +76,7 @@ fn placeholders_out_of_order() {
     });
 }
 
-/// features.md 2.8.3: numbers go by the order of the keys as they were sent.
+/// Numbers go by the order of the keys as they were sent.
 #[test]
 fn placeholders_in_objects() {
     each(Profile::Calm, |server| {
@@ -91,7 +91,7 @@ fn placeholders_in_objects() {
     });
 }
 
-/// features.md 2.8.4: acks with binary, to and fro, in a namespace as well.
+/// Acks with binary, to and fro, in a namespace as well.
 #[test]
 fn binary_acks() {
     each(Profile::Calm, |server| {
@@ -110,7 +110,7 @@ fn binary_acks() {
     });
 }
 
-/// features.md 2.8.4: the client's ack may carry attachments.
+/// The client's ack may carry attachments.
 #[test]
 fn a_binary_ack_from_the_client() {
     each(Profile::Calm, |server| {
@@ -128,7 +128,7 @@ fn a_binary_ack_from_the_client() {
     });
 }
 
-/// features.md 2.8.2 (1): pings and pongs of either layer may come between the parts.
+/// Pings and pongs of either layer may come between the parts.
 #[test]
 fn heartbeats_between_the_parts() {
     each(Profile::Calm, |server| {
@@ -143,7 +143,7 @@ fn heartbeats_between_the_parts() {
     });
 }
 
-/// features.md 2.8.2 (9): in a text event a placeholder is an object like any other.
+/// In a text event a placeholder is an object like any other.
 #[test]
 fn a_placeholder_in_a_text_event() {
     each(Profile::Calm, |server| {
@@ -154,7 +154,7 @@ fn a_placeholder_in_a_text_event() {
     });
 }
 
-/// features.md 2.8.2 (1): text while attachments are awaited closes, whatever the text.
+/// Text while attachments are awaited closes, whatever the text.
 #[test]
 fn text_while_waiting() {
     each(Profile::Calm, |server| {
@@ -167,7 +167,7 @@ fn text_while_waiting() {
     });
 }
 
-/// features.md 2.8.2 (8): binary without a packet that awaits it.
+/// Binary without a packet that awaits it.
 #[test]
 fn binary_without_header() {
     each(Profile::Calm, |server| {
@@ -182,7 +182,7 @@ fn binary_without_header() {
     });
 }
 
-/// features.md 2.8.2 (8): one attachment more than announced.
+/// One attachment more than announced.
 #[test]
 fn one_attachment_too_many() {
     each(Profile::Calm, |server| {
@@ -200,7 +200,7 @@ refused! {
     Ws::joined;
     /// CVE-2026-69185: a count of 0 is no count, for events and acks.
     a_count_of_zero: [r#"450-["x"]"#, r#"460-1["x"]"#, r#"4500-["x"]"#];
-    /// features.md 2.8.2 (3): a count that is none.
+    /// A count that is no number.
     illegal_counts: [
         r#"45["x"]"#, r#"45-["x"]"#, r#"45x-["x"]"#, r#"45-1-["x"]"#, r#"451.5-["x"]"#, "45", "451",
         "45-", r#"451["x"]"#, r#"46["x"]"#, r#"461["x"]"#, r#"451_0-["x"]"#, r#"45１-["x"]"#,
@@ -210,14 +210,14 @@ refused! {
         r#"4511-["x"]"#, r#"4699-1["x"]"#, r#"45599999-["x"]"#,
         r#"4599999999999999999999999-["x"]"#,
     ];
-    /// features.md 2.8.2 (6): the JSON is judged before any attachment comes.
+    /// The JSON is judged before any attachment comes.
     a_bad_payload_with_attachments: [
         r#"451-["connect",{"_placeholder":true,"num":0}]"#, "451-[]", "451-{}", r#"451-["x"#,
         "461-0{}", r#"451-["x",{"_placeholder":true,"num":0}]]"#,
     ];
 }
 
-/// reliability.md 2.11 B05: `1e1` is not ten and a space is not nothing; Node reads JS numbers.
+/// `1e1` is not ten and a space is not nothing; Node reads JS numbers.
 #[test]
 fn counts_that_only_javascript_reads() {
     ours_only(Differs::NoCoercion, Profile::Calm, |server| {
@@ -380,7 +380,7 @@ fn attachments_that_never_come() {
     });
 }
 
-/// features.md 2.8.1 "contiguous": what comes after an attachment is a header, always.
+/// Attachments stand together: behind the last of a packet comes a header, always.
 #[test]
 fn large_attachments_one_after_another() {
     each(Profile::Calm, |server| {
@@ -418,7 +418,7 @@ fn broadcaster(server: &Server, name: u8) {
     while ws.event() != Event::Text(r#"42["echo","done"]"#.to_owned()) {}
 }
 
-/// issue 2: a broadcast with attachments is never interleaved, whoever sends at the same time.
+/// A broadcast with attachments is never interleaved, whoever sends at the same time.
 #[test]
 fn broadcasts_are_not_interleaved() {
     each_alone(|server| {
@@ -449,7 +449,7 @@ fn broadcasts_are_not_interleaved() {
     });
 }
 
-/// features.md 2.3, 2.8.1: the same on polling, in one payload and in order.
+/// The same on polling, in one payload and in order.
 #[test]
 fn attachments_on_polling() {
     each(Profile::Calm, |server| {

@@ -1,5 +1,5 @@
 //! Binary as text, `b` and base64, over WebSocket: from any client, and to those that said `b64=1`, as
-//! the official client does with `forceBase64` (features.md 2.1).
+//! the official client does with `forceBase64` (PROTOCOL.md 2.1).
 
 use crate::support::Differs;
 use crate::support::ws::{BINARY, FIN, PING, TEXT};

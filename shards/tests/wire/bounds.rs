@@ -1,4 +1,4 @@
-//! What a message may cost before it is finished (reliability.md 0.3, 1.2, 1.4, 1.5).
+//! What a message may cost before it is finished.
 
 use crate::support::ws::{BINARY, FIN, PING, TEXT, header};
 use crate::support::{Differs, Event, Profile, Server, Ws, each, masked};
@@ -13,7 +13,7 @@ fn event(length: usize) -> String {
     format!(r#"42["echo","{}"]"#, "x".repeat(length - frame))
 }
 
-/// features.md 2.4 "Max message", reliability.md 1.4 (7): the limit itself is allowed.
+/// A message of exactly the limit is allowed.
 #[test]
 fn a_message_as_large_as_allowed() {
     each(Profile::Small, |server| {
@@ -25,7 +25,7 @@ fn a_message_as_large_as_allowed() {
     });
 }
 
-/// features.md 2.4 "Max message": one byte more closes with 1009.
+/// A message one byte over the limit closes with 1009.
 #[test]
 fn a_message_one_byte_too_large() {
     each(Profile::Small, |server| {
@@ -39,7 +39,7 @@ fn a_message_one_byte_too_large() {
     });
 }
 
-/// features.md 2.4: it is the bytes that count, and the bytes of the whole message.
+/// It is the bytes that count, and the bytes of the whole message.
 #[test]
 fn a_message_in_fragments_as_large_as_allowed() {
     each(Profile::Small, |server| {
@@ -53,7 +53,7 @@ fn a_message_in_fragments_as_large_as_allowed() {
     });
 }
 
-/// reliability.md 1.4 (5), 1.2 F17: the limit is on the message, not on its frames.
+/// The limit is on the message, not on its frames.
 #[test]
 fn fragments_that_are_too_large_together() {
     each(Profile::Small, |server| {
@@ -67,7 +67,7 @@ fn fragments_that_are_too_large_together() {
     });
 }
 
-/// reliability.md 1.4 (5): the header of the fragment that goes too far is enough.
+/// The header of the fragment that goes too far is enough.
 #[test]
 fn a_fragment_header_that_goes_too_far() {
     each(Profile::Small, |server| {
@@ -80,7 +80,7 @@ fn a_fragment_header_that_goes_too_far() {
     });
 }
 
-/// features.md 2.4: the count begins anew with every message.
+/// The count begins anew with every message.
 #[test]
 fn many_large_messages_one_after_another() {
     each(Profile::Small, |server| {
@@ -106,7 +106,7 @@ fn too_many_fragments(server: &Server, payload: &[u8]) {
     assert!(codes.contains(&event), "{event:?} after 20,000 fragments");
 }
 
-/// reliability.md 1.2 (ws #2329), 1.4 (6): 20,000 empty fragments are too many.
+/// As reported for ws (2329): 20,000 empty fragments are too many.
 #[test]
 fn endless_empty_fragments() {
     each(Profile::Calm, |server| too_many_fragments(server, b""));
@@ -118,7 +118,7 @@ fn endless_fragments_of_one_byte() {
     each(Profile::Calm, |server| too_many_fragments(server, b"4"));
 }
 
-/// reliability.md 1.5 "Attachments": each attachment may be as large as a message.
+/// Each attachment may be as large as a message.
 #[test]
 fn ten_attachments_of_the_largest_size() {
     each(Profile::Small, |server| {
@@ -138,7 +138,7 @@ fn ten_attachments_of_the_largest_size() {
     });
 }
 
-/// reliability.md 1.1 S28: 5,000 nested arrays cost this socket at most; Node's process ends.
+/// 5,000 nested arrays cost this socket at most; Node's process ends.
 #[test]
 fn nesting_of_5000_levels() {
     crate::support::ours_only(Differs::Depth, Profile::Calm, |server| {
@@ -158,7 +158,7 @@ fn nesting_of_5000_levels() {
     });
 }
 
-/// reliability.md 1.1 S29: the same for the payload of a CONNECT, and never closed brackets.
+/// The same for the payload of a CONNECT, and never closed brackets.
 #[test]
 fn nesting_in_a_connect() {
     crate::support::ours_only(Differs::Depth, Profile::Calm, |server| {
@@ -177,7 +177,7 @@ fn nesting_in_a_connect() {
     });
 }
 
-/// reliability.md 1.4 "still cap at 128-256": what people send is far below any cap.
+/// JSON as deep as people send it is far below the cap.
 #[test]
 fn nesting_of_100_levels_is_fine() {
     each(Profile::Calm, |server| {

@@ -1,4 +1,4 @@
-//! WebSocket frames (RFC 6455 5 to 7, features.md 2.4, reliability.md 1.2 and 1.4).
+//! WebSocket frames (RFC 6455 5 to 7, PROTOCOL.md 2.4).
 
 use crate::support::http::End;
 use crate::support::ws::{BINARY, CLOSE, FIN, PING, PONG, TEXT, header, unmasked};
@@ -30,7 +30,7 @@ macro_rules! closes {
 }
 
 closes! {
-    /// RFC 6455 5.1, reliability.md 1.4 (1): a client must mask, also an empty frame.
+    /// RFC 6455 5.1: a client must mask, also an empty frame.
     an_unmasked_message: [1002], [
         unmasked(FIN | TEXT, br#"42["echo",1]"#),
         unmasked(FIN | BINARY, b"x"),
@@ -61,7 +61,7 @@ closes! {
         masked(FIN | 0xb, b""), masked(FIN | 0xc, b"x"), masked(FIN | 0xd, b""),
         masked(FIN | 0xe, b"x"), masked(FIN | 0xf, b""),
     ];
-    /// RFC 6455 5.5, reliability.md 1.4 (2): control frames carry 125 bytes at most.
+    /// RFC 6455 5.5: control frames carry 125 bytes at most.
     long_control_frames: [1002], [
         masked(FIN | PING, &[0; 126]),
         masked(FIN | PONG, &[0; 126]),
@@ -82,14 +82,14 @@ closes! {
         masked(CONTINUATION, b"x"),
         [masked(FIN | TEXT, b"3"), masked(FIN, b"x")].concat(),
     ];
-    /// RFC 6455 5.4, reliability.md 1.4 (3): a new message inside a fragmented one.
+    /// RFC 6455 5.4: a new message inside a fragmented one.
     a_message_inside_a_message: [1002], [
         [masked(TEXT, b"4"), masked(FIN | TEXT, b"3")].concat(),
         [masked(TEXT, b"4"), masked(TEXT, b"3")].concat(),
         [masked(BINARY, b"4"), masked(FIN | BINARY, b"3")].concat(),
         [masked(TEXT, b"4"), masked(CONTINUATION, b"2"), masked(FIN | BINARY, b"3")].concat(),
     ];
-    /// RFC 6455 8.1, features.md 2.4: text is UTF-8.
+    /// RFC 6455 8.1: text is UTF-8.
     invalid_utf8: [1007], [
         masked(FIN | TEXT, b"42[\"echo\",\"\xff\"]"),
         masked(FIN | TEXT, b"4\xc3\x28"),
@@ -98,7 +98,7 @@ closes! {
         masked(FIN | TEXT, b"4\xc0\xaf"),
         masked(FIN | TEXT, b"4\xf4\x90\x80\x80"),
     ];
-    /// RFC 6455 8.1, reliability.md 1.4 (4): text ends with a whole character.
+    /// RFC 6455 8.1: text ends with a whole character.
     utf8_that_ends_too_early: [1007], [
         masked(FIN | TEXT, b"42[\"echo\",\"\xe2\x82"),
         [masked(TEXT, b"42[\"\xe2"), masked(FIN, b"\x82")].concat(),
@@ -109,7 +109,7 @@ closes! {
         [masked(TEXT, b"4\xe2"), masked(FIN, b"\x28\xa1")].concat(),
         [masked(TEXT, b"4\xed"), masked(CONTINUATION, b"\xa0"), masked(FIN, b"\x80")].concat(),
     ];
-    /// features.md 2.4 "Max message": the header of a frame over the limit is enough.
+    /// The header of a frame over the limit is enough.
     a_message_too_large: [1009], [
         oversized(),
         [&[FIN | BINARY, 0xff, 0, 0, 0, 1, 0, 0, 0, 0][..], &[1, 2, 3, 4]].concat(),

@@ -1,4 +1,4 @@
-//! The polling handshake, and HTTP around it (features.md 1.1, 2.2).
+//! The polling handshake, and HTTP around it (PROTOCOL.md 2.2).
 
 use std::collections::HashSet;
 
@@ -24,7 +24,7 @@ fn is_sid(sid: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }
 
-/// features.md 2.2 "Polling success": the OPEN packet has exactly five keys.
+/// The OPEN packet has exactly five keys.
 #[test]
 fn the_open_packet_on_polling() {
     each(Profile::Calm, |server| {
@@ -35,7 +35,7 @@ fn the_open_packet_on_polling() {
     });
 }
 
-/// features.md 2.2 "WebSocket success": the first frame is OPEN, without upgrades.
+/// The first frame of a WebSocket session is OPEN, without upgrades.
 #[test]
 fn the_open_packet_on_websocket() {
     each(Profile::Calm, |server| {
@@ -46,7 +46,7 @@ fn the_open_packet_on_websocket() {
     });
 }
 
-/// features.md 1.4 `maxHttpBufferSize`, `pingInterval`, `pingTimeout`: OPEN tells what was set.
+/// OPEN tells the configured `maxHttpBufferSize`, `pingInterval` and `pingTimeout`.
 #[test]
 fn the_open_packet_tells_the_configured_limits() {
     for profile in [Profile::Beats, Profile::Hasty, Profile::Small] {
@@ -57,7 +57,7 @@ fn the_open_packet_tells_the_configured_limits() {
     }
 }
 
-/// features.md 2.2 "Polling success": status, type, length, `cache-control: no-store`, no cookie.
+/// A polling handshake's status, type, length, `cache-control: no-store`, no cookie.
 #[test]
 fn the_headers_of_a_polling_handshake() {
     each(Profile::Calm, |server| {
@@ -116,7 +116,7 @@ fn session_ids_differ() {
     });
 }
 
-/// features.md 1.1 "Engine sid ≠ Socket.IO sid": the public id does not give the secret away.
+/// The Socket.IO id is not the Engine.IO sid: the public id does not give the secret one away.
 #[test]
 fn the_public_id_is_not_the_session_id() {
     each(Profile::Calm, |server| {
@@ -130,7 +130,7 @@ fn the_public_id_is_not_the_session_id() {
     });
 }
 
-/// features.md 1.1 `path`: the match is a prefix match.
+/// `path` is matched as a prefix.
 #[test]
 fn a_longer_path_matches() {
     each(Profile::Calm, |server| {
@@ -140,7 +140,7 @@ fn a_longer_path_matches() {
     });
 }
 
-/// features.md 2.2 "Non-matching path": 404 on a server with nothing else on its port.
+/// Another path is 404 on a server with nothing else on its port.
 #[test]
 fn other_paths_are_404() {
     each(Profile::Calm, |server| {
@@ -158,7 +158,7 @@ fn other_paths_are_404() {
     });
 }
 
-/// reliability.md 2.12 H23, absolute-form target: a decision, but a whole answer.
+/// A target in absolute form gets a whole answer, whichever it is.
 #[test]
 fn an_absolute_target_is_routed_or_404() {
     each(Profile::Calm, |server| {
@@ -171,7 +171,7 @@ fn an_absolute_target_is_routed_or_404() {
     });
 }
 
-/// features.md 2.2: unknown query parameters are ignored, with and without a value.
+/// Unknown query parameters are ignored, with and without a value.
 #[test]
 fn unknown_parameters_are_ignored() {
     each(Profile::Calm, |server| {
@@ -191,7 +191,7 @@ fn unknown_parameters_are_ignored() {
     });
 }
 
-/// features.md 2.2 "Query parsing": the last duplicate wins, escapes are undone first.
+/// Of duplicate query parameters the last wins; escapes are undone first.
 #[test]
 fn the_last_duplicate_parameter_wins() {
     each(Profile::Calm, |server| {
@@ -265,7 +265,7 @@ fn http_1_0_is_answered_and_closed() {
     });
 }
 
-/// features.md 2.2: the request head may come one byte at a time.
+/// The request head may come one byte at a time.
 #[test]
 fn a_request_head_byte_by_byte() {
     each(Profile::Calm, |server| {

@@ -1,4 +1,4 @@
-//! The heartbeat (features.md 1.4, 2.4; reliability.md 1.1 "behaviour").
+//! The heartbeat (PROTOCOL.md 1.4, 2.4).
 
 use std::thread::sleep;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::support::http::once;
 use crate::support::{Event, POLL, Polling, Profile, Ws, await_that, each, field};
 
-/// features.md 1.4 `pingInterval`: the server pings, and each pong earns the next ping.
+/// The server pings, and each pong earns the next ping.
 #[test]
 fn pings_on_websocket() {
     each(Profile::Beats, |server| {
@@ -19,7 +19,7 @@ fn pings_on_websocket() {
     });
 }
 
-/// features.md 1.4 `pingInterval`: the same on polling, GET and POST.
+/// The same on polling, GET and POST.
 #[test]
 fn pings_on_polling() {
     each(Profile::Beats, |server| {
@@ -32,7 +32,7 @@ fn pings_on_polling() {
     });
 }
 
-/// features.md 1.4: a session that has joined nothing is pinged as well, and may live on.
+/// A session that has joined nothing is pinged as well, and may live on.
 #[test]
 fn pings_before_connect() {
     each(Profile::Beats, |server| {
@@ -45,7 +45,7 @@ fn pings_before_connect() {
     });
 }
 
-/// features.md 1.4 `pingTimeout`: no pong on WebSocket closes it, and frees the session.
+/// Without a pong within `pingTimeout` the WebSocket is closed and the session freed.
 #[test]
 fn no_pong_on_websocket() {
     each(Profile::Beats, |server| {
@@ -57,7 +57,7 @@ fn no_pong_on_websocket() {
     });
 }
 
-/// features.md 1.4 `pingTimeout`: no pong on polling answers the parked GET with `1`.
+/// Without a pong within `pingTimeout` a session that polls ends: the server answers the parked GET with `1`.
 #[test]
 fn no_pong_on_polling() {
     each(Profile::Beats, |server| {
@@ -68,13 +68,13 @@ fn no_pong_on_polling() {
     });
 }
 
-/// reliability.md 1.5 "Unclaimed polling sessions": one that never polls goes too.
+/// A polling session whose client never polls ends too.
 #[test]
 fn a_session_that_never_polls() {
     each(Profile::Beats, |server| Polling::open(server).goes_away());
 }
 
-/// features.md 1.4: a session that fetched its ping and never came back goes.
+/// A session that fetched its ping and never came back goes.
 #[test]
 fn a_session_that_stops_polling() {
     each(Profile::Beats, |server| {
@@ -84,7 +84,7 @@ fn a_session_that_stops_polling() {
     });
 }
 
-/// features.md 1.4 "Other traffic does not count as a pong", engine.io 6.6.11: not for ever.
+/// Other traffic does not stand for a pong for ever, as in engine.io 6.6.11.
 #[test]
 fn other_packets_are_no_pong() {
     each(Profile::Beats, |server| {
@@ -101,7 +101,7 @@ fn other_packets_are_no_pong() {
     });
 }
 
-/// features.md 1.4: a WebSocket pong is not an Engine.IO pong.
+/// A WebSocket pong is not an Engine.IO pong.
 #[test]
 fn a_websocket_pong_is_no_pong() {
     each(Profile::Beats, |server| {
@@ -112,7 +112,7 @@ fn a_websocket_pong_is_no_pong() {
     });
 }
 
-/// features.md 1.4: pongs nobody asked for neither harm nor stop the pings.
+/// Pongs nobody asked for neither harm nor stop the pings.
 #[test]
 fn pongs_beyond_need() {
     each(Profile::Beats, |server| {
@@ -128,7 +128,7 @@ fn pongs_beyond_need() {
     });
 }
 
-/// features.md 1.4: `3probe` is a pong, whatever it carries.
+/// `3probe` is a pong, whatever it carries.
 #[test]
 fn a_pong_with_data() {
     each(Profile::Beats, |server| {
@@ -140,7 +140,7 @@ fn a_pong_with_data() {
     });
 }
 
-/// features.md 2.3: a ping waits for the GET like any packet, and is sent once.
+/// A ping waits for the GET like any packet, and is sent once.
 #[test]
 fn a_ping_waits_for_a_get() {
     each(Profile::Beats, |server| {
@@ -155,7 +155,7 @@ fn a_ping_waits_for_a_get() {
     });
 }
 
-/// features.md 1.4: when one session times out the others on its shard do not.
+/// When one session times out the others on its shard do not.
 #[test]
 fn one_timeout_among_many_sessions() {
     each(Profile::Beats, |server| {

@@ -1,4 +1,4 @@
-//! Hostile HTTP (reliability.md 1.1, 1.2, 1.5, 2.12: H21 to H48).
+//! Hostile HTTP.
 
 use crate::support::http::{End, request};
 use crate::support::ws::upgrade_request;
@@ -42,7 +42,7 @@ fn post(session: &Polling<'_>, headers: &str, body: &str) -> String {
     )
 }
 
-/// reliability.md 2.12 H36: Content-Length with Transfer-Encoding is refused, in either order.
+/// Content-Length with Transfer-Encoding is refused, in either order.
 #[test]
 fn content_length_with_transfer_encoding() {
     each(Profile::Calm, |server| {
@@ -60,7 +60,7 @@ fn content_length_with_transfer_encoding() {
     });
 }
 
-/// RFC 9112 6.3 (H37-H39): a Content-Length that is none, or is two.
+/// RFC 9112 6.3: a Content-Length that is no number, or is given twice.
 #[test]
 fn bad_content_lengths() {
     each(Profile::Calm, |server| {
@@ -82,7 +82,7 @@ fn bad_content_lengths() {
     });
 }
 
-/// RFC 9112 6.1 (H38): a Transfer-Encoding that does not end in chunked has no length.
+/// RFC 9112 6.1: a Transfer-Encoding that does not end in chunked has no length.
 #[test]
 fn bad_transfer_encodings() {
     each(Profile::Calm, |server| {
@@ -99,7 +99,7 @@ fn bad_transfer_encodings() {
     });
 }
 
-/// RUSTSEC-2021-0079, uWebSockets 399204d (H40): chunk sizes that overflow or are none.
+/// RUSTSEC-2021-0079, uWebSockets 399204d: chunk sizes that overflow or are no numbers.
 #[test]
 fn bad_chunk_sizes() {
     each(Profile::Calm, |server| {
@@ -119,7 +119,7 @@ fn bad_chunk_sizes() {
     });
 }
 
-/// reliability.md 2.12 H41: lines that end in a bare LF are refused.
+/// Lines that end in a bare LF are refused.
 #[test]
 fn bare_line_feeds() {
     each(Profile::Calm, |server| {
@@ -133,7 +133,7 @@ fn bare_line_feeds() {
     });
 }
 
-/// reliability.md 2.12 H31: HTTP/1.1 without Host is refused.
+/// HTTP/1.1 without Host is refused.
 #[test]
 fn no_host() {
     each(Profile::Calm, |server| {
@@ -142,7 +142,7 @@ fn no_host() {
     });
 }
 
-/// RFC 9112 5 (H32-H35): header lines that are none.
+/// RFC 9112 5: malformed header lines.
 #[test]
 fn bad_header_lines() {
     each(Profile::Calm, |server| {
@@ -178,7 +178,7 @@ fn folded_headers() {
     });
 }
 
-/// reliability.md 2.12 H30: a header of 20 KB is 431 or 400.
+/// A header of 20 KB is 431 or 400.
 #[test]
 fn a_header_of_20_kb() {
     each(Profile::Calm, |server| {
@@ -193,7 +193,7 @@ fn a_header_of_20_kb() {
     });
 }
 
-/// reliability.md 1.5 "Slowloris": a header that never ends does not grow for ever.
+/// Slowloris: a header that never ends does not grow for ever.
 #[test]
 fn a_header_without_end() {
     each(Profile::Calm, |server| {
@@ -209,7 +209,7 @@ fn a_header_without_end() {
     });
 }
 
-/// reliability.md 2.12 H23: a target of 20 KB is refused.
+/// A target of 20 KB is refused.
 #[test]
 fn a_target_of_20_kb() {
     each(Profile::Calm, |server| {
@@ -219,7 +219,7 @@ fn a_target_of_20_kb() {
     });
 }
 
-/// CVE-2024-37890 (H28): 90 headers are fine, 200 are answered or refused.
+/// CVE-2024-37890: 90 headers are fine, 200 are answered or refused.
 #[test]
 fn many_headers() {
     each(Profile::Calm, |server| {
@@ -234,7 +234,7 @@ fn many_headers() {
     });
 }
 
-/// CVE-2024-37890 (H29): thousands of headers that push Upgrade out of sight.
+/// CVE-2024-37890: thousands of headers that push Upgrade out of sight.
 #[test]
 fn thousands_of_headers_before_an_upgrade() {
     each(Profile::Calm, |server| {
@@ -246,7 +246,7 @@ fn thousands_of_headers_before_an_upgrade() {
     });
 }
 
-/// RFC 9112 3 (H24-H27): request lines that are none.
+/// RFC 9112 3: malformed request lines.
 #[test]
 fn bad_request_lines() {
     each(Profile::Calm, |server| {
@@ -272,7 +272,7 @@ fn bad_request_lines() {
     });
 }
 
-/// reliability.md 2.12 H34: the preface of HTTP/2 without TLS is not spoken to.
+/// The preface of HTTP/2 without TLS is not spoken to.
 #[test]
 fn the_preface_of_http_2() {
     each(Profile::Calm, |server| {
@@ -282,7 +282,7 @@ fn the_preface_of_http_2() {
     });
 }
 
-/// reliability.md 1.5: bytes that are TLS, or nothing at all.
+/// Bytes that are TLS, or nothing at all.
 #[test]
 fn bytes_that_are_no_http() {
     each(Profile::Calm, |server| {
@@ -325,7 +325,7 @@ fn bad_escapes_in_the_target() {
     });
 }
 
-/// reliability.md 2.11 P03: a POST without any length has an empty body, which is no packet.
+/// A POST without any length has an empty body, which is no packet.
 #[test]
 fn a_post_without_length() {
     ours_only(Differs::DeadlyPost, Profile::Calm, |server| {
@@ -337,7 +337,7 @@ fn a_post_without_length() {
     });
 }
 
-/// reliability.md 1.5 "Slowloris": those who begin and do not go on hold nobody up.
+/// Slowloris: clients that begin a request and do not go on hold up nobody.
 #[test]
 fn a_hundred_who_begin_and_wait() {
     each(Profile::Calm, |server| {
@@ -361,7 +361,7 @@ fn a_hundred_who_begin_and_wait() {
     });
 }
 
-/// CVE-2022-41940 (W15), engine.io 6.6.12 (W16): a bad upgrade and an RST right behind it.
+/// CVE-2022-41940, engine.io 6.6.12: a bad upgrade and an RST right behind it.
 #[test]
 fn a_bad_upgrade_and_a_reset() {
     each(Profile::Calm, |server| {
@@ -381,7 +381,7 @@ fn a_bad_upgrade_and_a_reset() {
     });
 }
 
-/// reliability.md 2.11 W10: an upgrade on a path of nobody's is 404.
+/// An upgrade on a path that nothing serves is 404.
 #[test]
 fn an_upgrade_on_a_foreign_path() {
     ours_only(Differs::ForeignUpgrade, Profile::Calm, |server| {
@@ -417,7 +417,7 @@ fn fifty_requests_in_one_segment() {
     });
 }
 
-/// reliability.md 1.5 "Proxy headers": what a client says of itself changes nothing.
+/// Proxy headers that a client sends change nothing.
 #[test]
 fn proxy_headers_are_not_believed() {
     each(Profile::Calm, |server| {

@@ -1,4 +1,4 @@
-//! What is left when all are gone (issue 2: 10,000 connect/disconnect cycles).
+//! What is left after 10,000 clients have connected and gone.
 
 use std::thread;
 
@@ -59,7 +59,7 @@ fn reset(server: &Server) {
     assert_eq!(ws.http.stream.peek(&mut byte).expect("an echo"), 1);
 }
 
-/// issue 2: 10,000 cycles of every kind leave no descriptor, and no memory that grows.
+/// 10,000 cycles of every kind leave no descriptor, and no memory that grows.
 #[test]
 fn ten_thousand_cycles() {
     each_alone(|server| {
@@ -107,7 +107,7 @@ fn warmed_up(server: &Server) -> usize {
     })
 }
 
-/// design.md 7: a thousand clients at once, of both kinds, all gone at once.
+/// A thousand clients at once, of both kinds, all gone at once.
 #[test]
 fn a_thousand_at_once() {
     each_alone(|server| {

@@ -1,7 +1,7 @@
 //! The wire, byte by byte: raw sockets against a server process, with 1, 2 and 4 shards.
 //!
-//! The specification is features.md 2.1 to 2.4, 2.8, 2.10, 2.11 and reliability.md 1 and 2;
-//! every test names the line it stands for. Nothing here parses HTTP, WebSocket or JSON with a
+//! docs/PROTOCOL.md lists what is covered, clause by clause, and where Stentor differs from Node.
+//! Each test says in its first line what it shows. Nothing here parses HTTP, WebSocket or JSON with a
 //! library, so that no client's habits hide a server's.
 //!
 //! The server is `stentor contract-server` (scripts/clients/CONTRACT.md). To run the same tests

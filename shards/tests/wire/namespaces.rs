@@ -1,8 +1,8 @@
-//! Namespaces, CONNECT and the violations around them (features.md 1.6, 2.8.4, 2.10).
+//! Namespaces, CONNECT and the violations around them (PROTOCOL.md 2.8.4, 2.10).
 
 use crate::support::{Differs, Event, Polling, Profile, Ws, each, ours_only, refused};
 
-/// features.md 2.10 "unknown nsp": `CONNECT_ERROR` only, and the connection goes on.
+/// An unknown namespace: `CONNECT_ERROR` only, and the connection goes on.
 #[test]
 fn an_unknown_namespace() {
     each(Profile::Calm, |server| {
@@ -25,7 +25,7 @@ fn an_unknown_namespace() {
     });
 }
 
-/// features.md 2.8.2 (4): the query of a namespace is not stripped for EIO4.
+/// The query of a namespace is not stripped for EIO4.
 #[test]
 fn a_namespace_with_a_query() {
     each(Profile::Calm, |server| {
@@ -37,7 +37,7 @@ fn a_namespace_with_a_query() {
     });
 }
 
-/// features.md 2.10: an unknown namespace on polling.
+/// An unknown namespace on polling.
 #[test]
 fn an_unknown_namespace_on_polling() {
     each(Profile::Calm, |server| {
@@ -49,7 +49,7 @@ fn an_unknown_namespace_on_polling() {
     });
 }
 
-/// features.md 2.8.4 "refusal": a middleware's error with its data.
+/// A refusal by middleware carries the error and its data.
 #[test]
 fn a_refused_connect() {
     each(Profile::Calm, |server| {
@@ -65,7 +65,7 @@ fn a_refused_connect() {
     });
 }
 
-/// features.md 2.10: events for a namespace that refused are a violation.
+/// Events for a namespace that refused are a violation.
 #[test]
 fn an_event_after_a_refusal() {
     each(Profile::Calm, |server| {
@@ -79,7 +79,7 @@ fn an_event_after_a_refusal() {
     });
 }
 
-/// features.md 1.6 "multiplexing": two namespaces, two ids, each event with its prefix.
+/// Two namespaces on one connection, two ids, each event with its prefix.
 #[test]
 fn two_namespaces_on_one_connection() {
     each(Profile::Calm, |server| {
@@ -100,7 +100,7 @@ fn two_namespaces_on_one_connection() {
     });
 }
 
-/// features.md 2.8.4: `41/custom,` leaves that namespace alone.
+/// `41/custom,` leaves that namespace alone.
 #[test]
 fn leaving_one_of_two_namespaces() {
     each(Profile::Calm, |server| {
@@ -119,7 +119,7 @@ fn leaving_one_of_two_namespaces() {
     });
 }
 
-/// features.md 2.10: an event for a namespace that was left is a violation.
+/// An event for a namespace that was left is a violation.
 #[test]
 fn an_event_for_a_namespace_that_was_left() {
     each(Profile::Calm, |server| {
@@ -138,7 +138,7 @@ fn an_event_for_a_namespace_that_was_left() {
     });
 }
 
-/// features.md 2.10: a second CONNECT for a namespace closes the connection.
+/// A second CONNECT for a namespace closes the connection.
 #[test]
 fn a_double_connect() {
     each(Profile::Calm, |server| {
@@ -171,17 +171,17 @@ fn a_double_connect_in_one_segment() {
 
 refused! {
     |server| Ws::open(server).0;
-    /// features.md 2.10 "first packet ≠ CONNECT": an event.
+    /// The first packet is not a CONNECT: an event.
     an_event_before_connect: [r#"42["echo",1]"#, r#"421["echo_ack",1]"#, r#"42/custom,["echo",1]"#];
-    /// features.md 2.10: an ack.
+    /// An ack.
     an_ack_before_connect: ["430[]", "43/custom,0[]"];
-    /// features.md 2.10: a DISCONNECT.
+    /// A DISCONNECT.
     a_disconnect_before_connect: ["41", "41/custom,"];
-    /// features.md 2.10: a `CONNECT_ERROR`.
+    /// A `CONNECT_ERROR`.
     a_connect_error_before_connect: ["44", r#"44{"message":"x"}"#];
 }
 
-/// features.md 2.10: a binary event before CONNECT, when it is whole.
+/// A binary event before CONNECT, when it is whole.
 #[test]
 fn a_binary_event_before_connect() {
     each(Profile::Calm, |server| {
@@ -192,7 +192,7 @@ fn a_binary_event_before_connect() {
     });
 }
 
-/// features.md 2.10: a namespace that was joined does not open the others.
+/// A namespace that was joined does not open the others.
 #[test]
 fn an_event_for_another_namespace() {
     each(Profile::Calm, |server| {
@@ -207,7 +207,7 @@ fn an_event_for_another_namespace() {
     });
 }
 
-/// features.md 2.10 `connectTimeout`: nothing joined in time closes the connection.
+/// A client that joins nothing within `connectTimeout` is closed.
 #[test]
 fn no_connect_in_time() {
     each(Profile::Hasty, |server| {
@@ -219,7 +219,7 @@ fn no_connect_in_time() {
     });
 }
 
-/// features.md 1.6: an unknown or refusing namespace does not count as joined.
+/// An unknown or refusing namespace does not count as joined.
 #[test]
 fn a_refusal_does_not_stop_the_connect_timeout() {
     each(Profile::Hasty, |server| {
@@ -232,7 +232,7 @@ fn a_refusal_does_not_stop_the_connect_timeout() {
     });
 }
 
-/// features.md 2.8.4: who joined in time may stay, also after leaving everything again.
+/// Who joined in time may stay, also after leaving everything again.
 #[test]
 fn a_connect_in_time() {
     each(Profile::Hasty, |server| {
@@ -246,7 +246,7 @@ fn a_connect_in_time() {
     });
 }
 
-/// reliability.md 1.5 "Namespaces": hundreds of unknown names leave a connection usable.
+/// Hundreds of unknown names leave a connection usable.
 #[test]
 fn hundreds_of_unknown_namespaces() {
     each(Profile::Calm, |server| {
@@ -259,7 +259,7 @@ fn hundreds_of_unknown_namespaces() {
     });
 }
 
-/// reliability.md 1.5 "Namespaces": a long name is refused, with or without saying it again.
+/// A long name of a namespace is refused, with or without saying it again.
 #[test]
 fn a_long_namespace() {
     each(Profile::Calm, |server| {
@@ -280,7 +280,7 @@ fn a_long_namespace() {
     });
 }
 
-/// features.md 1.10, CONTRACT.md: a kick is `41`, and only that namespace.
+/// A kick (scripts/clients/CONTRACT.md) is `41`, and only that namespace.
 #[test]
 fn a_kick() {
     each(Profile::Calm, |server| {

@@ -1,4 +1,4 @@
-//! Order, and what one event may do to the next (issue 2; reliability.md 2.12 F30, S34).
+//! Order, and what one event may do to the next.
 
 use crate::support::server::{each_alone, node_differs};
 use crate::support::ws::{FIN, TEXT};
@@ -11,7 +11,7 @@ fn in_one_segment<'a>(packets: impl IntoIterator<Item = &'a String>) -> Vec<u8> 
         .collect()
 }
 
-/// reliability.md 2.12 F30: 100 events in one segment are answered in order, five times.
+/// 100 events in one segment are answered in order, five times.
 #[test]
 fn a_hundred_events_in_one_segment() {
     each(Profile::Calm, |server| {
@@ -26,7 +26,7 @@ fn a_hundred_events_in_one_segment() {
     });
 }
 
-/// reliability.md 2.12 F30: emits and acks of one client keep their order among each other.
+/// Emits and acks of one client keep their order among each other.
 #[test]
 fn emits_and_acks_in_one_segment() {
     each(Profile::Calm, |server| {
@@ -50,7 +50,7 @@ fn emits_and_acks_in_one_segment() {
     });
 }
 
-/// issue 2: 100 events in one POST are answered in order, in one payload.
+/// 100 events in one POST are answered in order, in one payload.
 #[test]
 fn a_hundred_events_in_one_post() {
     each(Profile::Calm, |server| {
@@ -62,7 +62,7 @@ fn a_hundred_events_in_one_post() {
     });
 }
 
-/// features.md 2.8.4: CONNECT and a hundred events behind it, before it is answered? No: after.
+/// A hundred events right behind a CONNECT are answered after the CONNECT.
 #[test]
 fn connect_and_events_in_one_payload() {
     each(Profile::Calm, |server| {
@@ -78,7 +78,7 @@ fn connect_and_events_in_one_payload() {
     });
 }
 
-/// S34: a handler that panics harms only its own event, on any shard, any number of times.
+/// A handler that panics harms only its own event, on any shard, any number of times.
 #[test]
 fn a_panicking_handler() {
     each(Profile::Calm, |server| {
@@ -95,7 +95,7 @@ fn a_panicking_handler() {
     });
 }
 
-/// S34: a handler that panics acks with an error (none from Node), and the acks of the others are
+/// A handler that panics acks with an error (none from Node), and the acks of the others are
 /// theirs.
 #[test]
 fn a_panicking_handler_acks_with_an_error() {
@@ -124,7 +124,7 @@ fn a_panicking_handler_acks_with_an_error() {
     });
 }
 
-/// S34: a panic while a binary event is handled, and on polling.
+/// A panic while a binary event is handled, and on polling.
 #[test]
 fn a_panicking_handler_of_attachments() {
     each(Profile::Calm, |server| {
@@ -141,7 +141,7 @@ fn a_panicking_handler_of_attachments() {
     });
 }
 
-/// design.md 3: a handler that waits holds nobody up; its answer comes when it comes.
+/// A handler that waits holds nobody up; its answer comes when it comes.
 #[test]
 fn a_slow_handler_holds_nobody_up() {
     each(Profile::Calm, |server| {
@@ -154,7 +154,7 @@ fn a_slow_handler_holds_nobody_up() {
     });
 }
 
-/// features.md 1.8: a room's members are told, in order, until they leave.
+/// A room's members are told, in order, until they leave.
 #[test]
 fn rooms() {
     each(Profile::Calm, |server| {
@@ -184,7 +184,7 @@ fn rooms() {
     });
 }
 
-/// design.md 13: FIFO per sender and receiver, over all shards, to everybody, the sender too.
+/// FIFO per sender and receiver, over all shards, to everybody, the sender too.
 #[test]
 fn broadcasts_come_in_order() {
     each_alone(|server| {
@@ -200,7 +200,7 @@ fn broadcasts_come_in_order() {
     });
 }
 
-/// design.md 13: two senders; each one's broadcasts stay in order, and none comes twice.
+/// Two senders; each one's broadcasts stay in order, and none comes twice.
 #[test]
 fn broadcasts_of_two_senders() {
     each_alone(|server| {
@@ -222,7 +222,7 @@ fn broadcasts_of_two_senders() {
     });
 }
 
-/// features.md 1.6: a broadcast is its namespace's, and reaches polling clients as well.
+/// A broadcast is its namespace's, and reaches polling clients as well.
 #[test]
 fn a_broadcast_reaches_its_namespace_only() {
     each_alone(|server| {
@@ -241,7 +241,7 @@ fn a_broadcast_reaches_its_namespace_only() {
     });
 }
 
-/// features.md 2.8.4: many emits from one handler come in order, before its ack.
+/// Many emits from one handler come in order, before its ack.
 #[test]
 fn a_flood_and_its_ack() {
     each(Profile::Calm, |server| {
@@ -254,7 +254,7 @@ fn a_flood_and_its_ack() {
     });
 }
 
-/// design.md 3: events of one segment go in order to another client too, wherever it lives.
+/// Events of one segment go in order to another client too, wherever it lives.
 #[test]
 fn events_in_one_segment_for_another_client() {
     each(Profile::Calm, |server| {

@@ -1,9 +1,9 @@
-//! Socket.IO packets, the default parser (features.md 2.8.1 to 2.8.4).
+//! Socket.IO packets, the default parser (PROTOCOL.md 2.8.1 to 2.8.4).
 
 use crate::support::server::each_alone;
 use crate::support::{Differs, Event, Profile, Ws, each, ours_only, refused};
 
-/// features.md 2.8.4: each form of CONNECT, and the payload that comes back as `auth`.
+/// Each form of CONNECT, and the payload that comes back as `auth`.
 #[test]
 fn connect_variants() {
     each(Profile::Calm, |server| {
@@ -42,7 +42,7 @@ fn connect_variants() {
     });
 }
 
-/// features.md 2.8.1: the namespace `/` may be written out.
+/// The namespace `/` may be written out.
 #[test]
 fn the_root_namespace_by_name() {
     each(Profile::Calm, |server| {
@@ -55,7 +55,7 @@ fn the_root_namespace_by_name() {
     });
 }
 
-/// features.md 2.8.4: any JSON goes there and back, in any number of arguments.
+/// Any JSON goes there and back, in any number of arguments.
 #[test]
 fn arguments_of_every_kind() {
     each(Profile::Calm, |server| {
@@ -80,7 +80,7 @@ fn arguments_of_every_kind() {
     });
 }
 
-/// features.md 2.8.2 (6): it is JSON, so white space and escapes are what they are in JSON.
+/// It is JSON, so white space and escapes are what they are in JSON.
 #[test]
 fn white_space_and_escapes() {
     each(Profile::Calm, |server| {
@@ -120,7 +120,7 @@ fn half_a_surrogate_pair() {
     });
 }
 
-/// features.md 2.8.4: `42…13[…]` is answered `43…13[…]`, whatever the number.
+/// `42…13[…]` is answered `43…13[…]`, whatever the number.
 #[test]
 fn acknowledgements() {
     each(Profile::Calm, |server| {
@@ -134,7 +134,7 @@ fn acknowledgements() {
     });
 }
 
-/// features.md 2.8.4: an id may be used again, and answers come to the id that asked.
+/// An id may be used again, and answers come to the id that asked.
 #[test]
 fn the_same_ack_id_again() {
     each(Profile::Calm, |server| {
@@ -148,7 +148,7 @@ fn the_same_ack_id_again() {
     });
 }
 
-/// features.md 2.8.4: a handler that never acks sends nothing; events without an id get no ack.
+/// A handler that never acks sends nothing; events without an id get no ack.
 #[test]
 fn no_acknowledgement() {
     each(Profile::Calm, |server| {
@@ -164,7 +164,7 @@ fn no_acknowledgement() {
     });
 }
 
-/// features.md 2.8.4 "ACK for unknown id ⇒ ignored", also where no id is given.
+/// An ACK with an unknown id, or without one, is ignored.
 #[test]
 fn acks_nobody_waits_for() {
     each(Profile::Calm, |server| {
@@ -186,7 +186,7 @@ fn ack_id(event: &str, rest: &str) -> u64 {
     id.unwrap_or_else(|| panic!("{event} is not 42, an id and {rest}"))
 }
 
-/// features.md 2.8.4: an ack settles the question with its id, once.
+/// An ack settles the question with its id, once.
 #[test]
 fn the_server_asks() {
     each(Profile::Calm, |server| {
@@ -205,7 +205,7 @@ fn the_server_asks() {
     });
 }
 
-/// features.md 2.8.4 "counter starting at 0": on a fresh server; shards may share the numbers out.
+/// On a fresh server ack ids count from 0; shards may share the numbers out.
 #[test]
 fn the_first_ack_id() {
     each_alone(|server| {
@@ -220,7 +220,7 @@ fn the_first_ack_id() {
     });
 }
 
-/// features.md 2.8.4: an ack that comes after the timeout is ignored.
+/// An ack that comes after the timeout is ignored.
 #[test]
 fn an_ack_that_is_too_late() {
     each(Profile::Calm, |server| {
@@ -233,7 +233,7 @@ fn an_ack_that_is_too_late() {
     });
 }
 
-/// features.md 2.8.2 (6): an event's name may be a number, or any string not reserved.
+/// An event's name may be a number, or any string not reserved.
 #[test]
 fn names_nobody_listens_to() {
     each(Profile::Calm, |server| {
@@ -275,7 +275,7 @@ fn the_error_event() {
     });
 }
 
-/// features.md 2.8.4: `41` leaves the namespace, not the connection; it may be joined again.
+/// `41` leaves the namespace, not the connection; it may be joined again.
 #[test]
 fn a_disconnect_keeps_the_connection() {
     each(Profile::Calm, |server| {
@@ -294,21 +294,21 @@ fn a_disconnect_keeps_the_connection() {
 
 refused! {
     Ws::joined;
-    /// features.md 2.8.2 (2): a type that is none.
+    /// An unknown packet type.
     unknown_types: ["47", "48", "49", r#"47["a"]"#, "4x", "4-1", "4/", "4[", "4\u{0}", "4é"];
-    /// features.md 2.8.2 (6): JSON that is none.
+    /// Text that is not JSON.
     invalid_json: [
         r#"42["echo""#, r#"42["echo",]"#, "42[echo]", "42['echo']", "42[", "42{",
         r#"42["echo",01]"#,
         r#"42["echo",NaN]"#, r#"42["echo",undefined]"#, r#"42["echo",1 2]"#, r#"42["\x"]"#,
         "42[\"echo\",\"\u{1}\"]", r#"42["echo",.5]"#, r#"42["echo",+1]"#, r#"42["echo","\u12"]"#,
     ];
-    /// reliability.md 2.12 S26: text behind the JSON.
+    /// Text behind the JSON.
     trailing_garbage: [
         r#"42["echo",1]x"#, r#"42["echo",1]]"#, r#"42["echo",1]{}"#, r#"42["echo",1],"#,
         r#"42["echo",1]["echo",2]"#, "42[\"echo\",1]\u{0}", r#"420["echo_ack",1]0"#,
     ];
-    /// features.md 2.8.2 (6): an event's payload is an array with a name in front.
+    /// An event's payload is an array with a name in front.
     events_without_name: [
         "42[]", "42{}", r#"42"echo""#, "42null", "42true", "42[null]", "42[true]",
         r#"42[["echo"]]"#,
@@ -316,21 +316,21 @@ refused! {
     ];
     /// CVE-2023-32695: an event whose name is an object with a toString of its own.
     an_object_for_a_name: [r#"42[{"toString":"foo"}]"#, r#"42[{"toString":"foo"},1]"#];
-    /// features.md 2.8.2 (6), reliability.md 2.12 S18: names that are reserved.
+    /// Reserved event names.
     reserved_names: [
         r#"42["connect"]"#, r#"42["connect_error",{}]"#, r#"42["disconnect","x"]"#,
         r#"42["disconnecting"]"#, r#"42["newListener"]"#, r#"42["removeListener",1]"#,
         r#"421["connect"]"#, r#"42["\u0063onnect"]"#,
     ];
-    /// features.md 2.8.2 (6): DISCONNECT has no payload.
+    /// DISCONNECT has no payload.
     disconnects_with_payload: ["41{}", "41[]", r#"41"x""#, "41null", "41x"];
-    /// features.md 2.8.2 (6): an ACK's payload is an array.
+    /// An ACK's payload is an array.
     acks_that_are_no_arrays: ["430{}", r#"430"x""#, "430null", "430[", "430[1", "430x"];
-    /// features.md 2.10: a `CONNECT_ERROR` is not a client's to send.
+    /// A `CONNECT_ERROR` is for servers to send.
     connect_errors: ["44", r#"44{"message":"x"}"#, r#"44"x""#, "44[]", "44/custom,{}"];
 }
 
-/// features.md 2.8.2 (6), reliability.md 2.12 S04: CONNECT's payload is an object or nothing.
+/// CONNECT's payload is an object or nothing.
 #[test]
 fn connect_with_another_payload() {
     each(Profile::Calm, |server| {
@@ -349,7 +349,7 @@ fn connect_with_another_payload() {
     });
 }
 
-/// reliability.md 2.11 S15: an event without its array closes, where Node emits `undefined`.
+/// An event without its array closes, where Node emits `undefined`.
 #[test]
 fn an_event_without_payload() {
     ours_only(Differs::BareEvent, Profile::Calm, |server| {
@@ -359,7 +359,7 @@ fn an_event_without_payload() {
     });
 }
 
-/// reliability.md 2.11 S24: a space is no digit, so there is no ack 0, and nothing else stands there.
+/// A space is no digit, so there is no ack 0, and nothing else stands there.
 #[test]
 fn a_space_is_no_ack_id() {
     ours_only(Differs::NoCoercion, Profile::Calm, |server| {
@@ -375,7 +375,7 @@ fn a_space_is_no_ack_id() {
     });
 }
 
-/// reliability.md 2.11 S25: an id of 20 digits and more is answered exactly, or refused.
+/// An id of 20 digits and more is answered exactly, or refused.
 #[test]
 fn huge_ack_ids() {
     ours_only(Differs::NoCoercion, Profile::Calm, |server| {
@@ -401,7 +401,7 @@ fn answered_exactly_or_closed(server: &crate::support::Server, id: &str) {
     }
 }
 
-/// features.md 2.8.2: two broken packets at once are one close.
+/// Two broken packets at once are one close.
 #[test]
 fn the_end_comes_once() {
     each(Profile::Calm, |server| {

@@ -1,9 +1,9 @@
-//! Long-polling that goes well (features.md 2.1, 2.3).
+//! Long-polling that goes well (PROTOCOL.md 2.1, 2.3).
 
 use crate::support::http::request;
 use crate::support::{Http, Polling, Profile, RS, each, show};
 
-/// features.md 2.3 "POST with sid": 200, text/html, `ok`; 2.8.4: CONNECT is answered by a GET.
+/// A POST is answered 200, text/html, `ok`; a CONNECT in it is answered by a GET.
 #[test]
 fn a_round_trip() {
     each(Profile::Calm, |server| {
@@ -34,7 +34,7 @@ fn a_round_trip() {
     });
 }
 
-/// features.md 2.3 "GET with sid": the headers of a poll.
+/// The headers of the answer to a GET.
 #[test]
 fn the_headers_of_a_poll() {
     each(Profile::Calm, |server| {
@@ -55,7 +55,7 @@ fn the_headers_of_a_poll() {
     });
 }
 
-/// features.md 2.3 "Payload": packets are joined by 0x1E, both ways, and stay in order.
+/// Packets of a payload are joined by 0x1E, both ways, and stay in order.
 #[test]
 fn several_packets_in_one_payload() {
     each(Profile::Calm, |server| {
@@ -68,7 +68,7 @@ fn several_packets_in_one_payload() {
     });
 }
 
-/// features.md 2.3 "POST": packets are processed before the reply, so the next GET has them all.
+/// The packets of a POST are processed before its reply, so the next GET has them all.
 #[test]
 fn a_get_takes_all_that_is_buffered() {
     each(Profile::Calm, |server| {
@@ -83,7 +83,7 @@ fn a_get_takes_all_that_is_buffered() {
     });
 }
 
-/// features.md 2.3 "GET with sid": a GET with nothing to fetch waits, and one message answers it.
+/// A GET with nothing to fetch waits, and one message answers it.
 #[test]
 fn a_parked_get_is_answered_by_a_message() {
     each(Profile::Calm, |server| {
@@ -94,7 +94,7 @@ fn a_parked_get_is_answered_by_a_message() {
     });
 }
 
-/// features.md 2.3 "GET with sid": one response a GET; the next GET is parked anew.
+/// Each GET gets one response; the next GET is parked anew.
 #[test]
 fn a_parked_get_is_answered_once() {
     each(Profile::Calm, |server| {
@@ -110,7 +110,7 @@ fn a_parked_get_is_answered_once() {
     });
 }
 
-/// features.md 2.3 "Payload": binary is `b` and base64, both ways.
+/// Binary in a payload is `b` and base64, both ways.
 #[test]
 fn binary_is_base64() {
     each(Profile::Calm, |server| {
@@ -121,7 +121,7 @@ fn binary_is_base64() {
     });
 }
 
-/// features.md 2.3: a packet and its attachments may come in separate POSTs.
+/// A packet and its attachments may come in separate POSTs.
 #[test]
 fn attachments_in_posts_of_their_own() {
     each(Profile::Calm, |server| {
@@ -136,7 +136,7 @@ fn attachments_in_posts_of_their_own() {
     });
 }
 
-/// features.md 2.1: Node's base64 takes missing padding and the URL-safe alphabet.
+/// Node's base64 takes missing padding and the URL-safe alphabet.
 #[test]
 fn lenient_base64() {
     each(Profile::Calm, |server| {
@@ -153,7 +153,7 @@ fn lenient_base64() {
     });
 }
 
-/// features.md 2.1: an attachment may be empty.
+/// An attachment may be empty.
 #[test]
 fn an_empty_attachment() {
     each(Profile::Calm, |server| {
@@ -164,7 +164,7 @@ fn an_empty_attachment() {
     });
 }
 
-/// features.md 2.3 "POST": a chunked body, cut anywhere, with extension and trailer.
+/// A POST with a chunked body, cut anywhere, with extension and trailer.
 #[test]
 fn a_chunked_body() {
     each(Profile::Calm, |server| {
@@ -195,7 +195,7 @@ fn a_chunked_body() {
     });
 }
 
-/// features.md 2.3 "POST": the body is UTF-8 however the segments cut it.
+/// The body of a POST is UTF-8 however the segments cut it.
 #[test]
 fn multibyte_text_split_over_segments() {
     each(Profile::Calm, |server| {
@@ -213,7 +213,7 @@ fn multibyte_text_split_over_segments() {
     });
 }
 
-/// features.md 2.3 "POST": the body is UTF-8 however the chunks cut it.
+/// The body of a POST is UTF-8 however the chunks cut it.
 #[test]
 fn multibyte_text_split_over_chunks() {
     each(Profile::Calm, |server| {
@@ -235,7 +235,7 @@ fn multibyte_text_split_over_chunks() {
     });
 }
 
-/// features.md 2.3 "POST": a request may come one byte at a time.
+/// A POST may come one byte at a time.
 #[test]
 fn a_post_byte_by_byte() {
     each(Profile::Calm, |server| {
@@ -270,7 +270,7 @@ fn expect_100_continue() {
     });
 }
 
-/// features.md 2.3: a POST and a GET pipelined on one connection, answered in order.
+/// A POST and a GET pipelined on one connection, answered in order.
 #[test]
 fn a_post_and_a_get_in_one_segment() {
     each(Profile::Calm, |server| {
@@ -284,7 +284,7 @@ fn a_post_and_a_get_in_one_segment() {
     });
 }
 
-/// features.md 2.3: large texts and attachments pass unchanged.
+/// Large texts and attachments pass unchanged.
 #[test]
 fn large_payloads() {
     each(Profile::Calm, |server| {
@@ -300,7 +300,7 @@ fn large_payloads() {
     });
 }
 
-/// features.md 2.4: a pong nobody asked for is taken, also in a payload, also between packets.
+/// A pong nobody asked for is taken, also in a payload, also between packets.
 #[test]
 fn an_unasked_pong() {
     each(Profile::Calm, |server| {
@@ -314,7 +314,7 @@ fn an_unasked_pong() {
     });
 }
 
-/// features.md 2.4 "`0`, `5`, `6` after open: ignored", on polling as well.
+/// `0`, `5` and `6` after open are ignored, on polling as well.
 #[test]
 fn packets_that_mean_nothing_after_open() {
     each(Profile::Calm, |server| {
@@ -328,7 +328,7 @@ fn packets_that_mean_nothing_after_open() {
     });
 }
 
-/// features.md 2.3 "packet `1`": a parked GET is answered `6`, the POST `ok`, the session goes.
+/// The packet `1` closes: a parked GET is answered `6`, the POST `ok`, the session goes.
 #[test]
 fn closing_while_a_get_is_parked() {
     each(Profile::Calm, |server| {
@@ -340,7 +340,7 @@ fn closing_while_a_get_is_parked() {
     });
 }
 
-/// features.md 2.3 "after session closed: code 1": nothing parked, nothing left.
+/// After a close with no GET parked nothing is left of the session: code 1.
 #[test]
 fn closing_with_no_get_parked() {
     each(Profile::Calm, |server| {
@@ -353,7 +353,7 @@ fn closing_with_no_get_parked() {
     });
 }
 
-/// features.md 2.3 "packets after the session closed inside the same payload are ignored".
+/// Packets behind a close in the same payload are ignored.
 #[test]
 fn packets_after_a_close_are_ignored() {
     each(Profile::Calm, |server| {

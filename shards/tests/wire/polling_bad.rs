@@ -1,4 +1,4 @@
-//! Long-polling that goes wrong (features.md 2.3, reliability.md 2.11 P01 to P28).
+//! Long-polling that goes wrong (PROTOCOL.md 2.3).
 
 use std::io::Write;
 
@@ -9,7 +9,7 @@ use crate::support::node_differs;
 use crate::support::show;
 use crate::support::{Differs, Http, Polling, Profile, RS, Response, Server, each, ours_only};
 
-/// features.md 2.3 "a GET is already parked": new one 400, parked one `1`, session removed.
+/// A GET beside a parked one is 400, the parked one gets `1`, the session is removed.
 #[test]
 fn a_second_get() {
     each(Profile::Calm, |server| {
@@ -30,7 +30,7 @@ fn half_a_post(server: &Server, session: &Polling<'_>) -> Http {
     http
 }
 
-/// features.md 2.3 "a POST is already in progress": 400 empty, and the session is removed.
+/// A second POST while one is in progress is an empty 400, and the session is removed.
 #[test]
 fn a_second_post() {
     each(Profile::Calm, |server| {
@@ -46,7 +46,7 @@ fn a_second_post() {
     });
 }
 
-/// features.md 2.3 "a POST is already in progress": the parked GET hears of it.
+/// A second POST while one is in progress answers the parked GET.
 #[test]
 fn a_second_post_answers_the_parked_get() {
     each(Profile::Calm, |server| {
@@ -80,7 +80,7 @@ fn is_given_up(mut http: Http) {
     assert!(http.rest().0.is_empty());
 }
 
-/// features.md 2.3 "a POST is already in progress": the first does not go on either.
+/// A second POST while one is in progress ends the first too.
 #[test]
 fn a_second_post_ends_the_first() {
     each(Profile::Calm, |server| {
@@ -94,7 +94,7 @@ fn a_second_post_ends_the_first() {
     });
 }
 
-/// features.md 2.3 "Server-side close": a POST that is still coming is aborted.
+/// When the server closes the session, a POST that is still coming is aborted.
 #[test]
 fn a_session_that_ends_while_a_post_comes() {
     each(Profile::Hasty, |server| {
@@ -143,7 +143,7 @@ fn a_refusal_comes_before_the_close() {
     });
 }
 
-/// features.md 2.3 "client aborts the parked GET": the session closes.
+/// The client aborts the parked GET: the session closes.
 #[test]
 fn an_aborted_get() {
     each(Profile::Calm, |server| {
@@ -153,7 +153,7 @@ fn an_aborted_get() {
     });
 }
 
-/// features.md 2.3 "abort mid-body": the session closes.
+/// The client aborts a POST in its body: the session closes.
 #[test]
 fn an_aborted_post() {
     each(Profile::Calm, |server| {
@@ -163,7 +163,7 @@ fn an_aborted_post() {
     });
 }
 
-/// features.md 2.3 "abort mid-body", chunked: the session closes.
+/// The client aborts a chunked POST in its body: the session closes.
 #[test]
 fn an_aborted_chunked_post() {
     each(Profile::Calm, |server| {
@@ -197,7 +197,7 @@ fn is_deadly(session: &Polling<'_>, body: &str) {
     let mut http = Http::connect(session.server);
     http.send(request("POST", &session.target(), body));
     if node_differs(Differs::DeadlyPost) {
-        // 200 "ok", or the connection is destroyed: features.md 2.3 has both.
+        // 200 "ok", or the connection is destroyed: Node does both.
         if let Ok(response) = http.try_response() {
             response.is_ok("ok");
         }
@@ -226,25 +226,25 @@ macro_rules! deadly_posts {
 }
 
 deadly_posts! {
-    /// features.md 2.1: an unknown packet type is a parse error.
+    /// An unknown packet type is a parse error.
     a_post_of_an_unknown_type: "abc";
-    /// features.md 2.1: digits above 6 are unknown packet types.
+    /// Digits above 6 are unknown packet types.
     a_post_of_type_7: "7";
-    /// features.md 2.1 (P03): the empty string is an error packet.
+    /// The empty string is an error packet.
     an_empty_post: "";
-    /// features.md 2.1 (P02): an empty packet after a good one is an error packet.
+    /// An empty packet after a good one is an error packet.
     a_post_that_ends_with_a_separator: format!("3{RS}");
-    /// features.md 2.1 (P34): a separator alone is two empty packets.
+    /// A separator alone is two empty packets.
     a_post_of_a_separator: RS.to_string();
-    /// features.md 2.4, 1.4 (P15): a ping from an EIO4 client is a transport error.
+    /// A ping from an EIO4 client is a transport error.
     a_ping_by_post: "2";
-    /// features.md 2.11: a probe belongs on the new transport, not on polling.
+    /// A probe belongs on the new transport, not on polling.
     a_probe_by_post: "2probe";
-    /// features.md 2.3: decoding stops at the first bad packet, which kills the session.
+    /// Decoding stops at the first bad packet, which kills the session.
     a_bad_packet_among_good_ones: format!("3{RS}x{RS}3");
 }
 
-/// features.md 2.3 "Decoding stops at the first bad packet": what came before it counts.
+/// Decoding stops at the first bad packet: what came before it counts.
 #[test]
 fn packets_before_a_bad_one_count() {
     each(Profile::Calm, |server| {
@@ -268,7 +268,7 @@ fn violates(session: &Polling<'_>, body: &str) -> Response {
     response
 }
 
-/// features.md 2.3 "Server-side close": a parked GET is answered `1`.
+/// When the server closes, a parked GET is answered `1`.
 #[test]
 fn a_violation_answers_the_parked_get() {
     each(Profile::Calm, |server| {
@@ -282,7 +282,7 @@ fn a_violation_answers_the_parked_get() {
     });
 }
 
-/// features.md 2.3 "Server-side close", nothing parked: the next GET is `6` and `1`, then code 1.
+/// When the server closes and no GET is parked, the next GET is `6` and `1`, then code 1.
 #[test]
 fn a_violation_is_told_to_the_next_get() {
     each(Profile::Calm, |server| {
@@ -301,7 +301,7 @@ fn a_violation_is_told_to_the_next_get() {
     });
 }
 
-/// features.md 2.3 "bytes > maxHttpBufferSize": the limit itself is allowed.
+/// A body of exactly `maxHttpBufferSize` is allowed.
 #[test]
 fn a_body_as_large_as_allowed() {
     each(Profile::Small, |server| {
@@ -314,7 +314,7 @@ fn a_body_as_large_as_allowed() {
     });
 }
 
-/// features.md 2.3 "bytes > maxHttpBufferSize": one byte more is 413.
+/// A body one byte over `maxHttpBufferSize` is 413.
 #[test]
 fn a_body_one_byte_too_large() {
     each(Profile::Small, |server| {
@@ -329,7 +329,7 @@ fn a_body_one_byte_too_large() {
     });
 }
 
-/// features.md 2.3 "bytes > maxHttpBufferSize": it is bytes that count, not characters.
+/// `maxHttpBufferSize` counts bytes, not characters.
 #[test]
 fn a_body_of_too_many_bytes_but_few_characters() {
     each(Profile::Small, |server| {
@@ -339,7 +339,7 @@ fn a_body_of_too_many_bytes_but_few_characters() {
     });
 }
 
-/// reliability.md 2.11 P05: the Content-Length is enough, no body need come.
+/// The Content-Length is enough, no body need come.
 #[test]
 fn a_content_length_that_is_too_large() {
     ours_only(Differs::TooLarge, Profile::Small, |server| {
@@ -357,7 +357,7 @@ fn a_content_length_that_is_too_large() {
     });
 }
 
-/// features.md 2.3 "chunked", CVE-2020-36048: the limit holds without a Content-Length.
+/// CVE-2020-36048, a chunked body: the limit holds without a Content-Length.
 #[test]
 fn a_chunked_body_that_is_too_large() {
     each(Profile::Small, |server| {
@@ -396,7 +396,7 @@ fn a_body_that_is_sent_after_413() {
     });
 }
 
-/// reliability.md 1.1 (P05-P07): nothing after a 413 is taken for a request.
+/// Nothing after a 413 is taken for a request.
 #[test]
 fn a_body_after_413_is_no_request() {
     ours_only(Differs::TooLarge, Profile::Small, |server| {
@@ -413,7 +413,7 @@ fn a_body_after_413_is_no_request() {
     });
 }
 
-/// features.md 2.3: garbage after a closed session changes nothing for a new one.
+/// Garbage after a closed session changes nothing for a new one.
 #[test]
 fn a_closed_session_stays_closed() {
     each(Profile::Calm, |server| {
@@ -426,7 +426,7 @@ fn a_closed_session_stays_closed() {
     });
 }
 
-/// features.md 2.3: a client that is gone while its GET is parked and its POST is halfway.
+/// A client that is gone while its GET is parked and its POST is halfway.
 #[test]
 fn everything_aborted_at_once() {
     each(Profile::Calm, |server| {

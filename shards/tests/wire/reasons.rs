@@ -1,4 +1,4 @@
-//! The official strings of why a socket is gone (features.md 1.12), seen by another client.
+//! The official strings of why a socket is gone (PROTOCOL.md 1.12), seen by another client.
 
 use crate::support::ws::{CLOSE, FIN, PING, TEXT};
 use crate::support::{Differs, Event, POLL, Polling, Profile, Server, Ws, each, masked, ours_only};
@@ -34,7 +34,7 @@ fn polling_pair<'a>(server: &'a Server, tag: &str) -> (Polling<'a>, Ws) {
 fn tells(witness: &mut Ws, tag: &str, reason: &str) {
     let told = witness.text();
     let is = |reason: &str| told == format!(r#"42["gone","{tag}","{reason}"]"#);
-    // features.md 1.12 says `forced server close`; Node 4.8.4 says so only where its transport
+    // The official documentation says `forced server close`; Node 4.8.4 says so only where its transport
     // does not close at once (a polling session with no GET parked), else `forced close`.
     let either = reason == "forced server close" && is("forced close");
     assert!(is(reason) || either, "{told} instead of {reason}");
@@ -56,46 +56,46 @@ macro_rules! reasons {
 }
 
 reasons! {
-    /// features.md 1.12: a DISCONNECT from the client.
+    /// A DISCONNECT from the client.
     a_disconnect: "client namespace disconnect", |ws| ws.send_text("41");
-    /// features.md 1.12: a WebSocket close frame.
+    /// A WebSocket close frame.
     a_close_frame: "transport close", |ws| {
         ws.raw(masked(FIN | CLOSE, &[3, 232]));
         ws.ends();
         ws.http.finish();
     };
-    /// features.md 2.4: the end of the TCP connection.
+    /// The end of the TCP connection.
     a_fin: "transport close", |ws| ws.http.finish();
-    /// features.md 1.12: an Engine.IO packet that cannot be decoded.
+    /// An Engine.IO packet that cannot be decoded.
     an_unknown_engine_packet: "parse error", |ws| ws.send_text("x");
-    /// features.md 2.10: a Socket.IO packet that cannot be decoded.
+    /// A Socket.IO packet that cannot be decoded.
     an_unknown_packet: "forced close", |ws| ws.send_text("49");
-    /// features.md 2.10: a binary message out of place.
+    /// A binary message out of place.
     an_attachment_out_of_place: "forced close", |ws| ws.send_binary(&[1]);
     /// The same as text, and what is no base64.
     base64_out_of_place: "forced close", |ws| ws.send_text("bAQID");
-    /// features.md 2.10: a second CONNECT for the same namespace.
+    /// A second CONNECT for the same namespace.
     a_double_connect: "forced server close", |ws| ws.send_text("40");
-    /// features.md 2.10: an event for a namespace that was not joined.
+    /// An event for a namespace that was not joined.
     an_event_elsewhere: "forced server close", |ws| ws.send_text(r#"42/custom,["echo",1]"#);
-    /// features.md 2.10: a `CONNECT_ERROR` from a client.
+    /// A `CONNECT_ERROR` from a client.
     a_connect_error: "forced server close", |ws| ws.send_text(r#"44{"message":"x"}"#);
-    /// features.md 1.4: a ping from an EIO4 client.
+    /// A ping from an EIO4 client.
     an_invalid_heartbeat: "transport error", |ws| ws.send_text("2");
-    /// features.md 1.12: a WebSocket protocol error.
+    /// A WebSocket protocol error.
     a_reserved_bit: "transport error", |ws| ws.raw(masked(FIN | 0x40 | TEXT, b"3"));
-    /// features.md 2.4: a message over the limit.
+    /// A message over the limit.
     a_message_too_large: "transport error", |ws| ws.raw(crate::frames::oversized());
-    /// features.md 1.12: the server disconnects this socket.
+    /// The server disconnects this socket.
     a_kick: "server namespace disconnect", |ws| {
         ws.send_text(r#"42["kick",false]"#);
         ws.expect_text("41");
     };
-    /// features.md 1.12: the server disconnects the connection.
+    /// The server disconnects the connection.
     a_kick_with_close: "server namespace disconnect", |ws| ws.send_text(r#"42["kick",true]"#);
 }
 
-/// reliability.md 2.11 E03: `1` on a WebSocket is a close.
+/// `1` on a WebSocket is a close.
 #[test]
 fn a_close_packet() {
     ours_only(Differs::CloseOnWebSocket, Profile::Calm, |server| {
@@ -106,7 +106,7 @@ fn a_close_packet() {
     });
 }
 
-/// features.md 1.12: no pong.
+/// A client that does not answer the ping.
 #[test]
 fn no_pong() {
     each(Profile::Beats, |server| {
@@ -123,7 +123,7 @@ fn no_pong() {
     });
 }
 
-/// features.md 1.12: on polling the reasons are the same strings.
+/// On polling the reasons are the same strings.
 #[test]
 fn reasons_on_polling() {
     each(Profile::Calm, |server| {
@@ -145,7 +145,7 @@ fn reasons_on_polling() {
     });
 }
 
-/// features.md 1.12: an aborted GET is a transport error.
+/// An aborted GET is a transport error.
 #[test]
 fn an_aborted_poll() {
     each(Profile::Calm, |server| {
@@ -155,7 +155,7 @@ fn an_aborted_poll() {
     });
 }
 
-/// features.md 1.12, 2.8.4: each namespace's socket is told its own reason.
+/// Each namespace's socket is told its own reason.
 #[test]
 fn each_namespace_has_its_own_end() {
     each(Profile::Calm, |server| {
@@ -174,7 +174,7 @@ fn each_namespace_has_its_own_end() {
     });
 }
 
-/// features.md 1.12: a session that upgraded ends like a WebSocket.
+/// A session that upgraded ends like a WebSocket.
 #[test]
 fn the_end_of_an_upgraded_session() {
     each(Profile::Calm, |server| {

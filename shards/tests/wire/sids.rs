@@ -1,9 +1,9 @@
-//! Sessions and connections are independent: any request finds its session (design.md 1).
+//! Sessions and connections are independent: any request finds its session.
 
 use crate::support::http::request;
 use crate::support::{Http, POLL, Polling, Profile, RS, Ws, each, field};
 
-/// design.md 1: forty new connections, wherever they land, find the one session.
+/// Forty new connections, wherever they land, find the one session.
 #[test]
 fn one_session_over_many_connections() {
     each(Profile::Calm, |server| {
@@ -14,7 +14,7 @@ fn one_session_over_many_connections() {
     });
 }
 
-/// design.md 1: kept connections to every shard carry one session, in order.
+/// Kept connections to every shard carry one session, in order.
 #[test]
 fn one_session_over_many_kept_connections() {
     each(Profile::Calm, |server| {
@@ -28,7 +28,7 @@ fn one_session_over_many_kept_connections() {
     });
 }
 
-/// design.md 1: one kept connection carries many sessions, each with its own answers.
+/// One kept connection carries many sessions, each with its own answers.
 #[test]
 fn many_sessions_over_one_connection() {
     each(Profile::Calm, |server| {
@@ -70,7 +70,7 @@ fn pipelined_requests_of_several_sessions() {
     });
 }
 
-/// design.md 1: the handshake, the POSTs and the GETs of a session on one kept connection.
+/// The handshake, the POSTs and the GETs of a session on one kept connection.
 #[test]
 fn a_whole_session_on_one_connection() {
     each(Profile::Calm, |server| {
@@ -91,7 +91,7 @@ fn a_whole_session_on_one_connection() {
     });
 }
 
-/// design.md 1: an upgrade that lands on another shard moves its connection, whichever it is.
+/// An upgrade that lands on another shard moves its connection, whichever it is.
 #[test]
 fn upgrades_find_their_session_on_any_shard() {
     each(Profile::Calm, |server| {
@@ -106,7 +106,7 @@ fn upgrades_find_their_session_on_any_shard() {
     });
 }
 
-/// design.md 1: sixty-four connections, open at once over all shards, each with its own echo.
+/// Sixty-four connections, open at once over all shards, each with its own echo.
 #[test]
 fn many_websockets_at_once() {
     each(Profile::Calm, |server| {

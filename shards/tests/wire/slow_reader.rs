@@ -1,4 +1,4 @@
-//! Clients that do not read (reliability.md 1.5 "Slow reader", "Ping flood"; design.md 7).
+//! Clients that do not read.
 
 use std::io::{ErrorKind, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -80,7 +80,7 @@ fn drain(ws: &mut Ws) -> usize {
     }
 }
 
-/// issue 2 "Slow readers", F35: closed at its bound, the memory bounded, nobody else notices.
+/// A slow reader is closed at its bound, its memory is bounded, and nobody else notices.
 #[test]
 fn a_websocket_that_does_not_read() {
     if skipped(Differs::SlowReader) {
@@ -131,7 +131,7 @@ fn close_frame(code: u16) -> Vec<u8> {
     [header(FIN | CLOSE, 2, false), code.to_be_bytes().into()].concat()
 }
 
-/// F35: a client that asks for much and reads nothing is stopped or closed as well.
+/// A client that asks for much and reads nothing is stopped or closed as well.
 #[test]
 fn a_client_that_asks_and_does_not_read() {
     if skipped(Differs::SlowReader) {
@@ -148,7 +148,7 @@ fn a_client_that_asks_and_does_not_read() {
     });
 }
 
-/// design.md 7: the bound holds within one handler as well, here one that emits 32 MB.
+/// The bound holds within one handler as well, here one that emits 32 MB.
 #[test]
 fn a_handler_that_says_too_much() {
     if skipped(Differs::SlowReader) {
@@ -185,7 +185,7 @@ fn push(ws: &mut Ws, bytes: &[u8], times: usize) -> usize {
     times
 }
 
-/// F23: 50 MB of pings whose pongs nobody reads cost bounded memory, and nobody else a moment.
+/// 50 MB of pings whose pongs nobody reads cost bounded memory, and nobody else a moment.
 #[test]
 fn a_flood_of_pings() {
     if skipped(Differs::Pongs) {
@@ -201,7 +201,7 @@ fn a_flood_of_pings() {
     });
 }
 
-/// design.md 7: a polling session that does not fetch is closed at its bound.
+/// A polling session that does not fetch is closed at its bound.
 #[test]
 fn a_polling_session_that_does_not_poll() {
     if skipped(Differs::SlowReader) {
@@ -218,7 +218,7 @@ fn a_polling_session_that_does_not_poll() {
     });
 }
 
-/// reliability.md 1.5: a reader that is slow but reads loses nothing below the bound.
+/// A reader that is slow but reads loses nothing below the bound.
 #[test]
 fn a_reader_that_catches_up() {
     each_alone(|server| {

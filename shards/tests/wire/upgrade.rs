@@ -1,4 +1,4 @@
-//! The upgrade from polling to WebSocket, as it should go (features.md 1.3, 2.11).
+//! The upgrade from polling to WebSocket, as it should go (PROTOCOL.md 2.11).
 
 use std::io::Write;
 
@@ -29,7 +29,7 @@ pub(crate) fn finish(server: &Server, session: &Polling<'_>) -> Ws {
     ws
 }
 
-/// features.md 2.11: the whole exchange, the parked GET is answered `6`.
+/// The whole exchange, the parked GET is answered `6`.
 #[test]
 fn the_whole_exchange() {
     each(Profile::Calm, |server| {
@@ -45,7 +45,7 @@ fn the_whole_exchange() {
     });
 }
 
-/// features.md 2.11: a GET between `3probe` and `5` returns exactly `6`; and so does the next.
+/// A GET between `3probe` and `5` returns exactly `6`; and so does the next.
 #[test]
 fn a_get_between_probe_and_upgrade() {
     each(Profile::Calm, |server| {
@@ -59,7 +59,7 @@ fn a_get_between_probe_and_upgrade() {
     });
 }
 
-/// features.md 2.11: a GET after `5` is 400, and so is a POST; code 3.
+/// A GET after `5` is 400, and so is a POST; code 3.
 #[test]
 fn polling_after_the_upgrade() {
     each(Profile::Calm, |server| {
@@ -72,7 +72,7 @@ fn polling_after_the_upgrade() {
     });
 }
 
-/// features.md 2.11: what was buffered for polling is flushed over the WebSocket, in order.
+/// What was buffered for polling is flushed over the WebSocket, in order.
 #[test]
 fn buffered_packets_move() {
     each(Profile::Calm, |server| {
@@ -81,7 +81,7 @@ fn buffered_packets_move() {
         for n in 0..5 {
             session.post(&format!(r#"42["echo",{n}]"#)).is_ok("ok");
         }
-        // No probe: Node upgrades on `5` alone (U04), and no ticker empties the buffer.
+        // No probe: Node upgrades on `5` alone, and no ticker empties the buffer.
         ws.send_text("5");
         for n in 0..5 {
             ws.expect_text(&format!(r#"42["echo",{n}]"#));
@@ -90,7 +90,7 @@ fn buffered_packets_move() {
     });
 }
 
-/// features.md 2.11: binary events and acks that were buffered move as well, as binary frames.
+/// Binary events and acks that were buffered move as well, as binary frames.
 #[test]
 fn buffered_attachments_move() {
     each(Profile::Calm, |server| {
@@ -107,7 +107,7 @@ fn buffered_attachments_move() {
     });
 }
 
-/// features.md 2.11: between `2probe` and `5` polling still carries data both ways.
+/// Between `2probe` and `5` polling still carries data both ways.
 #[test]
 fn polling_works_between_probe_and_upgrade() {
     each(Profile::Calm, |server| {
@@ -126,7 +126,7 @@ fn polling_works_between_probe_and_upgrade() {
     });
 }
 
-/// design.md 13: FIFO per sender, also across an upgrade; nothing is lost and nothing twice.
+/// FIFO per sender, also across an upgrade; nothing is lost and nothing twice.
 #[test]
 fn order_across_the_upgrade() {
     each(Profile::Calm, |server| {
@@ -159,7 +159,7 @@ fn order_across_the_upgrade() {
     });
 }
 
-/// features.md 2.11: acks, attachments and namespaces live on after the upgrade.
+/// Acks, attachments and namespaces live on after the upgrade.
 #[test]
 fn sockets_survive_the_upgrade() {
     each(Profile::Calm, |server| {
@@ -177,7 +177,7 @@ fn sockets_survive_the_upgrade() {
     });
 }
 
-/// features.md 2.11: a packet begun on polling may be finished on the WebSocket.
+/// A packet begun on polling may be finished on the WebSocket.
 #[test]
 fn an_attachment_across_the_upgrade() {
     each(Profile::Calm, |server| {
@@ -191,7 +191,7 @@ fn an_attachment_across_the_upgrade() {
     });
 }
 
-/// features.md 2.11: an upgrade before any CONNECT, which then comes over the WebSocket.
+/// An upgrade before any CONNECT, which then comes over the WebSocket.
 #[test]
 fn an_upgrade_before_connect() {
     each(Profile::Calm, |server| {
@@ -202,7 +202,7 @@ fn an_upgrade_before_connect() {
     });
 }
 
-/// features.md 2.11: the answer to a CONNECT that was posted comes over the WebSocket.
+/// The answer to a CONNECT that was posted comes over the WebSocket.
 #[test]
 fn a_connect_before_and_its_answer_after() {
     each(Profile::Calm, |server| {
@@ -215,7 +215,7 @@ fn a_connect_before_and_its_answer_after() {
     });
 }
 
-/// features.md 1.4, 2.11: the server's pings go on over the WebSocket.
+/// The server's pings go on over the WebSocket.
 #[test]
 fn pings_after_the_upgrade() {
     each(Profile::Beats, |server| {
@@ -228,7 +228,7 @@ fn pings_after_the_upgrade() {
     });
 }
 
-/// features.md 2.11 "If a ping was sent on polling just before": its pong may come by WebSocket.
+/// The pong to a ping that was sent over polling may come by WebSocket.
 #[test]
 fn a_pong_after_the_upgrade_for_a_ping_before() {
     each(Profile::Beats, |server| {
@@ -243,7 +243,7 @@ fn a_pong_after_the_upgrade_for_a_ping_before() {
     });
 }
 
-/// reliability.md 2.11 W17: probe and upgrade in the same segment as the request; here, with a
+/// Probe and upgrade in the same segment as the request; here, with a
 /// session, Node does not lose them either.
 #[test]
 fn probe_and_upgrade_with_the_request() {
@@ -262,7 +262,7 @@ fn probe_and_upgrade_with_the_request() {
     });
 }
 
-/// features.md 2.11: the upgrade on a connection that has already carried polls of the session.
+/// The upgrade on a connection that has already carried polls of the session.
 #[test]
 fn an_upgrade_on_a_used_connection() {
     each(Profile::Calm, |server| {
@@ -282,7 +282,7 @@ fn an_upgrade_on_a_used_connection() {
     });
 }
 
-/// features.md 1.3: a POST that is halfway when `5` comes loses nothing that was acknowledged.
+/// A POST that is halfway when `5` comes loses nothing that was acknowledged.
 #[test]
 fn a_post_that_is_halfway_at_the_upgrade() {
     each(Profile::Calm, |server| {
@@ -339,7 +339,7 @@ fn a_post_that_fails_after_the_upgrade() {
     });
 }
 
-/// features.md 1.1 `upgrades`: the session a WebSocket opened has the sid polling cannot use.
+/// Polling cannot use the sid of a session that a WebSocket opened.
 #[test]
 fn a_websocket_session_does_not_poll() {
     each(Profile::Calm, |server| {

@@ -1,10 +1,10 @@
-//! Upgrades that do not come off: polling must survive them (features.md 1.3, 2.11; U01 to U17).
+//! Upgrades that do not come off: polling must survive them (PROTOCOL.md 2.11).
 
 use crate::support::ws::{CLOSE, FIN, TEXT, ask, upgrade_request};
 use crate::support::{Event, Polling, Profile, Server, Ws, each, masked};
 use crate::upgrade::{finish, probe, target};
 
-/// features.md 1.3 `upgradeTimeout`: the new transport is closed, the session polls on.
+/// After `upgradeTimeout` the new transport is closed and the session polls on.
 #[test]
 fn an_upgrade_that_is_never_finished() {
     each(Profile::Hasty, |server| {
@@ -21,7 +21,7 @@ fn an_upgrade_that_is_never_finished() {
     });
 }
 
-/// features.md 1.3: after a timeout the session may try again, and may succeed.
+/// After a timeout the session may try again, and may succeed.
 #[test]
 fn an_upgrade_after_one_that_was_never_finished() {
     each(Profile::Hasty, |server| {
@@ -33,7 +33,7 @@ fn an_upgrade_after_one_that_was_never_finished() {
     });
 }
 
-/// features.md 2.11: the upgrade timeout is over when the upgrade is.
+/// The upgrade timeout is over when the upgrade is.
 #[test]
 fn the_timeout_ends_with_the_upgrade() {
     each(Profile::Hasty, |server| {
@@ -57,7 +57,7 @@ fn is_turned_away(server: &Server, session: &Polling<'_>) {
     assert!(ws.ends().is_empty(), "a second transport was answered");
 }
 
-/// features.md 1.3 "second upgrade attempt": turned away, and the first one goes on.
+/// A second upgrade attempt is turned away, and the first one goes on.
 #[test]
 fn a_second_probing_websocket() {
     each(Profile::Calm, |server| {
@@ -69,7 +69,7 @@ fn a_second_probing_websocket() {
     });
 }
 
-/// features.md 1.3: a second WebSocket before the first has even probed.
+/// A second WebSocket before the first has even probed.
 #[test]
 fn a_second_websocket_before_the_probe() {
     each(Profile::Calm, |server| {
@@ -83,7 +83,7 @@ fn a_second_websocket_before_the_probe() {
     });
 }
 
-/// features.md 1.3: an upgraded session is not upgraded again.
+/// An upgraded session is not upgraded again.
 #[test]
 fn a_websocket_for_an_upgraded_session() {
     each(Profile::Calm, |server| {
@@ -95,7 +95,7 @@ fn a_websocket_for_an_upgraded_session() {
     });
 }
 
-/// features.md 2.11 "Errors/close of the probing WS": polling continues, and may upgrade later.
+/// When the probing WebSocket fails or closes, polling continues, and may upgrade later.
 #[test]
 fn a_websocket_that_goes_mid_probe() {
     each(Profile::Calm, |server| {
@@ -116,7 +116,7 @@ fn a_websocket_that_goes_mid_probe() {
     });
 }
 
-/// features.md 2.11: a parked GET survives a probing WebSocket that goes.
+/// A parked GET survives a probing WebSocket that goes.
 #[test]
 fn a_parked_get_survives_a_failed_probe() {
     each(Profile::Calm, |server| {
@@ -130,7 +130,7 @@ fn a_parked_get_survives_a_failed_probe() {
     });
 }
 
-/// features.md 1.3 "Any other packet before `5`" (U06): new transport closed, polling lives.
+/// Any other packet before `5` closes the new transport; polling goes on.
 #[test]
 fn a_wrong_packet_while_probing() {
     each(Profile::Calm, |server| {
@@ -156,7 +156,7 @@ fn a_wrong_packet_while_probing() {
     });
 }
 
-/// features.md 1.3: the same after the probe; nothing that came on the new transport is handled.
+/// The same after the probe; nothing that came on the new transport is handled.
 #[test]
 fn a_wrong_packet_after_the_probe() {
     each(Profile::Calm, |server| {
@@ -170,7 +170,7 @@ fn a_wrong_packet_after_the_probe() {
     });
 }
 
-/// features.md 1.3: a binary message is a packet that is neither probe nor upgrade.
+/// A binary message is a packet that is neither probe nor upgrade.
 #[test]
 fn a_binary_message_while_probing() {
     each(Profile::Calm, |server| {
@@ -182,7 +182,7 @@ fn a_binary_message_while_probing() {
     });
 }
 
-/// features.md 2.11 "Engine session close": the probing WebSocket is closed.
+/// When the session closes, so does the probing WebSocket.
 #[test]
 fn a_session_that_closes_while_probing() {
     each(Profile::Calm, |server| {
@@ -200,7 +200,7 @@ fn a_session_that_closes_while_probing() {
     });
 }
 
-/// features.md 2.11: `5` for a session that has just closed is no upgrade.
+/// `5` for a session that has just closed is no upgrade.
 #[test]
 fn an_upgrade_of_a_session_that_closed() {
     each(Profile::Calm, |server| {
@@ -218,7 +218,7 @@ fn an_upgrade_of_a_session_that_closed() {
     });
 }
 
-/// features.md 1.4: an upgraded session whose WebSocket goes is gone, polling does not return.
+/// An upgraded session whose WebSocket goes is gone, polling does not return.
 #[test]
 fn an_upgraded_session_ends_with_its_websocket() {
     each(Profile::Calm, |server| {
@@ -232,7 +232,7 @@ fn an_upgraded_session_ends_with_its_websocket() {
     });
 }
 
-/// features.md 1.3: WebSocket pings are answered on the probing transport too.
+/// WebSocket pings are answered on the probing transport too.
 #[test]
 fn a_websocket_ping_while_probing() {
     each(Profile::Calm, |server| {

@@ -1,4 +1,4 @@
-//! The order of the checks on a request, and the official error bodies (features.md 2.2).
+//! The order of the checks on a request, and the official error bodies (PROTOCOL.md 2.2).
 
 use crate::support::http::{MESSAGES, once, request};
 use crate::support::node_differs;
@@ -12,7 +12,7 @@ fn get(server: &Server, query: &str) -> Response {
     once(server, "GET", &format!("/socket.io/?{query}"), "")
 }
 
-/// features.md 2.2 step 1: a transport that is not offered is code 0, `webtransport` too.
+/// A transport that is not offered is code 0, `webtransport` too.
 #[test]
 fn an_unknown_transport_is_code_0() {
     each(Profile::Calm, |server| {
@@ -33,7 +33,7 @@ fn an_unknown_transport_is_code_0() {
     });
 }
 
-/// features.md 1.1 `transports`: only names of its own are looked up.
+/// The transport is looked up by its exact name: names of object properties are unknown.
 #[test]
 fn inherited_names_are_no_transports() {
     each(Profile::Calm, |server| {
@@ -43,7 +43,7 @@ fn inherited_names_are_no_transports() {
     });
 }
 
-/// features.md 2.2 step 3: an unknown sid is code 1.
+/// An unknown sid is code 1.
 #[test]
 fn an_unknown_sid_is_code_1() {
     each(Profile::Calm, |server| {
@@ -63,7 +63,7 @@ fn an_unknown_sid_is_code_1() {
     });
 }
 
-/// features.md 2.2 step 3: a sid is compared whole.
+/// A sid is compared whole.
 #[test]
 fn a_sid_that_is_nearly_right_is_code_1() {
     each(Profile::Calm, |server| {
@@ -81,7 +81,7 @@ fn a_sid_that_is_nearly_right_is_code_1() {
     });
 }
 
-/// features.md 2.2 step 4: a handshake by any method but GET is code 2.
+/// A handshake by any method but GET is code 2.
 #[test]
 fn a_handshake_must_be_get() {
     each(Profile::Calm, |server| {
@@ -93,7 +93,7 @@ fn a_handshake_must_be_get() {
     });
 }
 
-/// features.md 2.2 step 4: `transport=websocket` without an upgrade is code 3.
+/// `transport=websocket` without an upgrade is code 3.
 #[test]
 fn websocket_without_upgrade_is_code_3() {
     each(Profile::Calm, |server| {
@@ -101,7 +101,7 @@ fn websocket_without_upgrade_is_code_3() {
     });
 }
 
-/// features.md 2.2 step 5: a protocol version other than 4 is code 5.
+/// A protocol version other than 4 is code 5.
 #[test]
 fn another_protocol_version_is_code_5() {
     each(Profile::Calm, |server| {
@@ -113,7 +113,7 @@ fn another_protocol_version_is_code_5() {
     });
 }
 
-/// features.md 2.2 "order matters": transport before sid, sid before method.
+/// The checks have an order: transport before sid, sid before method.
 #[test]
 fn transport_then_sid_then_method() {
     each(Profile::Calm, |server| {
@@ -125,7 +125,7 @@ fn transport_then_sid_then_method() {
     });
 }
 
-/// features.md 2.2 "order matters": method before transport kind, both before the version.
+/// The checks have an order: method before transport kind, both before the version.
 #[test]
 fn method_then_upgrade_then_version() {
     each(Profile::Calm, |server| {
@@ -135,7 +135,7 @@ fn method_then_upgrade_then_version() {
     });
 }
 
-/// features.md 2.2 step 3: a transport that is not the session's is code 3, both ways.
+/// A transport that is not the session's is code 3, both ways.
 #[test]
 fn another_transport_than_the_sessions_is_code_3() {
     each(Profile::Calm, |server| {
@@ -154,7 +154,7 @@ fn another_transport_than_the_sessions_is_code_3() {
     });
 }
 
-/// reliability.md 1.1 (engine.io 6.6.10, P28): another EIO on a session's request is code 3.
+/// engine.io 6.6.10: another EIO on a session's request is code 3.
 #[test]
 fn another_version_than_the_sessions_is_code_3() {
     each(Profile::Calm, |server| {
@@ -168,7 +168,7 @@ fn another_version_than_the_sessions_is_code_3() {
     });
 }
 
-/// features.md 2.3 "Other method with sid": refused, and the session is none the worse.
+/// A method other than GET and POST with a sid is refused, and the session goes on.
 #[test]
 fn another_method_on_a_session() {
     each(Profile::Calm, |server| {
@@ -201,7 +201,7 @@ fn the_405_names_the_methods() {
     });
 }
 
-/// features.md 1.1 "Origin header sanity": control characters are refused, Latin-1 is not.
+/// The `Origin` header: control characters are refused, Latin-1 is not.
 #[test]
 fn an_origin_with_control_characters_is_refused() {
     each(Profile::Calm, |server| {
@@ -243,7 +243,7 @@ fn refused(server: &Server, request: &str, code: u8) {
     assert!(http.rest().0.is_empty());
 }
 
-/// features.md 2.2 "Upgrade failure", CVE-2023-31125: an unknown or missing transport is 400.
+/// CVE-2023-31125: an upgrade with an unknown or missing transport is 400.
 #[test]
 fn an_upgrade_with_an_unknown_transport() {
     each(Profile::Calm, |server| {
@@ -258,7 +258,7 @@ fn an_upgrade_with_an_unknown_transport() {
     });
 }
 
-/// features.md 2.2 "Upgrade failure": an unknown sid is 400 before 101.
+/// An upgrade with an unknown sid is 400 before 101.
 #[test]
 fn an_upgrade_with_an_unknown_sid() {
     each(Profile::Calm, |server| {
@@ -268,7 +268,7 @@ fn an_upgrade_with_an_unknown_sid() {
     });
 }
 
-/// features.md 2.2 "Upgrade failure": an upgrade by POST is 400, before any session exists.
+/// An upgrade by POST is 400, before any session exists.
 #[test]
 fn an_upgrade_by_post() {
     each(Profile::Calm, |server| {
@@ -276,7 +276,7 @@ fn an_upgrade_by_post() {
     });
 }
 
-/// reliability.md 1.1 (engine.io 6.6.10, U17): another EIO than the session's is 400.
+/// engine.io 6.6.10: another EIO than the session's is 400.
 #[test]
 fn an_upgrade_with_another_version_than_the_sessions() {
     each(Profile::Calm, |server| {
@@ -287,7 +287,7 @@ fn an_upgrade_with_another_version_than_the_sessions() {
     });
 }
 
-/// reliability.md 2.11 W13: EIO 3 on a WebSocket is refused before 101.
+/// EIO 3 on a WebSocket is refused before 101.
 #[test]
 fn an_upgrade_with_another_version() {
     ours_only(Differs::RefusedBefore101, Profile::Calm, |server| {
@@ -298,7 +298,7 @@ fn an_upgrade_with_another_version() {
     });
 }
 
-/// reliability.md 2.11 W14: an upgrade of `transport=polling` is refused before 101.
+/// An upgrade of `transport=polling` is refused before 101.
 #[test]
 fn an_upgrade_for_polling() {
     ours_only(Differs::RefusedBefore101, Profile::Calm, |server| {
@@ -309,7 +309,7 @@ fn an_upgrade_for_polling() {
     });
 }
 
-/// features.md 2.2 step 3: `sid=` is no sid.
+/// `sid=` is no sid.
 #[test]
 fn an_empty_sid_is_a_handshake() {
     each(Profile::Calm, |server| {

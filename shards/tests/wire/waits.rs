@@ -1,5 +1,5 @@
-//! What HTTP clients may keep the server waiting for (reliability.md 1.5 "Slowloris headers", "Slow body",
-//! H48, P27). The waits are short here; that the server waits at all is what the other tests show.
+//! What HTTP clients may keep the server waiting for: slow heads, slow bodies, idle
+//! connections. The waits are short here; that the server waits at all is what the other tests show.
 
 use std::io::Write;
 use std::time::Duration;

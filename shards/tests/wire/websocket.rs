@@ -1,9 +1,9 @@
-//! Engine.IO over WebSocket (features.md 2.1, 2.4).
+//! Engine.IO over WebSocket (PROTOCOL.md 2.1, 2.4).
 
 use crate::support::ws::{CLOSE, FIN, TEXT};
 use crate::support::{Differs, Event, Profile, WS, Ws, each, masked, ours_only};
 
-/// features.md 2.4: one packet a message; an event goes there and back.
+/// One packet a message; an event goes there and back.
 #[test]
 fn a_round_trip() {
     each(Profile::Calm, |server| {
@@ -13,7 +13,7 @@ fn a_round_trip() {
     });
 }
 
-/// features.md 2.4: every length on either side of each length encoding.
+/// Every length on either side of each length encoding.
 #[test]
 fn messages_of_every_length_encoding() {
     each(Profile::Calm, |server| {
@@ -27,7 +27,7 @@ fn messages_of_every_length_encoding() {
     });
 }
 
-/// features.md 2.4: text is any Unicode, counted in bytes.
+/// Text is any Unicode, counted in bytes.
 #[test]
 fn multibyte_text() {
     each(Profile::Calm, |server| {
@@ -49,7 +49,7 @@ fn multibyte_text() {
     });
 }
 
-/// features.md 2.4: frames may be cut anywhere by TCP.
+/// Frames may be cut anywhere by TCP.
 #[test]
 fn a_frame_byte_by_byte() {
     each(Profile::Calm, |server| {
@@ -62,7 +62,7 @@ fn a_frame_byte_by_byte() {
     });
 }
 
-/// features.md 2.4: many frames in one segment, and the cut inside the next header.
+/// Many frames in one segment, and the cut inside the next header.
 #[test]
 fn frames_glued_together() {
     each(Profile::Calm, |server| {
@@ -83,7 +83,7 @@ fn frames_glued_together() {
     });
 }
 
-/// features.md 2.4: the key masks every byte, whichever key it is.
+/// The key masks every byte, whichever key it is.
 #[test]
 fn any_mask_will_do() {
     each(Profile::Calm, |server| {
@@ -128,23 +128,23 @@ macro_rules! parse_errors {
 }
 
 parse_errors! {
-    /// features.md 2.4 "Invalid packet": `abc` closes, with no code.
+    /// The invalid packet `abc` closes, without a code.
     an_unknown_packet: "abc";
-    /// features.md 2.1: the empty string is an error packet.
+    /// The empty string is an error packet.
     an_empty_packet: "";
-    /// features.md 2.1: a digit above 6 is an error packet.
+    /// A digit above 6 is an error packet.
     a_packet_of_type_7: "7";
-    /// features.md 2.1: so is a digit of another script.
+    /// So is a digit of another script.
     a_packet_of_another_digit: "٤2";
-    /// features.md 2.4: `2` from an EIO4 client is a transport error.
+    /// `2` from an EIO4 client is a transport error.
     a_ping: "2";
-    /// features.md 2.4: a ping with data is a ping.
+    /// A ping with data is a ping.
     a_probe_on_an_open_session: "2probe";
-    /// features.md 2.1: `4` alone is a message without data, which Socket.IO refuses.
+    /// `4` alone is a message without data, which Socket.IO refuses.
     a_message_without_data: "4";
 }
 
-/// features.md 2.4: an unsolicited `3` is accepted.
+/// An unsolicited `3` is accepted.
 #[test]
 fn an_unasked_pong() {
     each(Profile::Calm, |server| {
@@ -156,7 +156,7 @@ fn an_unasked_pong() {
     });
 }
 
-/// features.md 2.4: `0`, `5`, `6` after open are ignored.
+/// `0`, `5`, `6` after open are ignored.
 #[test]
 fn packets_that_mean_nothing_after_open() {
     each(Profile::Calm, |server| {
@@ -168,7 +168,7 @@ fn packets_that_mean_nothing_after_open() {
     });
 }
 
-/// reliability.md 2.11 E03: `1` closes at once, where Node goes on until the ping timeout.
+/// `1` closes at once, where Node goes on until the ping timeout.
 #[test]
 fn a_close_packet() {
     ours_only(Differs::CloseOnWebSocket, Profile::Calm, |server| {
@@ -181,7 +181,7 @@ fn a_close_packet() {
     });
 }
 
-/// features.md 2.1: packets in the same segment behind a bad one are not handled.
+/// Packets in the same segment behind a bad one are not handled.
 #[test]
 fn nothing_is_handled_behind_a_bad_packet() {
     each(Profile::Calm, |server| {
@@ -195,7 +195,7 @@ fn nothing_is_handled_behind_a_bad_packet() {
     });
 }
 
-/// features.md 2.4 "TCP FIN": the server ends its side too.
+/// After the client's FIN the server ends its side too.
 #[test]
 fn a_client_that_just_ends() {
     each(Profile::Calm, |server| {
@@ -205,7 +205,7 @@ fn a_client_that_just_ends() {
     });
 }
 
-/// features.md 2.4: a client that ends in the middle of a frame, a message, a header.
+/// A client that ends in the middle of a frame, a message, a header.
 #[test]
 fn a_client_that_ends_in_the_middle() {
     each(Profile::Calm, |server| {
@@ -223,7 +223,7 @@ fn a_client_that_ends_in_the_middle() {
     });
 }
 
-/// features.md 2.4: answers that were due when the client closed come before the close frame.
+/// Answers that were due when the client closed come before the close frame.
 #[test]
 fn answers_come_before_the_close() {
     each(Profile::Calm, |server| {
@@ -240,7 +240,7 @@ fn answers_come_before_the_close() {
     });
 }
 
-/// features.md 2.4: the query of a direct WebSocket may carry anything else as well.
+/// The query of a direct WebSocket may carry anything else as well.
 #[test]
 fn a_query_with_more_in_it() {
     each(Profile::Calm, |server| {

@@ -1,4 +1,4 @@
-//! The WebSocket opening handshake (RFC 6455 4, features.md 2.4).
+//! The WebSocket opening handshake (RFC 6455 4, PROTOCOL.md 2.4).
 
 use crate::support::POLL;
 use crate::support::ws::{ACCEPT, KEY, TEXT, ask, upgrade_request};
@@ -119,7 +119,7 @@ fn no_connection_header() {
     });
 }
 
-/// RFC 6455 4.2.1, reliability.md 2.12 W04: an upgrade to anything else is no WebSocket.
+/// RFC 6455 4.2.1: an upgrade to anything else is no WebSocket.
 #[test]
 fn another_upgrade_is_refused() {
     each(Profile::Calm, |server| {
@@ -163,7 +163,7 @@ fn hostile_extension_offers() {
     });
 }
 
-/// features.md 2.4: permessage-deflate is off by default, so the offer is not taken up.
+/// `permessage-deflate` is off by default, so the offer is not taken up.
 #[test]
 fn compression_is_not_negotiated() {
     each(Profile::Calm, |server| {
@@ -183,7 +183,7 @@ fn compression_is_not_negotiated() {
     });
 }
 
-/// features.md 2.4: of the offered subprotocols the first is taken, or none.
+/// Of the offered subprotocols the first is taken, or none.
 #[test]
 fn subprotocols() {
     each(Profile::Calm, |server| {
@@ -274,7 +274,7 @@ fn an_upgrade_byte_by_byte() {
     });
 }
 
-/// reliability.md 2.11 W17: frames in the same segment as the request are not lost.
+/// Frames in the same segment as the request are not lost.
 #[test]
 fn frames_with_the_upgrade_request() {
     ours_only(Differs::SameSegment, Profile::Calm, |server| {
@@ -292,7 +292,7 @@ fn frames_with_the_upgrade_request() {
     });
 }
 
-/// reliability.md 2.11 W17: half a frame with the request, the other half later.
+/// Half a frame with the request, the other half later.
 #[test]
 fn half_a_frame_with_the_upgrade_request() {
     each(Profile::Calm, |server| {
@@ -321,7 +321,7 @@ fn the_same_key_twice() {
     });
 }
 
-/// features.md 2.4: a client that hangs up right after its request harms nobody.
+/// A client that hangs up right after its request harms nobody.
 #[test]
 fn a_client_that_leaves_during_the_handshake() {
     each(Profile::Calm, |server| {

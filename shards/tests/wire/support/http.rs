@@ -71,7 +71,7 @@ impl Response {
     }
 }
 
-/// features.md 1.1: the engine's error codes.
+/// The engine's error codes.
 pub(crate) const MESSAGES: [&str; 6] = [
     "Transport unknown",
     "Session ID unknown",

@@ -89,7 +89,7 @@ impl<'a> Polling<'a> {
         self.expect(&event);
     }
 
-    /// Asks whether the session is there without touching it: the verification (features.md 2.2,
+    /// Asks whether the session is there without touching it: the verification (PROTOCOL.md 2.2,
     /// step 3) knows code 1 for an unknown sid, and code 3 for another transport than its own.
     pub(crate) fn is_known(&self) -> bool {
         let target = format!("{WS}&sid={}", self.sid);
