@@ -234,7 +234,7 @@ impl<'a> World<'a> {
         match self.input.below(7) {
             0..=2 => match hub.sessions().recv_get(key) {
                 Some(Ok(Poll::Answer)) => {
-                    let body = hub.sessions().take_poll(key);
+                    let body = hub.sessions().take_poll(now, key);
                     assert!(!body.is_empty(), "an answer without a packet");
                 }
                 Some(Err(error)) => hub.fail(now, key, error),

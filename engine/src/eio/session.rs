@@ -169,6 +169,8 @@ pub struct Session {
     posting: bool,
     /// The WebSocket, in use or probing, takes no binary frames.
     text_only: bool,
+    /// A ping is queued that no poll has carried yet.
+    ping_waits: bool,
     beat: Tick,
 }
 
@@ -186,6 +188,7 @@ impl Session {
             heart: Heart::Resting,
             posting: false,
             text_only: false,
+            ping_waits: false,
             beat,
         }
     }
@@ -290,6 +293,14 @@ impl Session {
             State::WebSocket { .. } | State::TextOnly { .. } | State::Draining { .. } => {
                 Ok(Poll::Mismatch)
             }
+        }
+    }
+
+    /// A GET takes along what is queued. If that is a ping whose time is up, the request lay unread until now,
+    /// on this shard or another: the time for the pong begins now.
+    pub fn carry(&mut self, now: Tick, config: &Config) {
+        if core::mem::take(&mut self.ping_waits) && self.beat <= now {
+            self.send_late(now, config);
         }
     }
 
@@ -512,6 +523,7 @@ impl Session {
             Heart::AwaitPong { .. } => Expired::PingTimeout,
             Heart::Resting => {
                 self.heart = Heart::AwaitPong { grace: true };
+                self.ping_waits = self.outlet().websocket().is_none();
                 // From when the ping was due, so that a dead peer is gone after interval and timeout
                 // as the official server has it; unless we were held up, which is not its fault.
                 let held_up = now.since(self.beat) > HELD_UP_MS;

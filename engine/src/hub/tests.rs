@@ -159,7 +159,7 @@ fn event<'a>(name: &'a str, args: &'a str) -> Emit<'a> {
 fn parked(hub: &mut Hub) -> SessionKey {
     let key = hub.open(Tick(0), None);
     hub.sessions().recv_get(key).unwrap().unwrap();
-    hub.sessions().take_poll(key);
+    hub.sessions().take_poll(Tick(0), key);
     hub.sessions().recv_get(key).unwrap().unwrap();
     assert_eq!(flush(hub, 0).answers, [""; 0], "there is nothing to say");
     key
@@ -318,7 +318,7 @@ fn whoever_closes_a_session_amid_its_upgrade_its_client_hears_of_it_there() {
                 let mut polled = vec![];
                 while hub.transport(key).is_some() {
                     assert_eq!(hub.sessions().recv_get(key), Some(Ok(Poll::Answer)));
-                    polled.push(String::from_utf8(hub.sessions().take_poll(key)).unwrap());
+                    polled.push(String::from_utf8(hub.sessions().take_poll(Tick(0), key)).unwrap());
                 }
                 assert_eq!(polled.pop().as_deref(), Some("6\u{1e}1"), "case {case}");
                 let said = said.join("\u{1e}");
@@ -531,7 +531,7 @@ fn a_large_broadcast_is_shared_with_one_shard_too() {
     };
     assert_eq!(published(&"1".repeat(SHARED_BYTES_MIN)), 1);
     assert_eq!(published("1"), 0);
-    let body = hub.sessions().take_poll(polling);
+    let body = hub.sessions().take_poll(Tick(1), polling);
     assert!(body.ends_with(b"1]\x1e42[\"x\",1]"), "{body:?}");
 }
 

@@ -15,7 +15,7 @@ use super::{
     world::{Task, World},
 };
 use crate::{
-    hub::{Emit, Selection, SocketKey},
+    hub::{Emit, Hub, Selection, SocketKey},
     id::{NamespaceId, SocketId},
 };
 
@@ -37,6 +37,12 @@ impl Message {
             attachments: self.parts.as_slice(),
             volatile,
         }
+    }
+
+    /// Bytes of the packet in a frame.
+    fn bytes(&self, namespace: usize) -> usize {
+        let frame = Hub::encode_event(NAMESPACES[namespace], &self.emit(false), usize::MAX);
+        frame.map_or(0, |frame| frame.0.len())
     }
 
     pub(super) fn packet(&self, namespace: usize) -> Packet {
@@ -196,7 +202,7 @@ impl World {
     /// What user code said so far leaves in the middle of a turn.
     fn early(&mut self, hub: usize) {
         if self.hubs[hub].dirty() > 0 {
-            self.flush(hub);
+            self.leave(hub);
         }
     }
 
@@ -294,12 +300,24 @@ impl World {
         let packet = message.packet(to.namespace);
         self.log(format_args!("hub {hub} publishes {packet:?} to {to:?}"));
         let selection = selection(&to);
+        if !self.has_room(hub, &selection) {
+            return;
+        }
         self.see_who_takes(hub);
+        let reach = self.hubs[hub].reach(&selection);
+        self.shells[hub].mailed = 0;
+        let (before, most) = (self.encoded(hub), message.bytes(to.namespace));
+        let some = !self.oracle.meant(hub, &to).is_empty();
         self.oracle.publish(hub, &to, packet, volatile, None);
         let published = self.hubs[hub].publish(self.now, selection, &message.emit(volatile));
         self.oracle
             .expect(published.is_ok(), "a small packet is too large");
+        let bytes = self.encoded(hub) - before;
+        let right = bytes <= if some { most } else { 0 };
+        self.oracle
+            .expect(right, "more was encoded than one packet, or for nobody");
         self.drain(hub);
+        self.check_reach(hub, reach);
     }
 
     fn question(&mut self) -> Question {
@@ -334,6 +352,9 @@ impl World {
         let packet = message.packet(to.namespace);
         self.log(format_args!("hub {hub} asks {packet:?} of {to:?}"));
         let selection = selection(&to);
+        if !self.has_room(hub, &selection) {
+            return;
+        }
         let asks = Some((question, self.now));
         self.see_who_takes(hub);
         // Who loses a volatile question is not asked: to be foretold only where one hub decides.

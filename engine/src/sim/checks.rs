@@ -5,6 +5,9 @@ use alloc::{format, string::String, vec::Vec};
 use super::{deeds::PONG, peer::PREAMBLE, wire, world::World};
 use crate::limits::OUTBOX_HARD_CAP;
 
+/// Bytes that may be held for one session besides what waits for it.
+const HELD_BESIDE: usize = 128 * 1024;
+
 impl World {
     pub(super) fn check_bounds(&mut self, hub: usize) {
         // What a turn adds before it is looked at, and one packet alone, come on top.
@@ -27,6 +30,50 @@ impl World {
         let right = counts.sids == counts.sessions && counts.names == counts.rooms;
         self.oracle
             .expect(right, "a name of nothing, or something without name");
+    }
+
+    /// All that was queued has left or was put aside, and nothing of it is kept.
+    pub(super) fn check_left(&mut self, hub: usize) {
+        let waits = self.hubs[hub].waiting() > 0;
+        let kept = !self.hubs[hub].sessions().palette.is_empty();
+        self.oracle
+            .expect(waits || !kept, "packets of a turn that is over are kept");
+        let held = self.hubs[hub].held_bytes();
+        let holders: Vec<_> = self.hubs[hub].holders().map(|(_, bytes)| bytes).collect();
+        let least = holders.iter().copied().max().unwrap_or_default();
+        // Room that grows by doubling, and the part of a chunk that has left.
+        let most: usize = holders.iter().map(|bytes| 2 * bytes + HELD_BESIDE).sum();
+        self.oracle
+            .expect(held >= least && held <= most, "what is held is miscounted");
+        for at in 0..self.net.conns.len() {
+            let conn = &self.net.conns[at];
+            let (key, client) = (conn.key, conn.client);
+            if conn.hub == hub && conn.paused && conn.id.is_some() && !waits {
+                let open = self.oracle.sessions[client].open;
+                let backlog = self.hubs[hub].sessions().backlog_bytes(key);
+                let much = backlog > self.config.limits.outbox_bytes / 2;
+                self.oracle
+                    .expect(!open || much, "a connection is not read, and why");
+            }
+        }
+    }
+
+    /// Bytes that a hub has encoded in this turn.
+    pub(super) fn encoded(&mut self, hub: usize) -> usize {
+        self.hubs[hub].sessions().palette.size()
+    }
+
+    /// A flush writes to each connection once.
+    pub(super) fn check_writes(&mut self) {
+        let wide = core::mem::take(&mut self.net.wide);
+        let written = &self.net.written;
+        let twice = written.iter().enumerate().find(|(nth, conn)| {
+            let open = self.oracle.sessions[self.net.conns[**conn].client].open;
+            open && written[..*nth].contains(conn)
+        });
+        let right = wide || twice.is_none();
+        self.oracle
+            .expect(right, "a flush wrote to a connection twice");
     }
 
     /// Whoever takes something has been given all there is for him.

@@ -130,6 +130,8 @@ pub(super) enum Place {
 )]
 pub(super) struct Client {
     pub(super) hub: usize,
+    /// The hub to whose listener its requests come.
+    pub(super) door: usize,
     pub(super) habit: Habit,
     pub(super) sid: Option<String>,
     pub(super) via: Via,
@@ -155,6 +157,7 @@ impl Client {
     pub(super) const fn new(hub: usize, habit: Habit) -> Self {
         Self {
             hub,
+            door: hub,
             habit,
             sid: None,
             via: Via::Polling,

@@ -64,9 +64,16 @@ impl World {
 
     fn act_on(&mut self, hub: usize, to: &Target, action: Action) {
         self.log(format_args!("hub {hub}: {action:?} for {to:?}"));
+        let selection = selection(to);
+        if !self.has_room(hub, &selection) {
+            return;
+        }
+        let reach = self.hubs[hub].reach(&selection);
+        self.shells[hub].mailed = 0;
         self.oracle.act(hub, to, &action, self.now);
-        self.hubs[hub].act(self.now, selection(to), action);
+        self.hubs[hub].act(self.now, selection, action);
         self.drain(hub);
+        self.check_reach(hub, reach);
     }
 
     // ---- removing ----
@@ -124,7 +131,7 @@ impl World {
         let session = &self.oracle.sessions[client];
         let (hub, key, open) = (session.hub, session.key, session.open);
         // What was queued before leaves, as it does before a shell holds a session.
-        self.flush(hub);
+        self.leave(hub);
         let open = open && self.oracle.sessions[client].open;
         let wanted = open && self.net.carrier(client).is_some();
         let took = self.hubs[hub].sessions().hold(key);

@@ -40,6 +40,7 @@ impl World {
             (2, Via::Ws(conn)) => {
                 self.clients[at].gone = true;
                 self.oracle.sessions[at].left = true;
+                self.oracle.sessions[at].lapse = u64::MAX;
                 self.net.conns[conn].inbound.push_back(Inbound::End);
                 self.soon(Task::Recv(conn));
             }
@@ -55,6 +56,9 @@ impl World {
     pub(super) fn aborts(&mut self, at: usize) {
         let session = &self.oracle.sessions[at];
         let (hub, key) = (session.hub, session.key);
+        if self.is_behind(hub) {
+            return; // nobody would see it
+        }
         let get = self.parked.remove(&(hub, key.to_bits())).is_some();
         let post = self.posting.remove(&at);
         if !get && !post {

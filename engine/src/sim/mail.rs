@@ -2,10 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{
-    Fault, Letters,
-    world::{Task, World},
-};
+use super::{Fault, Letters, shell::Post, world::World};
 use crate::hub::Mail;
 
 /// The number of who is no hub and sends mail.
@@ -28,20 +25,15 @@ impl World {
                 self.oracle.news_leave(from, to, *token, news, self.now);
             }
         }
-        let wait = self.random.below(self.mail_lag);
-        let last = self.last_mail.entry((from, to)).or_default();
-        *last = (*last).max(self.now.0 + wait);
-        let wait = *last - self.now.0;
+        if from != OUTSIDE && !matches!(mail, Mail::Ack(_)) {
+            self.shells[from].mailed |= 1 << to;
+        }
         for mail in self.spoil(from, to, mail) {
-            self.mail.entry((from, to)).or_default().push_back(mail);
-            self.after(wait, Task::Mail(from, to));
+            self.post(from, to, Post::Mail(mail));
         }
     }
 
-    pub(super) fn mail_arrives(&mut self, from: usize, to: usize) {
-        let Some(mail) = self.mail.entry((from, to)).or_default().pop_front() else {
-            return;
-        };
+    pub(super) fn mail_arrives(&mut self, from: usize, to: usize, mail: Mail) {
         if !matches!(mail, Mail::Ack(_)) {
             self.see_who_takes(to);
             self.oracle.letter_arrives(from, to, self.now);
@@ -62,13 +54,17 @@ impl World {
         if self.fault_after > 0 {
             return [mail].into();
         }
-        let waiting = self.mail.entry((from, to)).or_default();
+        let overflow = (from != OUTSIDE).then(|| &mut self.shells[from].overflow[to]);
+        let waiting = match overflow.filter(|waiting| !waiting.is_empty()) {
+            Some(waiting) => waiting,
+            None => self.mail.entry((from, to)).or_default(),
+        };
         match self.fault {
             Fault::None => [mail].into(),
             Fault::DropMail => Vec::new(),
             Fault::DuplicateMail => [mail.clone(), mail].into(),
             Fault::SwapMails => match waiting.pop_back() {
-                Some(other) if kind(&other) == kind(&mail) => [mail, other].into(),
+                Some(Post::Mail(other)) if kind(&other) == kind(&mail) => [mail, other].into(),
                 other => {
                     waiting.extend(other);
                     self.fault_after = 1; // nothing to overtake: the next one, then

@@ -64,6 +64,7 @@ mod random;
 mod reading;
 mod requests;
 mod server;
+mod shell;
 #[cfg(test)]
 mod tests;
 mod upgrading;

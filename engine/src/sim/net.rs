@@ -77,6 +77,9 @@ pub(super) struct Conn {
     pub(super) opened: u64,
     pub(super) ended: Option<(u64, End)>,
     pub(super) inbound: VecDeque<Inbound>,
+    /// It is not read before its turn comes; nor while its session takes too little.
+    pub(super) listed: bool,
+    pub(super) paused: bool,
     pub(super) broken: Break,
 }
 
@@ -88,6 +91,8 @@ pub(super) struct Net {
     pub(super) written: Vec<usize>,
     /// Answers to parked GETs.
     pub(super) answers: Vec<(SessionKey, Vec<u8>)>,
+    /// A write had as many slices as one takes: another may follow.
+    pub(super) wide: bool,
     /// A write to a connection that is not there.
     pub(super) wrong: Option<String>,
 }
@@ -148,6 +153,7 @@ impl Io<Client> for Net {
         // Behind as many slices as one write takes there may be any number of bytes.
         let all = slices.len() < SLICES_MAX;
         conn.offered = if all { total } else { usize::MAX };
+        self.wide |= !all;
         self.written.push(at);
         if taken == 0 {
             return Written::Blocked;

@@ -24,6 +24,9 @@ impl World {
     /// A client arrives and opens a session.
     pub(super) fn arrive(&mut self) {
         let hub = self.random.index(self.hubs.len());
+        if self.is_behind(hub) {
+            return; // it is not accepted yet
+        }
         let habit = match self.random.below(100) {
             0..=57 => Habit::Sound,
             58..=69 => Habit::Steady,
@@ -34,6 +37,7 @@ impl World {
         };
         let at = self.clients.len();
         let mut client = Client::new(hub, habit);
+        client.door = self.random.index(self.hubs.len());
         client.text_only = self.random.chance(25);
         if self.random.chance(50) || !self.config.polling {
             client.via = Via::Ws(self.net.conns.len());
@@ -60,7 +64,7 @@ impl World {
             let right = answer == Some(Ok(Poll::Answer));
             self.oracle
                 .expect(right, "a new session had nothing to say");
-            let body = self.hubs[hub].sessions().take_poll(key);
+            let body = self.hubs[hub].sessions().take_poll(self.now, key);
             client.gets = 1;
             self.soon(Task::Answer(at, Some(body)));
         }
@@ -107,6 +111,8 @@ impl World {
             opened: self.now.0,
             ended: None,
             inbound: VecDeque::new(),
+            listed: false,
+            paused: false,
             broken: Break::No,
         }
     }
@@ -133,6 +139,7 @@ impl World {
             922..=925 => self.vanish(at, Break::Silent),
             930..=933 => self.vanish(at, Break::Reset),
             938..=943 => self.depart(at),
+            944..=949 => self.clients[at].door = self.random.index(self.hubs.len()),
             950..=959 => {
                 let text = self.random.pick(&["6", "0", "5"]);
                 self.clients[at].text(text, What::Ignored);

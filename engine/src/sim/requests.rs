@@ -4,6 +4,7 @@ use alloc::{string::String, vec::Vec};
 
 use super::{
     client::{Sent, What, Wire},
+    shell::Post,
     wire,
     world::{Task, World},
 };
@@ -19,6 +20,16 @@ impl World {
         let sid = Sid::parse(self.clients[client].sid.as_ref()?.as_bytes())?;
         let hub = usize::from(sid.shard().0);
         Some((hub, self.hubs.get(hub)?.find(&sid)?))
+    }
+
+    /// A request comes in, over whichever shard: it goes to that of its session.
+    pub(super) fn request(&mut self, client: usize, request: Post) {
+        let (door, hub) = (self.clients[client].door, self.clients[client].hub);
+        if door == hub {
+            self.posted_by(door, hub, request);
+        } else {
+            self.post(door, hub, request);
+        }
     }
 
     pub(super) fn get(&mut self, client: usize) {
@@ -38,7 +49,7 @@ impl World {
                 self.parked.insert((hub, key.to_bits()), client);
             }
             Some(Ok(Poll::Answer)) => {
-                let body = self.hubs[hub].sessions().take_poll(key);
+                let body = self.hubs[hub].sessions().take_poll(self.now, key);
                 self.soon(Task::Answer(client, Some(body)));
             }
             Some(Ok(Poll::Mismatch)) | None => self.soon(Task::Answer(client, None)),
@@ -53,7 +64,7 @@ impl World {
     }
 
     /// The head of a POST arrives.
-    pub(super) fn post(&mut self, client: usize, body: Vec<Sent>) {
+    pub(super) fn post_head(&mut self, client: usize, body: Vec<Sent>) {
         let Some((hub, key)) = self.find(client) else {
             return self.soon(Task::Posted(client, false));
         };
@@ -106,6 +117,7 @@ impl World {
                 }
             }
         }
+        let stuck = self.stuck(client);
         let packets: Vec<_> = payload::packets(&body).collect();
         let whole = packets.len() == messages.len();
         self.oracle.expect(whole, "a body fell into other packets");
@@ -113,6 +125,7 @@ impl World {
             let (wire, what) = (Wire::Text(packet.into()), sent.what.clone());
             self.message(client, &Sent { wire, what });
         }
+        self.put_aside(client, stuck);
         self.hubs[hub].sessions().end_post(key);
         self.touch(hub);
         self.soon(Task::Posted(client, true));

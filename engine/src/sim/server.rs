@@ -11,16 +11,17 @@ use alloc::{
 };
 
 use super::{
-    client::{Sent, Upgrade, What, Wire},
-    net::{End, Inbound},
+    client::{Sent, Upgrade, Via, What, Wire},
+    net::{End, Inbound, Net},
     oracle::Outcome,
     wire::{self, Kind, Packet},
     world::{Task, World},
 };
 use crate::{
     error::{CloseReason, PeerError},
-    hub::{Ending, Event, Incoming, Received, Signal, SocketKey},
+    hub::{Ending, Event, Hub, Incoming, Received, Signal, SocketKey},
     limits::DRAIN_WAIT,
+    time::Tick,
 };
 
 /// Turns in which output may leave in slices before all of it has left, with a few clients on a hub.
@@ -40,7 +41,11 @@ impl World {
 
     pub(super) fn end_turn(&mut self, hub: usize) {
         self.turns[hub] = false;
-        self.flush(hub);
+        self.leave(hub);
+        if self.hubs[hub].waiting() > 0 {
+            self.flush_by(hub, Hub::flush_slice);
+            self.leave(hub);
+        }
         if self.hubs[hub].dirty() > 0 || self.hubs[hub].waiting() > 0 {
             // The next slice, with reads, timers and mail before it.
             self.slices[hub] += 1;
@@ -52,13 +57,28 @@ impl World {
         self.check_queues(hub);
     }
 
-    /// What is queued leaves: at the turn's end, and before it where user code says much.
-    pub(super) fn flush(&mut self, hub: usize) {
-        if self.hubs[hub].waiting() > 0 {
-            self.hubs[hub].flush_slice(self.now, &mut self.net);
-        } else {
-            self.hubs[hub].flush(self.now, &mut self.net);
+    /// What a shell does at a turn's end, and before it where answers are to leave: it does not flush
+    /// where nothing is queued.
+    pub(super) fn leave(&mut self, hub: usize) {
+        loop {
+            self.take(hub);
+            self.oracle.drained();
+            self.signals(hub);
+            if self.hubs[hub].has_output() {
+                self.flush_by(hub, Hub::flush);
+            }
+            self.signals(hub);
+            let hub = &self.hubs[hub];
+            if hub.dirty() == 0 && !hub.has_events() && !hub.has_mail() {
+                break;
+            }
         }
+        self.check_left(hub);
+    }
+
+    fn flush_by(&mut self, hub: usize, flush: impl FnOnce(&mut Hub, Tick, &mut Net)) {
+        flush(&mut self.hubs[hub], self.now, &mut self.net);
+        self.check_writes();
         let waits = self.hubs[hub].waiting() > 0;
         self.oracle.turn_over(hub, waits);
         self.take(hub);
@@ -103,6 +123,10 @@ impl World {
     pub(super) fn drain(&mut self, hub: usize) {
         self.take(hub);
         self.oracle.drained();
+        if self.hubs[hub].is_full() {
+            // As a shell does before user code queues more.
+            self.flush_by(hub, Hub::flush_all);
+        }
         self.touch(hub);
     }
 
@@ -192,8 +216,18 @@ impl World {
         while let Some(signal) = self.hubs[hub].next_signal() {
             self.log(format_args!("hub {hub}: {signal:?}"));
             match signal {
-                // Only a wish: what is read in spite of it brings the session nearer to its hard cap.
-                Signal::Pause(_) | Signal::Resume(_) => {}
+                Signal::Pause(id) => {
+                    if let Some(conn) = self.net.find(id) {
+                        self.net.conns[conn].paused = true;
+                        self.do_not_read(conn);
+                    }
+                }
+                Signal::Resume(id) => {
+                    if let Some(conn) = self.net.find(id) {
+                        self.net.conns[conn].paused = false;
+                        self.free_to_read(conn);
+                    }
+                }
                 Signal::Text(id, text) => {
                     if let Some(conn) = self.net.find(id) {
                         let pipe = &mut self.net.conns[conn].pipe;
@@ -233,14 +267,22 @@ impl World {
         let conn = &self.net.conns[at];
         let client = &self.clients[conn.client];
         let session = &self.oracle.sessions[conn.client];
-        let good = matches!(
-            client.upgrade,
-            Upgrade::Pausing(c) | Upgrade::Asked(c, super::client::Style::Good) if c == at
-        );
+        let good = client.via == Via::Ws(at)
+            || matches!(
+                client.upgrade,
+                Upgrade::Pausing(c) | Upgrade::Asked(c, super::client::Style::Good) if c == at
+            );
         let patience = self.config.upgrade_timeout.as_millis() as u64;
-        let sound = session.lapse.saturating_add(patience) < self.now.0 && !session.left;
-        if good && conn.probing && session.open && sound {
+        // Whoever was not heard in time said nothing wrong.
+        let heard = self.oracle.looked_since(conn.client, conn.opened);
+        let sound = session.lapse.saturating_add(patience) < self.now.0 && !session.left && heard;
+        let changed = client.via == Via::Ws(at);
+        let cut = good && conn.probing && session.open;
+        if cut && sound {
             self.oracle.blame("a good upgrade was cut off".into());
+        } else if cut && changed {
+            // It was too late to say so, and has left polling.
+            self.oracle.sessions[conn.client].lapse = u64::MAX;
         }
         self.held.remove(&conn.client);
         self.net.free(at, self.now, how);
@@ -262,6 +304,13 @@ impl World {
     pub(super) fn recv(&mut self, at: usize) {
         let conn = &mut self.net.conns[at];
         let Some(id) = conn.id else { return };
+        if conn.listed || conn.inbound.is_empty() {
+            return;
+        }
+        if self.playing && self.random.chance(1) {
+            return self.list(at);
+        }
+        let conn = &mut self.net.conns[at];
         let (hub, key, client) = (conn.hub, conn.key, conn.client);
         match (conn.inbound.pop_front(), conn.probing) {
             (None, _) => {}
@@ -306,7 +355,11 @@ impl World {
                     self.after(wait, Task::Dismiss(client));
                 }
             }
-            (Some(Inbound::Message(sent)), false) => self.message(client, &sent),
+            (Some(Inbound::Message(sent)), false) => {
+                let stuck = self.stuck(client);
+                self.message(client, &sent);
+                self.put_aside(client, stuck);
+            }
         }
     }
 

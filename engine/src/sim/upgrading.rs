@@ -9,7 +9,7 @@ use super::{
 impl World {
     pub(super) fn upgrade(&mut self, at: usize) {
         let client = &self.clients[at];
-        if client.via != Via::Polling {
+        if client.via != Via::Polling || self.is_behind(client.hub) {
             return;
         }
         let habit = client.habit;
@@ -140,6 +140,10 @@ impl World {
         if ready && client.upgrade == Upgrade::Pausing(conn) {
             client.upgrade = Upgrade::No;
             client.via = Via::Ws(conn);
+            if self.net.conns[conn].id.is_none() {
+                // It has left polling for a connection that the server had given up.
+                self.oracle.sessions[at].lapse = u64::MAX;
+            }
             self.probe_says(conn, "5");
             self.transmit(at);
         }

@@ -19,14 +19,15 @@ use super::{
     client::{Client, NAMESPACES, Sent},
     log::Log,
     net::{Conn, Net},
-    oracle::{Oracle, is_lie},
+    oracle::{LOOKS_MS, Oracle, is_lie},
     random::Random,
+    shell::{Post, Shell},
     wire::Packet,
 };
 use crate::{
     config::Config,
     error::CloseReason,
-    hub::{Counts, Directory, Hub, Mail, Mode, Namespace, RoomHash, Setup, ShardSet},
+    hub::{Counts, Directory, Hub, Mode, Namespace, RoomHash, Setup, ShardSet},
     id::ShardId,
     limits::Limits,
     time::Tick,
@@ -34,7 +35,7 @@ use crate::{
 };
 
 /// Something to come. Numbers are clients, connections (`Read`, `Recv`, `Writable`) or hubs
-/// (`Mail`, `EndTurn`, `Deed`).
+/// (`Mail`, `EndTurn`, `Deed`, and what `shell` does).
 #[derive(Debug)]
 pub(super) enum Task {
     Arrive,
@@ -56,6 +57,12 @@ pub(super) enum Task {
     Admit(usize),
     LateAck(usize, u64),
     Dismiss(usize),
+    Stand(usize),
+    Wake(usize),
+    ReadOn(usize),
+    Free(usize),
+    Retry(usize),
+    Look(usize, usize),
 }
 
 /// The directory, and what was wrong with how the hubs keep it.
@@ -123,7 +130,10 @@ pub(super) struct World {
     pub(super) table: Rc<RefCell<Table>>,
     /// Hubs whose turn will end.
     pub(super) turns: Vec<bool>,
-    pub(super) mail: BTreeMap<(usize, usize), VecDeque<Mail>>,
+    pub(super) shells: Vec<Shell>,
+    pub(super) mail: BTreeMap<(usize, usize), VecDeque<Post>>,
+    /// Letters that a mailbox has room for.
+    pub(super) mailbox: usize,
     pub(super) last_mail: BTreeMap<(usize, usize), u64>,
     /// Where the mail being taken comes from.
     pub(super) arriving: Option<usize>,
@@ -139,7 +149,7 @@ pub(super) struct World {
     log: Log,
     /// Milliseconds a message or a decision takes, at most; and how coarse time is.
     pub(super) lag: u64,
-    grain: u64,
+    pub(super) grain: u64,
     pub(super) mail_lag: u64,
     /// Milliseconds between two slices of output, and how many turns had one by hub.
     pub(super) slice_gap: u64,
@@ -216,7 +226,9 @@ impl World {
             hubs,
             table,
             turns: alloc::vec![false; shards],
+            shells: (0..shards).map(|_| Shell::new(shards)).collect(),
             mail: BTreeMap::new(),
+            mailbox: random.pick(&[1, 3, 10, 1_000, 1_000]),
             last_mail: BTreeMap::new(),
             arriving: None,
             net: Net::default(),
@@ -272,11 +284,13 @@ impl World {
         self.after(0, Task::Arrive);
         for hub in 0..self.hubs.len() {
             self.after(5, Task::Deed(hub));
+            self.after(900, Task::Stand(hub));
         }
         for _ in 0..steps {
             self.step();
         }
         self.playing = false;
+        self.wake_all();
         if self.oracle.fault.is_some() {
             return;
         }
@@ -305,7 +319,9 @@ impl World {
 
     fn hub_due(&self) -> Option<(Tick, usize)> {
         let hubs = self.hubs.iter().enumerate();
-        hubs.filter_map(|(at, hub)| Some((hub.deadline()?, at)))
+        // A shell that is behind tells the time between its turns.
+        hubs.filter(|(at, _)| !self.is_behind(*at))
+            .filter_map(|(at, hub)| Some((hub.deadline()?, at)))
             .min()
     }
 
@@ -331,39 +347,60 @@ impl World {
             return;
         };
         self.now = self.now.max(Tick(at.0));
-        self.perform(task);
+        self.comes(task);
     }
 
     /// A hub is told the time.
-    fn time_passes(&mut self, hub: usize) {
+    pub(super) fn time_passes(&mut self, hub: usize) {
         self.oracle.pinged[hub] = true;
-        self.hubs[hub].advance(self.now);
+        self.tell_time(hub);
+        let again = self.hubs[hub].deadline().is_some_and(|due| due <= self.now);
+        let right = !again || self.is_behind(hub);
+        self.oracle
+            .expect(right, "a timer that was told is due again");
         self.drain(hub);
         self.oracle.check_time(self.now);
         let patience = self.config.upgrade_timeout.as_millis() as u64 + 2 * GRAIN_MS + self.grain;
         let now = self.now.0;
-        let late = |conn: &Conn| conn.id.is_some() && conn.probing && conn.opened + patience < now;
+        let (oracle, shells) = (&self.oracle, 0..self.hubs.len());
+        let behind: Vec<_> = shells.map(|hub| self.is_behind(hub)).collect();
+        let late = |conn: &Conn| {
+            let looked = !conn.listed && !behind[conn.hub];
+            let since = (conn.opened + LOOKS_MS).max(oracle.looked_at(conn.client));
+            conn.id.is_some() && conn.probing && looked && since + patience < now
+        };
         let late = self.net.conns.iter().any(late);
         self.oracle
             .expect(!late, "an upgrade is open after its time");
     }
 
-    fn perform(&mut self, task: Task) {
+    pub(super) fn perform(&mut self, task: Task) {
         match task {
             Task::Arrive => self.arrivals(),
             Task::Act(client) => self.act(client),
             Task::Read(conn) => self.read(conn),
             Task::Recv(conn) => self.recv(conn),
             Task::Writable(conn) => self.writable(conn),
-            Task::Get(client) => self.get(client),
-            Task::Post(client, body) => self.post(client, body),
+            Task::Get(client) => self.request(client, Post::Get(client)),
+            Task::Post(client, body) => self.request(client, Post::Head(client, body)),
             Task::PostBody(client, body) => self.post_body(client, &body),
             Task::Posted(client, right) => self.posted(client, right),
             Task::Answer(client, body) => self.answered(client, body),
             Task::Say(client, packet) => self.say(client, packet),
             Task::Five(client, conn) => self.five(client, conn),
             Task::Release(client) => self.release(client),
-            Task::Mail(from, to) => self.mail_arrives(from, to),
+            Task::Mail(from, to) => {
+                let post = self.mail.entry((from, to)).or_default().pop_front();
+                if let Some(post) = post {
+                    self.posted_by(from, to, post);
+                }
+            }
+            Task::Stand(hub) => self.stands(hub),
+            Task::Wake(hub) => self.wakes(hub),
+            Task::ReadOn(hub) => self.reads_on(hub),
+            Task::Free(conn) => self.free_to_read(conn),
+            Task::Retry(hub) => self.retry(hub),
+            Task::Look(hub, asker) => self.look(hub, asker),
             Task::EndTurn(hub) => self.end_turn(hub),
             Task::Deed(hub) => self.deed(hub),
             Task::Admit(socket) => self.admit(socket),
@@ -415,6 +452,9 @@ impl World {
                 let what = format!("everybody left and hub {at} holds {counts:?}");
                 self.oracle.blame(what);
             }
+            let held = self.hubs[at].held_bytes();
+            self.oracle
+                .expect(held == 0, "everybody left and bytes are held");
         }
         if let Some((_, client)) = self.parked.first_key_value() {
             let what = format!("the GET of client {client} was never answered");

@@ -265,7 +265,7 @@ fn handshake(
     shard.add_newcomer(session, Some(address));
     shard.begin_session(session, kept);
     reply(Reply::Payload(
-        shard.with_hub(|hub, _| hub.sessions().take_poll(session)),
+        shard.with_hub(|hub, now| hub.sessions().take_poll(now, session)),
     ))
 }
 

@@ -179,7 +179,7 @@ impl Shard {
         let session = self.with_hub(|hub, now| hub.open(now, None));
         self.add_newcomer(session, address);
         self.begin_session(session, kept);
-        let body = self.with_hub(|hub, _| hub.sessions().take_poll(session));
+        let body = self.with_hub(|hub, now| hub.sessions().take_poll(now, session));
         Ok(Reply::Payload(body).into())
     }
 

@@ -359,7 +359,7 @@ impl<A> Sessions<A> {
             // What made it dirty has left in answer to an earlier GET.
             Outlet::Poll if entry.session.is_open() && entry.outbox.is_empty() => None,
             Outlet::Poll => {
-                let body = self.take_poll(key);
+                let body = self.take_poll(now, key);
                 io.answer(key, body);
                 None
             }

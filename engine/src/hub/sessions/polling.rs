@@ -18,7 +18,7 @@ impl<A> Sessions<A> {
 
     /// The body that answers a GET: all that is queued, and the close if the session is closing,
     /// after which it is gone.
-    pub fn take_poll(&mut self, key: Key<Entry<A>>) -> Vec<u8> {
+    pub fn take_poll(&mut self, now: Tick, key: Key<Entry<A>>) -> Vec<u8> {
         let Some(entry) = self.slab.get_mut(key) else {
             return Vec::new();
         };
@@ -32,6 +32,7 @@ impl<A> Sessions<A> {
         for word in entry.session.last_words(carries) {
             payload::push(&mut body, Kind::Text, word.as_bytes());
         }
+        entry.session.carry(now, &self.config);
         entry.session.send_poll();
         if !entry.session.is_open() {
             if carries {

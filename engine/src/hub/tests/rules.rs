@@ -1,6 +1,7 @@
 //! Rules that the simulator's clients and application do not come near.
 
 use alloc::{boxed::Box, vec, vec::Vec};
+use core::cell::Cell;
 
 use super::{
     Action, Alone, Client, Config, ConnId, Ending, Event, Hub, Io, Kind, Mode, NAME_BYTES_MAX,
@@ -10,7 +11,7 @@ use super::{
 use crate::{
     eio::session::Poll,
     error::CloseReason,
-    hub::{AckNews, Answer, Counts, Emit, Received},
+    hub::{AckNews, Answer, Counts, Emit, Received, Seen},
     limits::DRAIN_WAIT,
     out::Written,
     room::Change,
@@ -84,7 +85,7 @@ fn a_volatile_packet_does_not_wait_for_a_poll() {
         panic!("not connected");
     };
     hub.sessions().recv_get(key).unwrap().unwrap();
-    hub.sessions().take_poll(key);
+    hub.sessions().take_poll(Tick(0), key);
     flush(&mut hub, 0);
     assert_eq!(hub.emit(socket, &volatile("lost")), Ok(false));
     assert_eq!(hub.sessions().recv_get(key), Some(Ok(Poll::Park)));
@@ -144,7 +145,7 @@ fn upgrades_that_are_not_allowed_are_neither_offered_nor_taken() {
     let open = |config: Config| {
         let mut hub = hub(config);
         let key = hub.open(Tick(0), None);
-        let body = hub.sessions().take_poll(key);
+        let body = hub.sessions().take_poll(Tick(0), key);
         let taken = hub.sessions().recv_probe_open(Tick(0), key, WS);
         (
             alloc::string::String::from_utf8(body)
@@ -346,4 +347,44 @@ fn close_frames_say_why() {
     flush(&mut hub, 1);
     assert_eq!(hub.next_signal(), Some(Signal::Close(other, None)));
     assert_eq!(vec![hub.next_signal()], [None]);
+}
+
+/// Whoever polls over a shard that stands still is given the ping late: its answer may take as long as ever.
+#[test]
+fn a_ping_that_a_request_carries_late_has_its_time() {
+    let config = Config::default();
+    let (interval, timeout) = (config.ping_interval, config.ping_timeout);
+    let mut hub = hub(config);
+    let key = hub.open(Tick(0), None);
+    hub.sessions().recv_get(key).unwrap().unwrap();
+    hub.sessions().take_poll(Tick(0), key);
+    hub.receive_text(Tick(0), key, "40").unwrap();
+    hub.sessions().recv_get(key).unwrap().unwrap();
+    hub.sessions().take_poll(Tick(0), key);
+    flush(&mut hub, 0);
+    let due = Tick(0).after(interval);
+    let asked = Cell::new(false);
+    let tell = |hub: &mut Hub, now: Tick, everywhere: Tick| {
+        let seen = Seen {
+            here: now,
+            everywhere,
+            unread: &|_| false,
+            asked: &asked,
+        };
+        hub.advance_seen(now, &seen);
+        hub.sessions().has_queued(key)
+    };
+    assert!(tell(&mut hub, due, Tick(0)), "a ping is queued");
+    flush(&mut hub, due.0);
+    // The request that is to carry it lies unread for long.
+    let late = due.after(timeout).after(timeout);
+    tell(&mut hub, late, due);
+    assert!(asked.get() && hub.is_open(key));
+    assert_eq!(hub.sessions().recv_get(key), Some(Ok(Poll::Answer)));
+    assert_eq!(hub.sessions().take_poll(late, key), b"2");
+    let last = late.after(timeout);
+    tell(&mut hub, Tick(last.0 - 1), last);
+    assert!(hub.is_open(key), "the pong may come until then");
+    tell(&mut hub, last, last);
+    assert!(!hub.is_open(key), "and no longer");
 }

@@ -35,6 +35,7 @@ use acks::Pending;
 pub(super) use acks::Question;
 pub(super) use fate::Fate;
 pub(super) use packets::Outcome;
+pub(super) use timing::LOOKS_MS;
 
 /// A packet that a session is to get.
 #[derive(Debug, Clone)]
@@ -107,6 +108,8 @@ pub(super) struct Session {
     moment: u64,
     /// Or perhaps in another: see [`Fate::Either`].
     pub(super) unsure: bool,
+    /// Until when something that it had said was not read.
+    pub(super) unread_until: u64,
 }
 
 impl Session {
@@ -182,6 +185,9 @@ pub(super) struct Oracle {
     /// By hub: its moment, and whether a ping may have been queued in this turn.
     moments: Vec<u64>,
     pub(super) pinged: Vec<bool>,
+    /// Until when it stood still or was behind; and when any last had no room for its mail.
+    pub(super) stood: Vec<u64>,
+    pub(super) crowded: u64,
     /// Whether the directory names some shards too many, and by which names it knows rooms.
     liar: bool,
     names: RoomHash,
@@ -201,6 +207,8 @@ impl Oracle {
             names,
             moments: alloc::vec![1; hubs],
             pinged: alloc::vec![false; hubs],
+            stood: alloc::vec![0; hubs],
+            crowded: 0,
             sessions: Vec::new(),
             sockets: Vec::new(),
             by_key: BTreeMap::new(),
@@ -252,6 +260,7 @@ impl Oracle {
             takes: false,
             moment: self.moments[hub],
             unsure: false,
+            unread_until: 0,
         });
     }
 
