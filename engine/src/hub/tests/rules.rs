@@ -12,7 +12,7 @@ use crate::{
     eio::session::Poll,
     error::CloseReason,
     hub::{AckNews, Answer, Counts, Emit, Received, Seen},
-    limits::DRAIN_WAIT,
+    limits::{DRAIN_WAIT, OUTBOX_HARD_CAP},
     out::Written,
     room::Change,
 };
@@ -387,4 +387,28 @@ fn a_ping_that_a_request_carries_late_has_its_time() {
     assert!(hub.is_open(key), "the pong may come until then");
     tell(&mut hub, last, last);
     assert!(!hub.is_open(key), "and no longer");
+}
+
+/// Whoever has taken nothing at all is told so by the close code: nothing of a packet went before it.
+#[test]
+fn a_slow_client_that_took_nothing_is_closed_with_1013() {
+    struct Full;
+    impl Io<Client> for Full {
+        fn write(&mut self, _: ConnId, _: &[&[u8]]) -> Written {
+            Written::Blocked
+        }
+        fn answer(&mut self, _: SessionKey, _: Vec<u8>) {}
+    }
+    let mut hub = hub(Config::default());
+    let key = session(&mut hub, &["40"]);
+    let most = hub.config().limits.outbox_bytes * OUTBOX_HARD_CAP;
+    let packet = vec![b'x'; hub.config().limits.packet_bytes];
+    for _ in 0..most / packet.len() + 3 {
+        hub.send(key, Kind::Text, &packet);
+        hub.flush(Tick(1), &mut Full);
+    }
+    assert!(!hub.is_open(key));
+    let signals: Vec<_> = core::iter::from_fn(|| hub.next_signal()).collect();
+    assert_eq!(signals.last(), Some(&Signal::Close(WS, Some(1013))));
+    assert_eq!(hub.held_bytes(), 0);
 }
