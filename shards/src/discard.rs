@@ -6,16 +6,13 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-use crate::log;
+use crate::log::{self, About};
 
 /// Drops what user code has made, or what it panicked with. Its `Drop` may panic: that is logged, and
 /// costs nobody anything.
 pub(crate) fn discard<T>(value: T) {
     if let Err(panic) = dropped(value) {
-        log::failed!(
-            error,
-            "a value of the application panicked while it was dropped"
-        );
+        log::line!(DropPanicked, About::here());
         if let Err(panic) = dropped(panic) {
             let _ = ManuallyDrop::new(panic); // it would go on for ever
         }

@@ -162,9 +162,9 @@ impl EngineApp {
 }
 
 /// A panic of user code ends that call alone.
-fn guarded(call: impl FnOnce()) {
+fn guarded(shard: &Shard, session: SessionKey, call: impl FnOnce()) {
     if let Err(panic) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)) {
-        log::failed!(error, "an Engine.IO handler panicked");
+        log::line!(EngineHandlerPanicked, shard.about_session(session));
         discard(panic);
     }
 }
@@ -179,25 +179,25 @@ fn socket(shard: &Rc<Shard>, session: SessionKey) -> EngineSocket {
 impl EngineHandlers {
     pub(crate) fn opened(&self, shard: &Rc<Shard>, session: SessionKey) {
         if let Some(handler) = &self.connect {
-            guarded(|| handler(&socket(shard, session)));
+            guarded(shard, session, || handler(&socket(shard, session)));
         }
     }
 
     pub(crate) fn upgraded(&self, shard: &Rc<Shard>, session: SessionKey) {
         if let Some(handler) = &self.upgrade {
-            guarded(|| handler(&socket(shard, session)));
+            guarded(shard, session, || handler(&socket(shard, session)));
         }
     }
 
     pub(crate) fn message(&self, shard: &Rc<Shard>, session: SessionKey, message: Message<'_>) {
         if let Some(handler) = &self.message {
-            guarded(|| handler(&socket(shard, session), message));
+            guarded(shard, session, || handler(&socket(shard, session), message));
         }
     }
 
     pub(crate) fn closed(&self, shard: &Rc<Shard>, session: SessionKey, reason: CloseReason) {
         if let Some(handler) = &self.close {
-            guarded(|| handler(&socket(shard, session), reason));
+            guarded(shard, session, || handler(&socket(shard, session), reason));
         }
     }
 }

@@ -8,92 +8,218 @@
 //!   is, the line waits for the end of the turn ([`later`]).
 //! - What a peer causes is said at debug at most, and its text is short and on one line ([`peer`]). That a
 //!   bound of a whole shard is reached is said at warn, every ten seconds (`shard/seldom.rs`).
-//! - What goes wrong once for each event or connection, a handler's error say, is said ten times a second
-//!   and shard, then counted ([`has_room`]).
+//! - Of each kind of line a shard says ten a second, and then how many more there were ([`say`]). What has a
+//!   pace of its own, as the watchdog has, is a [`notice`].
+//! - A line says whom it is about: shard, session, namespace, address ([`About`]). That is found out only
+//!   for a line that is said.
+
+mod brief;
+mod kinds;
 
 use std::{
     cell::{Cell, RefCell},
-    fmt,
     mem::ManuallyDrop,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::atomic::Ordering,
+    sync::{
+        LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
 };
 
-use crate::shard;
+use tracing::Level;
 
-/// Bytes of a peer's text in a line.
-const PEER_BYTES: usize = 200;
-/// Bytes of an error's text in a line: the application's own, in which a peer's may be.
-const ERROR_BYTES: usize = 1_000;
-/// Failures that are said, a second and shard.
-const FAILURES_PER_SECOND: u32 = 10;
+use crate::shard;
+pub(crate) use brief::{failure, peer};
+use kinds::KINDS;
+pub(crate) use kinds::Kind;
+
+/// Lines of a kind that are said, a second and shard.
+const PER_SECOND: u32 = 10;
 /// Lines that wait for the end of a turn. What is more is lost.
 const LATER_MAX: usize = 64;
 
-macro_rules! error_line {
-    ($($line:tt)*) => { $crate::log::say(|| ::tracing::error!($($line)*)) };
-}
-macro_rules! warn_line {
-    ($($line:tt)*) => { $crate::log::say(|| ::tracing::warn!($($line)*)) };
-}
-macro_rules! debug_line {
-    ($($line:tt)*) => { $crate::log::say(|| ::tracing::debug!($($line)*)) };
-}
-/// A failure, if there is room for it: `failed!(level, "text", event, error)`, of which the
-/// last two, the name of an event and what went wrong, may be missing.
-macro_rules! failed_line {
-    ($level:ident, $text:literal) => {
-        if $crate::log::has_room() {
-            $crate::log::$level!($text);
-        }
-    };
-    ($level:ident, $text:literal, $error:expr) => {
-        if $crate::log::has_room() {
-            let error = $error.to_string();
-            $crate::log::$level!(error = %$crate::log::failure(&error), $text);
-        }
-    };
-    ($level:ident, $text:literal, $event:expr, $error:expr) => {
-        if $crate::log::has_room() {
-            let error = $error.to_string();
-            let (event, error) = ($crate::log::peer($event), $crate::log::failure(&error));
-            $crate::log::$level!(%event, %error, $text);
-        }
+/// Says a line, if somebody listens and it is not one too many of its kind: `line!(kind, about, field = value, …)`.
+/// What follows the kind is only evaluated if so.
+macro_rules! line {
+    ($kind:ident, $($line:tt)+) => {
+        $crate::log::say(
+            $crate::log::Kind::$kind,
+            || ::tracing::enabled!($crate::log::Kind::$kind.level()),
+            || $crate::log::event!($kind, $($line)+),
+        )
     };
 }
-pub(crate) use {
-    debug_line as debug, error_line as error, failed_line as failed, warn_line as warn,
-};
+/// The same, of a line that its caller does not let become many.
+macro_rules! notice {
+    ($kind:ident, $($line:tt)+) => {
+        $crate::log::always(|| $crate::log::event!($kind, $($line)+))
+    };
+}
+macro_rules! event {
+    ($kind:ident, $about:expr $(, $($field:tt)+)?) => {{
+        let about: $crate::log::About = $about;
+        ::tracing::event!(
+            $crate::log::Kind::$kind.level(),
+            message = $crate::log::Kind::$kind.text(),
+            shard = about.shard,
+            sid = about.sid.as_deref(),
+            socket = about.socket.as_deref(),
+            namespace = about.namespace.as_deref(),
+            peer = about.peer.as_deref(),
+            $($($field)+)?
+        );
+    }};
+}
+pub(crate) use {event, line, notice};
+
+/// Whom a line is about, as far as that is known.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct About {
+    pub(crate) shard: Option<usize>,
+    /// The session's secret id, as a proxy's log has it.
+    pub(crate) sid: Option<String>,
+    /// The socket's public id, as the application's log has it.
+    pub(crate) socket: Option<String>,
+    pub(crate) namespace: Option<String>,
+    /// The other end of the connection.
+    pub(crate) peer: Option<String>,
+}
+
+impl About {
+    /// The shard whose thread this is, if it is one's.
+    pub(crate) fn here() -> Self {
+        Self {
+            shard: shard::here().map(|shard| shard.id.0.into()),
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn shard(shard: impl Into<usize>) -> Self {
+        Self {
+            shard: Some(shard.into()),
+            ..Self::default()
+        }
+    }
+}
+
+/// How many lines of each kind were left out and not told yet.
+#[derive(Debug)]
+pub(crate) struct LeftOut([AtomicU64; KINDS]);
+
+impl Default for LeftOut {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl LeftOut {
+    const fn new() -> Self {
+        Self([const { AtomicU64::new(0) }; KINDS])
+    }
+
+    fn note(&self, kind: Kind) {
+        self.0[kind as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn tell_of(&self, kind: Kind, shard: Option<usize>) {
+        let count = &self.0[kind as usize];
+        if count.load(Ordering::Relaxed) > 0 {
+            tell_left_out(kind, shard, count.swap(0, Ordering::Relaxed));
+        }
+    }
+
+    /// Tells what no later line of the same kind has told.
+    pub(crate) fn tell(&self, shard: usize) {
+        for kind in Kind::ALL {
+            self.tell_of(*kind, Some(shard));
+        }
+    }
+}
+
+fn tell_left_out(kind: Kind, shard: Option<usize>, count: u64) {
+    const TEXT: &str = "more lines were not logged";
+    let of = kind.text();
+    // A level is a constant of each place.
+    always(|| match kind.level() {
+        Level::ERROR | Level::WARN => {
+            tracing::event!(Level::WARN, message = TEXT, shard, count, of);
+        }
+        Level::INFO => tracing::event!(Level::INFO, message = TEXT, shard, count, of),
+        _ => tracing::event!(Level::DEBUG, message = TEXT, shard, count, of),
+    });
+}
 
 type Line = Box<dyn FnOnce()>;
 
+/// What threads have left out that are no shard's.
+static ELSEWHERE: LeftOut = LeftOut::new();
+static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
+
 thread_local! {
     static LATER: RefCell<Vec<Line>> = const { RefCell::new(Vec::new()) };
-    /// The second in which failures are counted, and how many of it were said.
-    static FAILURES: Cell<(u64, u32)> = const { Cell::new((0, 0)) };
+    /// Of each kind, the second in which lines are counted, and how many there were.
+    static SAID: [Cell<(u64, u32)>; KINDS] = const { [const { Cell::new((0, 0)) }; KINDS] };
 }
 
-/// Calls a subscriber. Nothing of a shard may be borrowed.
-pub(crate) fn say(line: impl FnOnce()) {
+/// Calls a subscriber. Nothing of a shard may be borrowed. `None` if it panics.
+fn protect<R>(call: impl FnOnce() -> R) -> Option<R> {
     debug_assert!(
         shard::here().is_none_or(|shard| shard.has_nothing_borrowed()),
         "a subscriber would meet what is borrowed here"
     );
     // A subscriber has nothing of the shard's in its hands; its own state is its own affair.
-    let Err(panic) = catch_unwind(AssertUnwindSafe(line)) else {
-        return;
-    };
-    // Not `discard`, which would log again.
-    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
-        let _ = ManuallyDrop::new(again);
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(result) => Some(result),
+        Err(panic) => {
+            // Not `discard`, which would log again.
+            if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+                let _ = ManuallyDrop::new(again);
+            }
+            None
+        }
     }
+}
+
+/// Says a line, however many there are.
+pub(crate) fn always(line: impl FnOnce()) {
+    let _ = protect(line);
+}
+
+/// Says a line of this kind, if it is wanted and there is room for it; else it is counted. The count is told
+/// before the next line of the kind, or within seconds by the watchdog. Nothing of a shard may be borrowed.
+pub(crate) fn say(kind: Kind, is_wanted: impl FnOnce() -> bool, line: impl FnOnce()) {
+    if protect(is_wanted) == Some(true) && has_room(kind) {
+        always(line);
+    }
+}
+
+fn has_room(kind: Kind) -> bool {
+    let shard = shard::here();
+    let (second, left_out) = match &shard {
+        Some(shard) => (shard.wall().0 / 1_000, &shard.vital().left_out),
+        None => (BEGAN.elapsed().as_secs(), &ELSEWHERE),
+    };
+    let before = SAID.with(|said| {
+        let said = &said[kind as usize];
+        let (last, count) = said.get();
+        let before = if last == second { count } else { 0 };
+        said.set((second, before.saturating_add(1)));
+        before
+    });
+    if before >= PER_SECOND {
+        left_out.note(kind);
+        return false;
+    }
+    left_out.tell_of(kind, shard.as_ref().map(|shard| shard.id.0.into()));
+    true
 }
 
 /// Keeps a line for the end of the turn, where something of the shard is borrowed. Other threads have
 /// borrowed nothing.
 pub(crate) fn later(line: impl FnOnce() + 'static) {
     if shard::here().is_none() {
-        return say(line);
+        return line();
     }
     LATER.with_borrow_mut(|lines| {
         if lines.len() < LATER_MAX {
@@ -108,67 +234,7 @@ pub(crate) fn say_kept() {
         return;
     }
     for line in LATER.take() {
-        say(line);
-    }
-}
-
-/// Whether one more failure may be said; what may not is counted, and the count is said
-/// within seconds by the shard or its watchdog.
-pub(crate) fn has_room() -> bool {
-    let Some(shard) = shard::here() else {
-        return true;
-    };
-    let second = shard.wall().0 / 1_000;
-    let (last, said) = FAILURES.get();
-    let said = if last == second { said } else { 0 };
-    let vital = shard.vital();
-    if said >= FAILURES_PER_SECOND {
-        vital.unsaid.fetch_add(1, Ordering::Relaxed);
-        return false;
-    }
-    FAILURES.set((second, said + 1));
-    say_unsaid(shard.id.0.into(), vital.unsaid.swap(0, Ordering::Relaxed));
-    true
-}
-
-/// Says how many failures of a shard were not said.
-pub(crate) fn say_unsaid(shard: usize, count: u64) {
-    if count > 0 {
-        warn_line!(shard, count, "more failures were not logged");
-    }
-}
-
-/// A text for a line: escaped, so that it is one line and nothing but text, and cut.
-#[derive(Debug)]
-pub(crate) struct Brief<'a> {
-    text: &'a str,
-    max: usize,
-}
-
-/// Of a peer's text, as much as tells what it was.
-pub(crate) const fn peer(text: &str) -> Brief<'_> {
-    Brief {
-        text,
-        max: PEER_BYTES,
-    }
-}
-
-/// Of an error of user code, in whose text a peer's may be.
-pub(crate) const fn failure(text: &str) -> Brief<'_> {
-    Brief {
-        text,
-        max: ERROR_BYTES,
-    }
-}
-
-impl fmt::Display for Brief<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let cut = self.text.floor_char_boundary(self.max);
-        fmt::Display::fmt(&self.text[..cut].escape_debug(), f)?;
-        match self.text.len() - cut {
-            0 => Ok(()),
-            more => write!(f, "… ({more} bytes more)"),
-        }
+        line();
     }
 }
 
@@ -179,17 +245,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_peers_text_is_one_short_line() {
-        let forged = "x\n2026-11-27T00:00:00Z ERROR admin logged in\u{1b}[0m";
-        let said = peer(forged).to_string();
-        assert_eq!(
-            said,
-            "x\\n2026-11-27T00:00:00Z ERROR admin logged in\\u{1b}[0m"
-        );
-        let long = "é".repeat(5_000);
-        let said = peer(&long).to_string();
-        assert_eq!(said, format!("{}… (9800 bytes more)", "é".repeat(100)));
-        assert_eq!(peer("").to_string(), "");
+    fn of_each_kind_ten_a_second() {
+        let second = || BEGAN.elapsed().as_secs();
+        let said = loop {
+            let begun = second();
+            let said: Vec<_> = (0..25).map(|_| has_room(Kind::NotCalled)).collect();
+            let other = has_room(Kind::Closing);
+            if begun == second() {
+                assert!(other);
+                break said;
+            }
+        };
+        assert!(said.iter().filter(|said| **said).count() <= 10, "{said:?}");
+        assert!(ELSEWHERE.0[Kind::NotCalled as usize].load(Ordering::Relaxed) >= 15);
     }
 
     /// What calls a subscriber in another way would be neither caught nor counted.
@@ -199,7 +267,7 @@ mod tests {
             for entry in fs::read_dir(folder).unwrap() {
                 let path = entry.unwrap().path();
                 if path.is_dir() {
-                    if !path.ends_with("bin") {
+                    if !path.ends_with("bin") && !path.ends_with("src/log") {
                         look(&path, found);
                     }
                 } else if !path.ends_with("src/log.rs")

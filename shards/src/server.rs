@@ -36,6 +36,7 @@ use crate::{
     entropy::Entropy,
     fd_table::{FdTables, Parting, passage},
     handler::{App, Handshake, Keep, States},
+    log::{self, About},
     placement,
     shard::pages::{MakeHttpService, make_service},
     shared::Shared,
@@ -94,6 +95,8 @@ pub enum ServerError {
 
 /// The stacks of the threads beside the shards, whose own are as large as the program wants them.
 const STACK_BYTES: usize = 512 * 1024;
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// What a thread panicked with.
 fn words(panic: Box<dyn Any + Send>) -> String {
@@ -420,6 +423,7 @@ impl Server {
     pub fn start(mut self) -> Result<Running, ServerError> {
         let shards = self.shards;
         self.check()?;
+        log::notice!(Starting, About::default(), version = VERSION, shards);
         let io = self.io();
         let (address, listeners) = self.listen_all()?;
         let seats = self
@@ -481,6 +485,7 @@ impl Server {
             return Err(running.abandon(error));
         }
         watchdog::start(Arc::clone(&running.io.shared), clock);
+        log::notice!(Listening, About::default(), %address);
         Ok(running)
     }
 
@@ -494,6 +499,7 @@ impl Server {
         let options = Options {
             config: &self.config,
             waits: &self.waits,
+            shard_limits: &self.shard_limits,
             path: &self.path,
             tcp_user_timeout: self.tcp_user_timeout,
         };

@@ -12,7 +12,7 @@ use stentor_engine::{
     id::{NamespaceId, ShardId},
 };
 
-use crate::{fd_table::PassageTo, mailbox::Sender, post::Post};
+use crate::{fd_table::PassageTo, log::LeftOut, mailbox::Sender, post::Post};
 
 /// Buckets of the directory: 512 KiB a server. Two rooms in one bucket cost a mail too many now and
 /// then, never one too few.
@@ -37,8 +37,8 @@ pub(crate) fn full_name(name: &str) -> Box<str> {
 pub(crate) struct Vital {
     /// When its last turn began, as a [`stentor_engine::time::Tick`].
     pub(crate) turned: AtomicU64,
-    /// Failures that were not logged, nor counted in the log.
-    pub(crate) unsaid: AtomicU64,
+    /// Lines that were not logged, nor counted in the log.
+    pub(crate) left_out: LeftOut,
 }
 
 /// What the threads of a server share.

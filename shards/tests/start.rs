@@ -34,7 +34,8 @@ fn start(mut command: Command) -> Result<String, String> {
     }
     let mut said = String::new();
     child.stderr.unwrap().read_to_string(&mut said).unwrap();
-    assert_eq!(code, Some(1), "{said}");
+    let expected = if said.contains("stentor: --") { 2 } else { 1 };
+    assert_eq!(code, Some(expected), "{said}");
     Err(said)
 }
 
@@ -111,21 +112,102 @@ fn a_table_that_may_not_part_is_named() {
 
 #[test]
 fn options_that_cannot_work_are_named() {
-    for (options, named) in [
-        ("--ping-timeout 0", "ping_timeout: "),
-        ("--ping-interval 0", "ping_interval: "),
+    let timers = "cannot work: it must be 1 to 2147483647 ms";
+    let shortest = "cannot work: it must be at least 1 ms";
+    let one = "0 cannot work: it must be at least 1,";
+    for (option, value, named) in [
+        ("--ping-timeout", "0", format!("0 ms {timers}")),
         (
-            "--ping-interval 2147483648",
-            "ping_interval and ping_timeout: ",
+            "--ping-timeout",
+            "2147483648",
+            format!("2147483648 ms {timers}"),
         ),
-        ("--connect-timeout 0", "connect_timeout: "),
-        ("--upgrade-timeout 0", "upgrade_timeout: "),
-        ("--max-http-buffer-size 0", "max_payload: "),
-        ("--http-idle-wait 0", "http_waits.idle: "),
-        ("--shards 65", "65 shards: "),
-        ("--host 256.1.1.1", "cannot listen on 256.1.1.1:0: "),
+        ("--ping-interval", "0", format!("0 ms {timers}")),
+        ("--ping-interval", "0.5ms", format!("0.500 ms {timers}")),
+        ("--ping-interval", "25d", format!("2160000000 ms {timers}")),
+        ("--connect-timeout", "0s", format!("0 ms {shortest}")),
+        ("--upgrade-timeout", "0", format!("0 ms {shortest}")),
+        ("--http-idle-wait", "0", format!("0 ms {shortest}")),
+        ("--http-head-wait", "0", format!("0 ms {shortest}")),
+        ("--http-piece-wait", "0", format!("0 ms {shortest}")),
+        ("--http-body-wait", "0", format!("0 ms {shortest}")),
+        (
+            "--max-http-buffer-size",
+            "1B",
+            "1 cannot work: it must be at least 2,".to_owned(),
+        ),
+        (
+            "--held-bytes",
+            "1KiB",
+            "1024 cannot work: it must be at least 65536,".to_owned(),
+        ),
+        ("--unjoined-sessions", "0", one.to_owned()),
+        ("--unjoined-per-address", "0", one.to_owned()),
+        ("--unjoined-per-connection", "0", one.to_owned()),
+        ("--waiting-handlers", "0", one.to_owned()),
+        (
+            "--shards",
+            "65",
+            "65 shards: there must be 1 to 64".to_owned(),
+        ),
+        (
+            "--shards",
+            "0",
+            "0 shards: there must be 1 to 64".to_owned(),
+        ),
     ] {
-        let said = start(command("", options)).unwrap_err();
-        assert!(said.contains(named), "{options}: {said}");
+        let said = start(command("", &format!("{option} {value}"))).unwrap_err();
+        let expected = format!("stentor: {option}: {named}");
+        assert!(said.starts_with(&expected), "{option} {value}: {said}");
     }
+    let both = start(command("", "--ping-interval 14d --ping-timeout 14d")).unwrap_err();
+    let together =
+        "stentor: --ping-interval and --ping-timeout: 1209600000 ms and 1209600000 ms cannot work";
+    assert!(both.starts_with(together), "{both}");
+    let host = start(command("", "--host 256.1.1.1")).unwrap_err();
+    assert!(host.contains("cannot listen on 256.1.1.1:0: "), "{host}");
+}
+
+/// What a terminal shows of `--help`.
+fn help(arguments: &[&str]) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stentor"));
+    let output = command.args(arguments).arg("--help").output().unwrap();
+    assert!(output.status.success());
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn help_begins_with_what_is_run_first() {
+    let said = help(&[]);
+    let at = |text: &str| {
+        said.find(text)
+            .unwrap_or_else(|| panic!("no {text}: {said}"))
+    };
+    let order = [
+        "demo ",
+        "bench-server ",
+        "contract-server ",
+        "engine-server ",
+    ]
+    .map(|name| at(&format!("\n  {name}")));
+    assert!(order.is_sorted(), "{said}");
+    assert!(at("\n  demo ") < at("Test server: "), "{said}");
+    assert_eq!(said.matches("Test server: ").count(), 3, "{said}");
+}
+
+#[test]
+fn each_option_says_unit_and_default() {
+    let said = help(&["bench-server"]);
+    for (option, default, unit) in [
+        ("--ping-interval <TIME>", "25s", "in ms or with a unit"),
+        ("--http-body-wait <TIME>", "60s", "in ms or with a unit"),
+        ("--outbox-bytes <SIZE>", "1MiB", "in bytes or with a unit"),
+    ] {
+        let (_, rest) = said.split_once(option).unwrap();
+        let about = rest.split("      --").next().unwrap();
+        assert!(about.contains(unit), "{about}");
+        assert!(about.contains(&format!("[default: {default}]")), "{about}");
+    }
+    let times = said.find("TIME is a number with ms, s, m, h or d");
+    assert!(times.is_some(), "{said}");
 }

@@ -224,6 +224,44 @@ fn what_a_client_sends_is_a_short_line_at_debug() {
     assert_eq!(of_both.len(), 2, "{heard:?}");
     for (level, words) in of_both {
         assert_eq!(*level, Level::DEBUG);
-        assert!(!words.contains('\n') && words.len() < 500, "{words:?}");
+        assert!(!words.contains('\n') && words.len() < 700, "{words:?}");
+        for field in [
+            "sid=\"",
+            "socket=\"",
+            "namespace=\"/\"",
+            "peer=\"127.0.0.1:",
+        ] {
+            assert!(words.contains(field), "{field}: {words}");
+        }
     }
+}
+
+/// Of each kind of line ten a second and shard, and a count that every subscriber gets.
+#[test]
+fn what_a_client_sends_over_and_over_is_counted() {
+    const MANY: u64 = 2_000;
+    let (say, said) = mpsc::channel();
+    let say = Mutex::new(say);
+    let _one = listen(move |(_, words)| {
+        let _ = say.lock().unwrap().send(words);
+    });
+    let running = start();
+    let mut client = Client::join(running.address());
+    for _ in 0..MANY {
+        client.emit(r#"["colour","blue"]"#);
+    }
+    let (mut lines, mut counted) = (0, 0);
+    while lines + counted < MANY {
+        let words = said.recv_timeout(client::PATIENCE).unwrap();
+        if words.contains("more lines were not logged") {
+            assert!(words.contains("of=\"a handler was not called\""), "{words}");
+            let (_, count) = words.split_once("count=").unwrap();
+            counted += count.split(' ').next().unwrap().parse::<u64>().unwrap();
+        } else if words.contains("a handler was not called") {
+            lines += 1;
+        }
+    }
+    assert_eq!(lines + counted, MANY);
+    assert!(lines < MANY / 10, "{lines} lines");
+    running.stop().unwrap();
 }

@@ -1,6 +1,6 @@
 //! Answers: who is this socket, where is it, what is it in.
 
-use super::{Hub, NamespaceId, SessionKey, SocketId, SocketKey, String, Vec};
+use super::{ConnId, Hub, NamespaceId, SessionKey, SocketId, SocketKey, String, Vec};
 
 impl Hub {
     /// The namespace of this name.
@@ -42,6 +42,18 @@ impl Hub {
     #[must_use]
     pub fn session_of(&self, key: SocketKey) -> Option<SessionKey> {
         Some(self.sessions.key_at(self.sockets.get(key)?.session))
+    }
+
+    /// The namespace a socket is in.
+    #[must_use]
+    pub fn namespace_of(&self, key: SocketKey) -> Option<NamespaceId> {
+        Some(self.sockets.get(key)?.namespace)
+    }
+
+    /// The connection that is a session's transport, if that is WebSocket.
+    #[must_use]
+    pub fn conn_of(&self, session: SessionKey) -> Option<ConnId> {
+        self.sessions.conn_of(session)
     }
 
     /// The connected sockets of a session.

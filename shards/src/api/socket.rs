@@ -25,7 +25,7 @@ use super::{
 use crate::{
     discard::discard,
     handler::Handshake,
-    log,
+    log::{self, About},
     shard::{
         Shard,
         questions::{DEFAULT_ACK_WAIT, Question},
@@ -56,6 +56,18 @@ pub(crate) struct Farewell {
     pub(crate) rooms: Vec<Box<str>>,
     pub(crate) extensions: Option<Rc<Extensions>>,
     pub(crate) handshake: Option<Rc<Handshake>>,
+}
+
+impl Farewell {
+    fn about(&self, shard: &Shard, namespace: NamespaceId) -> About {
+        let handshake = self.handshake.as_ref();
+        About {
+            socket: Some(self.id.to_string()),
+            namespace: Some(log::peer(shard.hub.borrow().namespace_name(namespace))),
+            peer: handshake.map(|handshake| handshake.address().to_string()),
+            ..shard.about()
+        }
+    }
 }
 
 /// Why a socket did not join a room.
@@ -137,16 +149,34 @@ impl Socket {
 
     // ---- sending ----
 
-    fn encode(event: &str, args: impl IntoArgs) -> Option<Encoded> {
+    /// Whom a line of the log is about that this socket causes.
+    pub(crate) fn about(&self) -> About {
+        if let Some(farewell) = &self.farewell {
+            return farewell.about(&self.shard, self.namespace);
+        }
+        self.shard.about_socket(self.key)
+    }
+
+    #[cold]
+    fn log_not_sent(&self, event: &str, error: &dyn fmt::Display) {
+        log::line!(
+            EventNotSent,
+            self.about(),
+            event = log::peer(event),
+            error = log::failure(error)
+        );
+    }
+
+    fn encode(&self, event: &str, args: impl IntoArgs) -> Option<Encoded> {
         if is_reserved(event) {
-            let why = "the protocol has the name for itself";
-            log::failed!(error, "a reserved event name cannot be emitted", event, why);
+            let event = log::peer(event);
+            log::line!(ReservedEvent, self.about(), event);
             return None;
         }
         match args.encode() {
             Ok(encoded) => Some(encoded),
             Err(error) => {
-                log::failed!(error, "event not sent", event, error);
+                self.log_not_sent(event, &error);
                 None
             }
         }
@@ -166,7 +196,7 @@ impl Socket {
     }
 
     fn emit_as(&self, event: &str, args: impl IntoArgs, volatile: bool) -> bool {
-        let Some(Encoded { args, attachments }) = Self::encode(event, args) else {
+        let Some(Encoded { args, attachments }) = self.encode(event, args) else {
             return false;
         };
         let emit = Emit {
@@ -177,7 +207,7 @@ impl Socket {
         };
         let sent = self.shard.with_hub(|hub, _| hub.emit(self.key, &emit));
         sent.unwrap_or_else(|error| {
-            log::failed!(error, "event not sent", event, error);
+            self.log_not_sent(event, &error);
             false
         })
     }

@@ -5,6 +5,7 @@
 
 use std::{
     cell::{Cell, OnceCell},
+    fmt::Display,
     rc::Rc,
 };
 
@@ -98,15 +99,22 @@ impl AckHandle {
         let encoded = match args.encode() {
             Ok(encoded) => encoded,
             Err(error) => {
-                log::failed!(error, "acknowledgement not sent", error);
+                self.log_not_sent(&error);
                 return false;
             }
         };
         let sent = wanted.answer(&self.socket.shard, self.socket.key, &encoded);
         sent.unwrap_or_else(|error| {
-            log::failed!(error, "acknowledgement not sent", error);
+            self.log_not_sent(&error);
             false
         })
+    }
+}
+
+impl AckHandle {
+    #[cold]
+    fn log_not_sent(&self, error: &dyn Display) {
+        log::line!(AckNotSent, self.socket.about(), error = log::failure(error));
     }
 }
 

@@ -5,14 +5,15 @@
 
 use std::time::Duration;
 
-use stentor_engine::{config::Config, limits::Limits};
+use stentor_engine::config::Config;
 
-use crate::config::HttpWaits;
+use crate::config::{HttpWaits, ShardLimits};
 
 /// What is checked.
 pub(super) struct Options<'a> {
     pub(super) config: &'a Config,
     pub(super) waits: &'a HttpWaits,
+    pub(super) shard_limits: &'a ShardLimits,
     /// As [`super::Server::path`] has made it.
     pub(super) path: &'a str,
     pub(super) tcp_user_timeout: Option<Duration>,
@@ -20,19 +21,29 @@ pub(super) struct Options<'a> {
 
 /// The protocol's times are told in whole milliseconds.
 const SHORTEST: Duration = Duration::from_millis(1);
-/// Where timers end: JavaScript's `setTimeout`, and the kernel's.
-const TIMERS_MAX_MS: u64 = 1 << 31;
+/// Where timers end: JavaScript's `setTimeout`, which counts a longer time as 1 ms, and the kernel's.
+const TIMERS_MAX_MS: u128 = (1 << 31) - 1;
 /// A client's first message, `40`.
 const PAYLOAD_BYTES_MIN: usize = 2;
+/// A few requests on their way, or a shard closes those who have done nothing but send one.
+const HELD_BYTES_MIN: usize = 64 * 1024;
+
+/// A time as it is said.
+fn ms(time: Duration) -> String {
+    match time.subsec_nanos() % 1_000_000 {
+        0 => format!("{} ms", time.as_millis()),
+        _ => format!("{:.3} ms", time.as_secs_f64() * 1_000.0),
+    }
+}
 
 impl Options<'_> {
     /// Checks them.
     ///
     /// # Errors
-    /// A sentence that names the option.
+    /// A sentence that names the option, its value, and what it may be.
     pub(super) fn check(&self) -> Result<(), String> {
         self.check_times()?;
-        check_limits(&self.config.limits)?;
+        self.check_sizes()?;
         self.check_path()?;
         if !self.config.polling && !self.config.websocket {
             return Err("transports: without polling and WebSocket nobody can connect".to_owned());
@@ -42,9 +53,26 @@ impl Options<'_> {
 
     fn check_times(&self) -> Result<(), String> {
         let Self { config, waits, .. } = self;
-        let times = [
-            ("ping_interval", config.ping_interval),
-            ("ping_timeout", config.ping_timeout),
+        let (interval, timeout) = (config.ping_interval, config.ping_timeout);
+        for (name, time) in [("ping_interval", interval), ("ping_timeout", timeout)] {
+            if time < SHORTEST || time.as_millis() > TIMERS_MAX_MS {
+                return Err(format!(
+                    "{name}: {} cannot work: it must be 1 to {TIMERS_MAX_MS} ms, as the timers of JavaScript \
+                     clients end there",
+                    ms(time)
+                ));
+            }
+        }
+        let beat = interval + timeout;
+        if beat.as_millis() > TIMERS_MAX_MS {
+            return Err(format!(
+                "ping_interval and ping_timeout: {} and {} cannot work: together they must be at most \
+                 {TIMERS_MAX_MS} ms, as the timers of JavaScript clients end there",
+                ms(interval),
+                ms(timeout)
+            ));
+        }
+        for (name, time) in [
             ("upgrade_timeout", config.upgrade_timeout),
             ("connect_timeout", config.connect_timeout),
             ("http_waits.idle", waits.idle),
@@ -52,27 +80,91 @@ impl Options<'_> {
             ("http_waits.piece", waits.piece),
             ("http_waits.body", waits.body),
             ("limits.attachments_wait", config.limits.attachments_wait),
-        ];
-        if let Some((name, _)) = times.iter().find(|(_, time)| *time < SHORTEST) {
-            return Err(format!(
-                "{name}: less than a millisecond, in which nobody can do anything"
-            ));
-        }
-        let beat = config.ping_interval.saturating_add(config.ping_timeout);
-        if beat.as_millis() >= TIMERS_MAX_MS.into() {
-            return Err(format!(
-                "ping_interval and ping_timeout: together {TIMERS_MAX_MS} ms or more, for which a \
-                 JavaScript client waits 1 ms"
-            ));
+        ] {
+            if time < SHORTEST {
+                return Err(format!(
+                    "{name}: {} cannot work: it must be at least 1 ms",
+                    ms(time)
+                ));
+            }
         }
         let unacknowledged = self.tcp_user_timeout.unwrap_or_default();
         if !unacknowledged.is_zero() && unacknowledged < SHORTEST
-            || unacknowledged.as_millis() >= TIMERS_MAX_MS.into()
+            || unacknowledged.as_millis() > TIMERS_MAX_MS
         {
             return Err(format!(
-                "tcp_user_timeout: the kernel takes 1 to {} ms, or zero for its own",
-                TIMERS_MAX_MS - 1
+                "tcp_user_timeout: {} cannot work: it must be 1 to {TIMERS_MAX_MS} ms, or zero for the \
+                 kernel's own",
+                ms(unacknowledged)
             ));
+        }
+        Ok(())
+    }
+
+    fn check_sizes(&self) -> Result<(), String> {
+        let (limits, shard) = (&self.config.limits, self.shard_limits);
+        let polling = usize::from(self.config.polling); // else nobody's sessions begin there
+        for (name, value, least, why) in [
+            (
+                "max_payload",
+                limits.payload_bytes,
+                PAYLOAD_BYTES_MIN,
+                "as no message is shorter",
+            ),
+            (
+                "limits.packet_bytes",
+                limits.packet_bytes,
+                PAYLOAD_BYTES_MIN,
+                "as no packet is shorter",
+            ),
+            (
+                "limits.slice_sessions",
+                limits.slice_sessions,
+                1,
+                "or nothing is ever sent",
+            ),
+            (
+                "limits.namespaces_per_session",
+                limits.namespaces_per_session,
+                1,
+                "or nobody can join",
+            ),
+            (
+                "shard_limits.held_bytes",
+                shard.held_bytes,
+                HELD_BYTES_MIN,
+                "or clients are closed that only send a request",
+            ),
+            (
+                "shard_limits.unjoined_sessions",
+                shard.unjoined_sessions,
+                polling,
+                "or nobody can begin to poll",
+            ),
+            (
+                "shard_limits.unjoined_per_address",
+                shard.unjoined_per_address,
+                polling,
+                "or nobody can begin to poll",
+            ),
+            (
+                "shard_limits.unjoined_per_connection",
+                shard.unjoined_per_connection,
+                polling,
+                "or nobody can begin to poll",
+            ),
+            (
+                "shard_limits.waiting_handlers",
+                shard.waiting_handlers,
+                1,
+                "or no async handler is called",
+            ),
+        ] {
+            if value < least {
+                return Err(format!(
+                    "{name}: {value} cannot work: it must be at least {least}, {why}"
+                ));
+            }
         }
         Ok(())
     }
@@ -91,33 +183,25 @@ impl Options<'_> {
     }
 }
 
-fn check_limits(limits: &Limits) -> Result<(), String> {
-    if limits.payload_bytes < PAYLOAD_BYTES_MIN {
-        return Err(format!(
-            "max_payload: less than {PAYLOAD_BYTES_MIN} bytes, which no message fits"
-        ));
-    }
-    if limits.packet_bytes < PAYLOAD_BYTES_MIN {
-        return Err(format!(
-            "limits.packet_bytes: less than {PAYLOAD_BYTES_MIN} bytes, with which nothing can be sent"
-        ));
-    }
-    if limits.namespaces_per_session == 0 {
-        return Err("limits.namespaces_per_session: with none nobody can join".to_owned());
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn check(change: impl FnOnce(&mut Config, &mut HttpWaits)) -> Result<(), String> {
-        let (mut config, mut waits) = (Config::default(), HttpWaits::default());
-        change(&mut config, &mut waits);
+    /// Options that can be changed.
+    struct Given(Config, HttpWaits, ShardLimits);
+
+    fn check(change: impl FnOnce(&mut Given)) -> Result<(), String> {
+        let mut given = Given(
+            Config::default(),
+            HttpWaits::default(),
+            ShardLimits::default(),
+        );
+        change(&mut given);
+        let Given(config, waits, shard_limits) = &given;
         let options = Options {
-            config: &config,
-            waits: &waits,
+            config,
+            waits,
+            shard_limits,
             path: "/socket.io/",
             tcp_user_timeout: None,
         };
@@ -126,89 +210,142 @@ mod tests {
 
     #[test]
     fn what_works_is_taken() {
-        check(|_, _| ()).unwrap();
-        check(|config, _| {
+        check(|_| ()).unwrap();
+        check(|Given(config, _, shard)| {
             config.ping_interval = Duration::from_millis(1);
-            config.ping_timeout = Duration::from_millis(TIMERS_MAX_MS - 2);
+            config.ping_timeout = Duration::from_millis((1 << 31) - 2);
             config.limits.payload_bytes = PAYLOAD_BYTES_MIN;
             config.limits.attachments = 0;
             config.limits.outbox_bytes = 0;
+            config.limits.rooms_per_socket = 0;
+            config.limits.acks_per_socket = 0;
             config.polling = false;
+            shard.held_bytes = HELD_BYTES_MIN;
+            shard.unjoined_sessions = 0;
+            shard.unjoined_per_address = 0;
+            shard.unjoined_per_connection = 0;
+        })
+        .unwrap();
+        check(|Given(config, waits, _)| {
+            config.upgrade_timeout = Duration::MAX;
+            config.connect_timeout = Duration::MAX;
+            waits.idle = Duration::MAX;
+            config.limits.payload_bytes = usize::MAX;
         })
         .unwrap();
     }
 
+    type Set<V> = fn(&mut Given, V);
+
     #[test]
-    fn times_in_which_nothing_can_be_done_are_refused_by_name() {
-        for time in [Duration::ZERO, Duration::from_micros(999)] {
-            let error = |change: fn(&mut Config, &mut HttpWaits, Duration)| {
-                check(|config, waits| change(config, waits, time)).unwrap_err()
-            };
-            let errors = [
-                error(|config, _, time| config.ping_interval = time),
-                error(|config, _, time| config.ping_timeout = time),
-                error(|config, _, time| config.upgrade_timeout = time),
-                error(|config, _, time| config.connect_timeout = time),
-                error(|_, waits, time| waits.idle = time),
-                error(|_, waits, time| waits.head = time),
-                error(|_, waits, time| waits.piece = time),
-                error(|_, waits, time| waits.body = time),
-                error(|config, _, time| config.limits.attachments_wait = time),
-            ];
-            let named = [
-                "ping_interval",
-                "ping_timeout",
-                "upgrade_timeout",
-                "connect_timeout",
-                "http_waits.idle",
-                "http_waits.head",
-                "http_waits.piece",
-                "http_waits.body",
-                "limits.attachments_wait",
-            ];
-            for (error, name) in errors.iter().zip(named) {
-                assert!(error.starts_with(&format!("{name}: ")), "{error}");
+    fn times_in_which_nothing_can_be_done_are_refused() {
+        let times: [(&str, Set<Duration>); 9] = [
+            ("ping_interval", |given, time| given.0.ping_interval = time),
+            ("ping_timeout", |given, time| given.0.ping_timeout = time),
+            ("upgrade_timeout", |given, time| {
+                given.0.upgrade_timeout = time;
+            }),
+            ("connect_timeout", |given, time| {
+                given.0.connect_timeout = time;
+            }),
+            ("http_waits.idle", |given, time| given.1.idle = time),
+            ("http_waits.head", |given, time| given.1.head = time),
+            ("http_waits.piece", |given, time| given.1.piece = time),
+            ("http_waits.body", |given, time| given.1.body = time),
+            ("limits.attachments_wait", |given, time| {
+                given.0.limits.attachments_wait = time;
+            }),
+        ];
+        for (name, set) in times {
+            for (time, said) in [
+                (Duration::ZERO, "0 ms"),
+                (Duration::from_micros(999), "0.999 ms"),
+            ] {
+                let error = check(|given| set(given, time)).unwrap_err();
+                let expected = format!("{name}: {said} cannot work: it must be ");
+                assert!(error.starts_with(&expected), "{error}");
             }
         }
     }
 
     #[test]
     fn timers_that_a_client_cannot_keep_are_refused() {
-        for time in [Duration::from_millis(1 << 30), Duration::MAX] {
-            let error = check(|config, _| {
-                config.ping_interval = time;
-                config.ping_timeout = time;
-            });
-            assert!(
-                error
-                    .unwrap_err()
-                    .starts_with("ping_interval and ping_timeout: ")
-            );
+        let times: [(&str, Set<Duration>); 2] = [
+            ("ping_interval", |given, time| given.0.ping_interval = time),
+            ("ping_timeout", |given, time| given.0.ping_timeout = time),
+        ];
+        for (name, set) in times {
+            for time in [Duration::from_millis(1 << 31), Duration::MAX] {
+                let error = check(|given| set(given, time)).unwrap_err();
+                assert!(error.starts_with(&format!("{name}: ")), "{error}");
+                assert!(error.contains("1 to 2147483647 ms"), "{error}");
+            }
         }
+        let error = check(|Given(config, ..)| {
+            config.ping_interval = Duration::from_millis(1 << 30);
+            config.ping_timeout = Duration::from_millis(1 << 30);
+        });
+        let both = "ping_interval and ping_timeout: 1073741824 ms and 1073741824 ms cannot work";
+        let error = error.unwrap_err();
+        assert!(error.starts_with(both), "{error}");
     }
 
     #[test]
-    fn limits_and_transports_that_leave_nobody_are_refused() {
-        let error = check(|config, _| config.limits.payload_bytes = 0).unwrap_err();
-        assert!(error.starts_with("max_payload: "), "{error}");
-        let error = check(|config, _| config.limits.packet_bytes = 1).unwrap_err();
-        assert!(error.starts_with("limits.packet_bytes: "), "{error}");
-        let error = check(|config, _| config.limits.namespaces_per_session = 0).unwrap_err();
-        assert!(
-            error.starts_with("limits.namespaces_per_session: "),
-            "{error}"
-        );
-        let error = check(|config, _| (config.polling, config.websocket) = (false, false));
+    fn sizes_and_transports_that_leave_nobody_are_refused() {
+        let sizes: [(&str, usize, Set<usize>); 9] = [
+            ("max_payload", 2, |given, n| {
+                given.0.limits.payload_bytes = n;
+            }),
+            ("limits.packet_bytes", 2, |given, n| {
+                given.0.limits.packet_bytes = n;
+            }),
+            ("limits.slice_sessions", 1, |given, n| {
+                given.0.limits.slice_sessions = n;
+            }),
+            ("limits.namespaces_per_session", 1, |given, n| {
+                given.0.limits.namespaces_per_session = n;
+            }),
+            ("shard_limits.held_bytes", 65_536, |given, n| {
+                given.2.held_bytes = n;
+            }),
+            ("shard_limits.unjoined_sessions", 1, |given, n| {
+                given.2.unjoined_sessions = n;
+            }),
+            ("shard_limits.unjoined_per_address", 1, |given, n| {
+                given.2.unjoined_per_address = n;
+            }),
+            ("shard_limits.unjoined_per_connection", 1, |given, n| {
+                given.2.unjoined_per_connection = n;
+            }),
+            ("shard_limits.waiting_handlers", 1, |given, n| {
+                given.2.waiting_handlers = n;
+            }),
+        ];
+        for (name, least, set) in sizes {
+            check(|given| set(given, least)).unwrap();
+            for value in [0, least - 1] {
+                let error = check(|given| set(given, value)).unwrap_err();
+                let expected =
+                    format!("{name}: {value} cannot work: it must be at least {least}, ");
+                assert!(error.starts_with(&expected), "{error}");
+            }
+        }
+        let error = check(|Given(config, ..)| (config.polling, config.websocket) = (false, false));
         assert!(error.unwrap_err().starts_with("transports: "));
     }
 
     #[test]
     fn paths_and_socket_options_that_cannot_be_are_refused() {
-        let (config, waits) = (Config::default(), HttpWaits::default());
+        let Given(config, waits, shard_limits) = &Given(
+            Config::default(),
+            HttpWaits::default(),
+            ShardLimits::default(),
+        );
         let check = |path, tcp_user_timeout| {
             let options = Options {
-                config: &config,
-                waits: &waits,
+                config,
+                waits,
+                shard_limits,
                 path,
                 tcp_user_timeout,
             };

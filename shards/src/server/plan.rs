@@ -25,7 +25,7 @@ use crate::{
     entropy::Entropy,
     fd_table::{Parting, Passage},
     handler::{App, Locals, States},
-    log,
+    log::{self, About},
     mailbox::{Receiver, mailbox},
     placement,
     post::Post,
@@ -54,7 +54,7 @@ impl Seat {
             let woken = weak.upgrade().map_or(Ok(()), |waker| waker.wake());
             if let Err(error) = woken {
                 // The sender may be a shard in the midst of something.
-                log::later(move || log::error!(%error, "a shard could not be woken"));
+                log::later(move || log::line!(NotWoken, About::here(), %error));
             }
         });
         Ok((
@@ -113,7 +113,7 @@ pub(super) struct Plan {
 impl Plan {
     pub(super) fn run(self, seat: Seat) -> io::Result<()> {
         if self.pin && placement::pin(usize::from(self.id.0)).is_none() {
-            log::warn!(shard = self.id.0, "the thread could not be pinned");
+            log::notice!(NotPinned, About::shard(self.id.0));
         }
         let why = |what: &str, error: io::Error| {
             let text = format!("{what} of shard {}: {error}", self.id.0);

@@ -14,6 +14,7 @@ use super::{ServerError, Signals, words};
 use crate::{
     api::{EmitError, Io},
     clock::Clock,
+    log::{self, About},
     mailbox::Full,
     post::Post,
     shard,
@@ -186,8 +187,13 @@ impl Running {
             let stopped = thread.spawn(move || self.stop());
             return Err(stopped.map_or_else(ServerError::Start, |_| ServerError::StopOnShard));
         }
+        log::notice!(Stopping, About::default(), sessions = self.io.sessions());
         self.await_done();
-        self.end()
+        let ended = self.end();
+        if ended.is_ok() {
+            log::notice!(Stopped, About::default());
+        }
+        ended
     }
 
     /// Waits until the shards have done what this thread has asked of them, but not for those that are stuck.

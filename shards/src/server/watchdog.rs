@@ -15,7 +15,7 @@ use stentor_engine::time::Tick;
 use super::STACK_BYTES;
 use crate::{
     clock::Clock,
-    log,
+    log::{self, About},
     mailbox::Sender,
     shared::{Shared, Vital},
 };
@@ -54,12 +54,12 @@ pub(super) fn start(shared: Arc<Shared>, clock: Clock) {
                     post.wake();
                 }
                 seen.say(shard);
-                log::say_unsaid(shard, vital.unsaid.swap(0, Ordering::Relaxed));
+                vital.left_out.tell(shard);
             }
         }
     };
     if let Err(error) = thread.spawn(watch) {
-        log::warn!(%error, "no thread for the watchdog: a shard that is stuck is not told of");
+        log::notice!(NoWatchdog, About::default(), %error);
     }
 }
 
@@ -80,8 +80,8 @@ impl Seen {
     fn say(&self, shard: usize) {
         match self {
             Self::Well | Self::Quiet => {}
-            Self::Stuck(ms) => log::warn!(shard, ms, "a shard is stuck: something blocks it"),
-            Self::Back(ms) => log::warn!(shard, ms, "a shard that was stuck goes on"),
+            Self::Stuck(ms) => log::notice!(Stuck, About::shard(shard), ms),
+            Self::Back(ms) => log::notice!(GoesOn, About::shard(shard), ms),
         }
     }
 }

@@ -28,7 +28,7 @@ use super::{
     conns::{ConnKey, Role},
     seldom::Seldom,
 };
-use crate::log;
+use crate::log::{self, About};
 
 /// The close code of a WebSocket that goes for that (IANA: try again later).
 const TRY_AGAIN_LATER: u16 = 1013;
@@ -80,12 +80,7 @@ impl Shard {
             }
             held = held.saturating_sub(bytes);
             closed += 1;
-            log::debug!(
-                shard = self.id.0,
-                bytes,
-                ?holder,
-                "closed: the shard holds too much for its clients, and for this one most"
-            );
+            log::line!(HolderClosed, self.about_holder(holder), bytes);
             match holder {
                 Holder::Conn(key) => self.close_conn(key),
                 Holder::Session(session) => self.close_for_room(session),
@@ -93,12 +88,14 @@ impl Shard {
         }
         let told = self.budget.borrow_mut().closed.note(self.now.get());
         if let Some(times) = told {
-            log::warn!(
-                shard = self.id.0,
-                closed,
-                times,
-                "the shard holds too much for its clients: those for whom it holds most are closed"
-            );
+            log::notice!(HoldsTooMuch, self.about(), closed, times);
+        }
+    }
+
+    fn about_holder(&self, holder: Holder) -> About {
+        match holder {
+            Holder::Conn(key) => self.about_conn(key),
+            Holder::Session(session) => self.about_session(session),
         }
     }
 

@@ -30,7 +30,7 @@ use crate::{
         Answered, Call, Cause, Context, Credentials, Handlers, INTERNAL_ERROR, LocalFuture,
         Outcome, Refused, Reject, Reply, Verdict, Wanted,
     },
-    log,
+    log::{self, About},
     post::Ask,
 };
 
@@ -93,13 +93,22 @@ fn begin<R>(call: &Rc<dyn Call<R>>, context: &Context<'_>) -> Driven<R> {
 const TOO_MANY_WAIT: &str = "Too many handlers are waiting";
 
 /// A handler was not called. What a client sent it is no affair of the operator's.
-fn log_reject(event: &str, reject: &Reject) {
-    let why = reject.to_string();
-    let (event, error) = (log::peer(event), log::peer(&why));
-    if !reject.is_internal() {
-        log::debug!(%event, %error, "a handler was not called");
-    } else if log::has_room() {
-        log::warn!(%event, %error, "a handler failed");
+#[cold]
+fn log_reject(about: impl FnOnce() -> About, event: &str, reject: &Reject) {
+    if reject.is_internal() {
+        log::line!(
+            HandlerFailed,
+            about(),
+            event = log::peer(event),
+            error = log::peer(reject)
+        );
+    } else {
+        log::line!(
+            NotCalled,
+            about(),
+            event = log::peer(event),
+            error = log::peer(reject)
+        );
     }
 }
 
@@ -230,8 +239,8 @@ impl Shard {
     #[cold]
     fn refuse_event(&self, socket: SocketKey, ack: Option<Wanted>, event: &str) {
         let refused = self.tasks.note_refused();
-        let (shard, event) = (self.id.0, log::peer(event));
-        log::debug!(shard, %event, refused, "too many handlers of a socket wait");
+        let event = log::peer(event);
+        log::line!(TooManyWait, self.about_socket(socket), event, refused);
         if let Some(wanted) = ack {
             self.ack_error(socket, &wanted, TOO_MANY_WAIT);
         }
@@ -253,28 +262,39 @@ impl Shard {
         event: &str,
         result: Option<Result<Reply, Reject>>,
     ) {
+        self.finish(socket, ack, event, result, || self.about_socket(socket));
+    }
+
+    fn finish(
+        &self,
+        socket: SocketKey,
+        ack: Option<Wanted>,
+        event: &str,
+        result: Option<Result<Reply, Reject>>,
+        about: impl FnOnce() -> About,
+    ) {
         let error = match result {
             Some(Ok(Reply::Ack(encoded))) => {
                 let Some(wanted) = &ack else { return };
                 let Err(error) = wanted.answer(self, socket, &encoded) else {
                     return;
                 };
-                log::failed!(error, "acknowledgement not sent", event, error);
-                error.to_string()
+                let (event, error) = (log::peer(event), log::failure(error));
+                log::line!(AckNotSent, about(), event, error = &*error);
+                error
             }
             Some(Ok(Reply::Silent)) => return,
             None => {
-                if log::has_room() {
-                    log::error!(event = %log::peer(event), "a handler panicked");
-                }
+                log::line!(HandlerPanicked, about(), event = log::peer(event));
                 INTERNAL_ERROR.to_owned()
             }
             Some(Ok(Reply::Failed(error))) => {
-                log::failed!(warn, "a handler failed", event, error);
+                let event = log::peer(event);
+                log::line!(HandlerFailed, about(), event, error = log::failure(&error));
                 error
             }
             Some(Err(reject)) => {
-                log_reject(event, &reject);
+                log_reject(about, event, &reject);
                 reject.message
             }
         };
@@ -339,9 +359,11 @@ impl Shard {
                     room,
                     sockets,
                 } => {
-                    let namespace = self.hub.borrow().namespace_name(namespace).to_owned();
-                    let room = log::peer(&room);
-                    log::debug!(namespace, %room, sockets, "a selection did not all join");
+                    let about = || About {
+                        namespace: Some(log::peer(self.hub.borrow().namespace_name(namespace))),
+                        ..self.about()
+                    };
+                    log::line!(NotAllJoined, about(), room = log::peer(&room), sockets);
                 }
                 Event::Closed { session, reason } => self.closed(session, reason),
                 Event::Ack { token, news } => self.questions.tell(token, news),
@@ -373,18 +395,18 @@ impl Shard {
                 }
                 Some(Ok(Verdict(Err(refused)))) => refused,
                 Some(Err(reject)) => {
-                    log_reject("auth", &reject);
+                    log_reject(|| shard.about_socket(key), "auth", &reject);
                     Refused::new(reject.message)
                 }
                 None => {
-                    log::failed!(error, "an auth handler panicked");
+                    log::line!(AuthPanicked, shard.about_socket(key));
                     Refused::new(INTERNAL_ERROR)
                 }
             };
             let data = refused.data.map(|data| data.to_string());
             let told = shard.with_hub(|hub, _| hub.refuse(key, &refused.message, data.as_deref()));
             if let Err(error) = told {
-                log::failed!(error, "the reason of a refusal not sent", error);
+                log::line!(RefusalNotSent, shard.about(), %error);
             }
             take(&shard.extensions, key.to_bits());
         });
@@ -481,9 +503,10 @@ impl Shard {
             cause: Cause::Disconnect { reason },
         };
         for handler in &handlers.disconnect {
-            let shard = Rc::clone(self);
+            let socket = socket.clone();
             self.drive(None, handler, &context, move |result| {
-                shard.finish_event(key, None, "disconnect", result);
+                let about = || socket.about();
+                socket.shard.finish(key, None, "disconnect", result, about);
             });
         }
     }

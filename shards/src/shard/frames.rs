@@ -137,7 +137,7 @@ impl Shard {
     }
 
     fn note_peer_error(&self, session: SessionKey, error: PeerError) {
-        log::debug!(shard = self.id.0, ?session, %error, "closing a session");
+        log::line!(Closing, self.about_session(session), %error);
     }
 
     fn probe_message(
@@ -201,7 +201,7 @@ impl Shard {
         let written = self.conns.borrow().write(key, &[bytes]);
         let whole = written == Written::Bytes(bytes.len());
         if !whole {
-            log::debug!(shard = self.id.0, "a peer that probes does not read");
+            log::line!(ProbeNotReading, self.about_conn(key));
             self.conn_closed(key);
         }
         whole

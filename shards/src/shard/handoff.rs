@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     fd_table::is_full,
-    log,
+    log::{self, About},
     mailbox::{Full, Sender},
     post::{Carried, Post},
 };
@@ -71,9 +71,7 @@ impl Shard {
                 }
                 Err(error) => {
                     // What else is to be posted is borrowed.
-                    log::later(move || {
-                        log::failed!(warn, "a connection could not be handed over", error);
-                    });
+                    log::later(move || log::line!(ConnNotHandedOver, About::here(), %error));
                     return Err(Full::Closed(post));
                 }
             }
@@ -98,7 +96,7 @@ impl Shard {
         let added = stream.and_then(|stream| self.add_read(stream));
         match added {
             Ok(key) => self.requests(key, &mut read, answered),
-            Err(error) => log::failed!(warn, "a connection handed over was lost", error),
+            Err(error) => log::line!(HandedOverLost, self.about(), %error),
         }
     }
 
@@ -118,7 +116,7 @@ impl Shard {
         }
         match self.add_read(stream) {
             Ok(key) => drop(self.obey(key, verdict, &mut read, head, true)),
-            Err(error) => log::failed!(warn, "a connection handed over was lost", error),
+            Err(error) => log::line!(HandedOverLost, self.about(), %error),
         }
     }
 

@@ -29,7 +29,7 @@ use super::{
     pages::{self, ResponseBody},
 };
 use crate::{
-    log,
+    log::{self, About},
     net::replay::{Patience, Replay, Wire},
     post::{PollKind, Reply},
 };
@@ -80,7 +80,11 @@ pub(crate) fn spawn(shard: &Rc<Shard>, stream: std::net::TcpStream, read: Vec<u8
             }
         };
         if let Err(error) = served {
-            log::debug!(error = %log::peer(&error.to_string()), "an HTTP connection ended");
+            let about = About {
+                peer: Some(address.to_string()),
+                ..shard.about()
+            };
+            log::line!(HttpEnded, about, error = log::peer(&error));
         }
     });
 }

@@ -4,6 +4,7 @@
 //! shared; other threads reach it by its mailbox. The hub is borrowed for the length of one call and
 //! never while user code runs or something is awaited.
 
+mod about;
 mod answer;
 mod budget;
 mod congestion;
@@ -136,6 +137,8 @@ pub(crate) struct Shard {
     newcomers: Newcomers,
     /// Parked GETs by session.
     parked: RefCell<HashMap<u64, Parked>>,
+    /// The last session that posted, and its connection: for the log.
+    posted: Cell<Option<(SessionKey, ConnKey)>>,
     /// POSTs whose bodies are coming, by session.
     posting: RefCell<HashMap<u64, Parked>>,
     /// Those whose session has ended, in this turn.
@@ -234,6 +237,7 @@ impl Shard {
             budget: RefCell::default(),
             newcomers: Newcomers::default(),
             parked: RefCell::default(),
+            posted: Cell::new(None),
             posting: RefCell::default(),
             given_up: RefCell::default(),
             resumable: RefCell::default(),

@@ -19,7 +19,10 @@ use stentor_engine::{
 };
 
 use super::{Application, Shard, answer::Answer, seldom::Seldom, take};
-use crate::{config::ShardLimits, log};
+use crate::{
+    config::ShardLimits,
+    log::{self, About},
+};
 
 /// A table is looked through for sessions that ended before they joined no more often than this.
 const SWEEP_MS: u64 = 1_000;
@@ -68,6 +71,11 @@ impl Newcomers {
         Ok(())
     }
 
+    /// Where a session is from that has not joined.
+    pub(super) fn address(&self, session: SessionKey) -> Option<IpAddr> {
+        self.sessions.borrow().get(&session.to_bits()).copied()
+    }
+
     fn add(&self, session: SessionKey, address: IpAddr) {
         self.sessions
             .borrow_mut()
@@ -107,13 +115,11 @@ impl Shard {
         let told = said.refused.note(self.now.get());
         drop(said);
         if let Some(times) = told {
-            log::warn!(
-                shard = self.id.0,
-                times,
-                ?why,
-                %ip,
-                "sessions refused: too many have not joined a namespace"
-            );
+            let about = About {
+                peer: Some(ip.to_string()),
+                ..self.about()
+            };
+            log::notice!(SessionsRefused, about, times, ?why);
         }
         Err(Answer::status(match why {
             TooMany::OfShard => StatusCode::SERVICE_UNAVAILABLE,

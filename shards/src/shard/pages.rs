@@ -19,7 +19,11 @@ use http_body_util::{BodyExt, Either, Full, combinators::UnsyncBoxBody};
 use hyper::body::{Body, Incoming};
 
 use super::http::{closing, status};
-use crate::{discard::discard, log, net::replay::Wire};
+use crate::{
+    discard::discard,
+    log::{self, About},
+    net::replay::Wire,
+};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// A response's body: ours is one piece, the application's is its own.
@@ -58,7 +62,7 @@ where
                         response.map(|body| Either::Right(body.map_err(Into::into).boxed_unsync()))
                     }
                     Err(error) => {
-                        log::failed!(error, "the HTTP service failed", error);
+                        log::line!(ServiceFailed, About::here(), error = log::failure(&error));
                         status(StatusCode::INTERNAL_SERVER_ERROR)
                     }
                 }
@@ -85,7 +89,7 @@ pub(super) async fn page(
         answer.poll(cx).map(|answer| match answer {
             Ok(response) => response,
             Err(panic) => {
-                log::failed!(error, "a page panicked");
+                log::line!(PagePanicked, About::here());
                 discard(panic);
                 status(StatusCode::INTERNAL_SERVER_ERROR)
             }

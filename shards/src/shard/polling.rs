@@ -228,7 +228,7 @@ impl Shard {
 
     /// A request broke a rule or broke off.
     pub(super) fn fail(self: &Rc<Self>, session: SessionKey, error: PeerError) {
-        log::debug!(shard = self.id.0, ?session, %error, "a long-polling request failed");
+        log::line!(RequestFailed, self.about_session(session), %error);
         self.with_hub(|hub, now| hub.fail_poll(now, session, error));
         self.drain_events();
     }
@@ -262,7 +262,7 @@ impl Shard {
                 break; // what follows the close in the same payload is ignored
             }
             if let Err(error) = self.packet(session, packet) {
-                log::debug!(shard = self.id.0, ?session, %error, "closing a session");
+                log::line!(Closing, self.about_session(session), %error);
                 self.drain_events();
                 return match error.close_reason() {
                     // The payload was good Engine.IO: the client learns of the close by its GET, as

@@ -285,7 +285,7 @@ impl Turns {
             self.intake.trim();
             // User code, and nothing is borrowed.
             if let Err(panic) = catch_unwind(release) {
-                log::error!(shard = shard.id.0, "`release_memory` panicked");
+                log::line!(ReleaseMemoryPanicked, shard.about());
                 discard(panic);
             }
         }
@@ -316,7 +316,7 @@ impl Turns {
         if let Some(listener) = self.listener.take()
             && let Err(error) = SockRef::from(&listener).shutdown(Shutdown::Both)
         {
-            log::debug!(%error, "shutting a listener down");
+            log::line!(ListenerNotShut, self.shard.about(), %error);
         }
     }
 
@@ -337,7 +337,7 @@ impl Turns {
                 Err(error) => {
                     let now = self.shard.now.get();
                     if let Some(times) = self.accepts_failed.note(now) {
-                        log::warn!(%error, times, "accept failed; pausing");
+                        log::notice!(AcceptFailed, self.shard.about(), %error, times);
                     }
                     self.accept_after = now.after(ACCEPT_PAUSE);
                     return;
@@ -415,14 +415,14 @@ impl Shard {
 
     fn accepted(self: &Rc<Self>, stream: mio::net::TcpStream) {
         if let Err(error) = placement::tune(&stream, self.config.tcp_user_timeout) {
-            log::debug!(%error, "setting options of a connection");
+            log::line!(OptionsNotSet, self.about(), %error);
         }
         let added = self
             .conns
             .borrow_mut()
             .add(stream, Role::Head(Vec::new()), self.now.get());
         if let Err(error) = added {
-            log::failed!(warn, "a new connection was lost", error);
+            log::line!(ConnLost, self.about(), %error);
         }
     }
 }

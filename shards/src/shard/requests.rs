@@ -119,6 +119,7 @@ impl Shard {
                 let behind = &bytes[head..]; // and not `head + len`, which may be beyond any address
                 let body = behind.get(..len);
                 if let Some(body) = body.filter(|body| !self.may_overtake(session, body)) {
+                    self.posted.set(Some((session, key)));
                     let reply = self.post_body(session, body);
                     self.respond(key, &reply.into(), false);
                     return Some(head + len);
@@ -149,10 +150,7 @@ impl Shard {
         if may {
             return Ok(());
         }
-        log::debug!(
-            shard = self.id.0,
-            "a connection begins too many sessions that it does not use"
-        );
+        log::line!(TooManySessions, self.about_conn(key));
         Err(Answer::status(StatusCode::TOO_MANY_REQUESTS))
     }
 
@@ -323,6 +321,7 @@ impl Shard {
         take(&self.posting, session.to_bits());
         // The session may have gone meanwhile.
         let reply = if self.hub.borrow().transport(session).is_some() {
+            self.posted.set(Some((session, key)));
             self.post_body(session, &read[..len])
         } else {
             Reply::Refused(Refusal::SessionUnknown)

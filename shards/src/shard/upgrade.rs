@@ -28,7 +28,7 @@ use super::{
 use crate::{
     discard::discard,
     handler::{Handshake, INTERNAL_ERROR, Keep},
-    log,
+    log::{self, About},
     net::{
         head::{self, Head, RequestHead, UpgradeError, accept_key},
         ws,
@@ -379,7 +379,11 @@ impl Shard {
         let request = Handshake::new(head, address); // all of it, whatever is kept
         // Nothing of the shard is borrowed here.
         catch_unwind(AssertUnwindSafe(|| allow(&request))).unwrap_or_else(|panic| {
-            log::failed!(error, "allow_request panicked");
+            let about = About {
+                peer: Some(address.to_string()),
+                ..self.about()
+            };
+            log::line!(AllowRequestPanicked, about);
             discard(panic);
             Err(INTERNAL_ERROR.to_owned())
         })

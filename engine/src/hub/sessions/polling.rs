@@ -136,6 +136,15 @@ impl<A> Sessions<A> {
             .is_some_and(|entry| entry.session.probing() == Some(conn))
     }
 
+    /// The connection that is the session's transport, if that is WebSocket.
+    #[must_use]
+    pub fn conn_of(&self, key: Key<Entry<A>>) -> Option<ConnId> {
+        match self.slab.get(key)?.session.outlet() {
+            Outlet::WebSocket(conn) => Some(conn),
+            _ => None,
+        }
+    }
+
     /// Whether this connection is the session's transport.
     #[must_use]
     pub fn is_on(&self, key: Key<Entry<A>>, conn: ConnId) -> bool {

@@ -4,9 +4,12 @@
 //! lost and counted, and so is what cannot be written. When the log takes something again it is told how
 //! many lines it lacks.
 
+mod json;
+
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
-    fmt::Write as _,
+    env,
+    fmt::{Display, Write as _},
     io,
     panic::PanicHookInfo,
     sync::{
@@ -18,7 +21,19 @@ use std::{
     time::{Duration, Instant},
 };
 
+use clap::ValueEnum;
+use tracing::Level;
 use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
+
+/// How lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum Format {
+    /// For people; with colours on a terminal.
+    #[default]
+    Text,
+    /// For programs: one object a line.
+    Json,
+}
 
 /// Lines that may wait for a log that does not take them.
 const LINES_MAX: usize = 4_096;
@@ -34,6 +49,8 @@ const PANICS_PER_SECOND: u32 = 10;
 const STACK_BYTES: usize = 256 * 1024;
 /// Bytes of a panic's message: a peer's text may be in it.
 const PANIC_BYTES: usize = 1_000;
+/// Bytes of its backtrace.
+const TRACE_BYTES: usize = 16 * 1024;
 
 enum Entry {
     Line(Vec<u8>),
@@ -54,18 +71,37 @@ struct Counts {
 pub(crate) struct Log {
     lines: SyncSender<Entry>,
     counts: Arc<Counts>,
+    format: Format,
 }
 
-/// Installs the log: for `tracing`, and for panics.
-pub(crate) fn install() -> Log {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    let log = Log::to(stderr);
-    tracing_subscriber::fmt()
+/// Installs the log: for `tracing`, and for panics. What is said is `RUST_LOG`'s choice, or else this level's.
+pub(crate) fn install(format: Format, level: Level) -> Log {
+    let asked = env::var_os("RUST_LOG").filter(|asked| !asked.is_empty());
+    let filter = asked.as_ref().map(|asked| {
+        let asked = asked.to_str().ok_or_else(|| "it is not UTF-8".to_owned())?;
+        EnvFilter::try_new(asked).map_err(|error| error.to_string())
+    });
+    let (filter, wrong) = match filter {
+        Some(Ok(filter)) => (filter, None),
+        Some(Err(why)) => (EnvFilter::new(level.as_str()), Some(why)),
+        None => (EnvFilter::new(level.as_str()), None),
+    };
+    let log = Log::to(format, stderr);
+    let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(may_colour())
         .with_writer(log.clone())
-        .log_internal_errors(false) // on stderr, which may be what has failed
-        .init();
+        .log_internal_errors(false); // on stderr, which may be what has failed
+    match format {
+        Format::Text => subscriber.init(),
+        Format::Json => subscriber.event_format(json::Json).init(),
+    }
+    if let Some(why) = wrong {
+        log.say(
+            Level::WARN,
+            format_args!("RUST_LOG is not understood ({why}): {level} and above are logged"),
+        );
+    }
     let of_panics = log.clone();
     let (began, told) = (Instant::now(), AtomicU64::new(0));
     let in_second = AtomicU32::new(0);
@@ -76,7 +112,7 @@ pub(crate) fn install() -> Log {
             in_second.store(0, Ordering::Relaxed);
         }
         if in_second.fetch_add(1, Ordering::Relaxed) < PANICS_PER_SECOND {
-            of_panics.line(words(panic).into_bytes());
+            of_panics.panic(panic);
         } else {
             of_panics.counts.lost.fetch_add(1, Ordering::Relaxed);
         }
@@ -85,8 +121,9 @@ pub(crate) fn install() -> Log {
 }
 
 fn may_colour() -> bool {
-    let asked_not_to = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    io::IsTerminal::is_terminal(&io::stderr()) && !asked_not_to
+    let asked_not_to = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let dumb = env::var_os("TERM").is_none_or(|term| term == "dumb");
+    io::IsTerminal::is_terminal(&io::stderr()) && !asked_not_to && !dumb
 }
 
 fn words(panic: &PanicHookInfo<'_>) -> String {
@@ -97,12 +134,19 @@ fn words(panic: &PanicHookInfo<'_>) -> String {
     if let Some(place) = panic.location() {
         let _ = write!(words, " at {place}");
     }
-    let _ = writeln!(words, ": {}", message[..cut].escape_debug());
-    let trace = Backtrace::capture();
-    if trace.status() == BacktraceStatus::Captured {
-        let _ = write!(words, "{trace}");
-    }
+    let _ = write!(words, ": {}", message[..cut].escape_debug());
     words
+}
+
+/// Where a panic came from, if that is asked for.
+fn backtrace() -> Option<String> {
+    let trace = Backtrace::capture();
+    if trace.status() != BacktraceStatus::Captured {
+        return None;
+    }
+    let mut trace = trace.to_string();
+    trace.truncate(trace.floor_char_boundary(TRACE_BYTES));
+    Some(trace)
 }
 
 /// One write to stderr, without its lock: a thread that waits for the log holds nobody up.
@@ -118,14 +162,35 @@ fn stderr(bytes: &[u8]) -> io::Result<usize> {
 
 impl Log {
     /// Starts the thread that writes. Without one every line is lost.
-    fn to(write: impl FnMut(&[u8]) -> io::Result<usize> + Send + 'static) -> Self {
+    fn to(format: Format, write: impl FnMut(&[u8]) -> io::Result<usize> + Send + 'static) -> Self {
         let (lines, queue) = sync_channel(LINES_MAX);
         let counts = Arc::<Counts>::default();
         let own = Arc::clone(&counts);
         let thread = thread::Builder::new().name("log".into());
         let thread = thread.stack_size(STACK_BYTES);
-        drop(thread.spawn(move || pass_on(&queue, &own, write)));
-        Self { lines, counts }
+        drop(thread.spawn(move || pass_on(&queue, &own, format, write)));
+        Self {
+            lines,
+            counts,
+            format,
+        }
+    }
+
+    /// Logs what the command itself has to say.
+    pub(crate) fn say(&self, level: Level, words: impl Display) {
+        self.line(self.format.own(level, words, &[]).into_bytes());
+    }
+
+    fn panic(&self, panic: &PanicHookInfo<'_>) {
+        let (words, trace) = (words(panic), backtrace());
+        let line = match (self.format, trace) {
+            (Format::Text, Some(trace)) => format!("{words}\n{}\n", trace.trim_end()),
+            (format, trace) => {
+                let fields = trace.iter().map(|trace| ("backtrace", trace.as_str()));
+                format.own(Level::ERROR, words, &fields.collect::<Vec<_>>())
+            }
+        };
+        self.line(line.into_bytes());
     }
 
     /// Logs a line, or loses it. Never waits.
@@ -150,6 +215,7 @@ impl Log {
 fn pass_on(
     queue: &Receiver<Entry>,
     counts: &Counts,
+    format: Format,
     mut write: impl FnMut(&[u8]) -> io::Result<usize>,
 ) {
     // A line that was written in part is ended before the next one.
@@ -179,7 +245,8 @@ fn pass_on(
         let lost = counts.lost.load(Ordering::Relaxed);
         if lost > 0 || torn {
             let end = if torn { "\n" } else { "" };
-            let note = format!("{end}{lost} lines of the log were lost\n");
+            let note = format_args!("{lost} lines of the log were lost");
+            let note = end.to_owned() + &format.own(Level::WARN, note, &[]);
             torn = false;
             if whole(note.as_bytes(), &mut torn) {
                 counts.lost.fetch_sub(lost, Ordering::Relaxed);
@@ -188,6 +255,21 @@ fn pass_on(
         if !whole(&line, &mut torn) {
             counts.lost.fetch_add(1, Ordering::Relaxed);
         }
+    }
+}
+
+impl Format {
+    /// A line that does not come by `tracing`.
+    fn own(self, level: Level, words: impl Display, fields: &[(&str, &str)]) -> String {
+        if self == Self::Text {
+            return format!("{words}\n");
+        }
+        let mut line = json::Line::new(level);
+        line.field("message", words.to_string());
+        for (name, value) in fields {
+            line.field(name, value);
+        }
+        line.end()
     }
 }
 
@@ -228,7 +310,7 @@ mod tests {
         let (tell, how) = channel::<io::Result<usize>>();
         let written = Arc::<Mutex<Vec<u8>>>::default();
         let text = Arc::clone(&written);
-        let log = Log::to(move |bytes| {
+        let log = Log::to(Format::Text, move |bytes| {
             let n = how.recv().unwrap_or(Ok(usize::MAX))?.min(bytes.len());
             text.lock().unwrap().extend_from_slice(&bytes[..n]);
             Ok(n)

@@ -8,6 +8,7 @@ mod log;
 mod memory;
 mod pages;
 mod tables;
+mod units;
 
 use std::{
     fmt,
@@ -16,14 +17,16 @@ use std::{
 };
 
 use clap::Parser as _;
+use tracing::Level;
 
 fn main() -> ExitCode {
     // Huge pages round a small server's memory up to megabytes, and a million idle clients are not
     // faster for them (docs/PERFORMANCE.md). mimalloc does not ask for them (its feature `no_thp`: it
     // would before this); where the system gives them unasked, this refuses.
     let _ = rustix::thread::disable_transparent_huge_pages(true);
-    let log = log::install();
-    let ended = match cli::Cli::parse().command {
+    let cli = cli::Cli::parse();
+    let log = log::install(cli.log_format, cli.command.log_level());
+    let ended = match cli.command {
         cli::Command::Demo(options) => demo::run(&options),
         cli::Command::BenchServer(options) => bench_server::run(&options),
         cli::Command::ContractServer(options) => contract_server::run(&options),
@@ -32,8 +35,14 @@ fn main() -> ExitCode {
     let code = match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            log.line(format!("stentor: {error}\n").into_bytes());
-            ExitCode::FAILURE
+            let refused = cli::refused(&error);
+            let code = match refused {
+                Some(_) => ExitCode::from(2), // as for an option that cannot be read
+                None => ExitCode::FAILURE,
+            };
+            let why = refused.unwrap_or_else(|| error.to_string());
+            log.say(Level::ERROR, format_args!("stentor: {why}"));
+            code
         }
     };
     log.end();
