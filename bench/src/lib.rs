@@ -3,11 +3,12 @@
 //! [`clock`] measures, [`input`] is what every side is given, [`crowd`] is a hub with clients,
 //! [`paths`] are the hot paths that criterion times and the guard counts instructions of,
 //! [`versus`] compares in interleaved rounds, [`rig`] is a whole server with minimal clients,
-//! [`scale`] counts what 64 hubs do. It must not know anything that is private to the engine or
+//! [`scale`] counts what 64 hubs do, [`floor`] is the least that any server must do. It must not know anything that is private to the engine or
 //! the server: what cannot be reached from outside is not measured.
 
 pub mod clock;
 pub mod crowd;
+pub mod floor;
 pub mod input;
 pub mod paths;
 pub mod rig;
