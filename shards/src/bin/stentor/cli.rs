@@ -1,6 +1,6 @@
 //! Answers: what can be said on the command line.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use stentor::{FdTables, HttpWaits, Limits, Server, ServerError, ShardLimits};
@@ -47,8 +47,11 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Serve a chat page on <http://localhost:3000>; works offline.
+    /// Serve a chat and the server's live figures on <http://localhost:3000>; works offline.
     Demo(DemoOptions),
+    /// Hold idle clients for the demo, which starts this.
+    #[command(hide = true)]
+    DemoIdle(DemoIdleOptions),
     /// Test server: the events of stentor-loadgen.
     #[command(after_help = FORMS)]
     BenchServer(BenchOptions),
@@ -64,7 +67,7 @@ impl Command {
     /// What is logged unless `RUST_LOG` says it. The demo tells on stdout where it is.
     pub(crate) const fn log_level(&self) -> Level {
         match self {
-            Self::Demo(_) => Level::WARN,
+            Self::Demo(_) | Self::DemoIdle(_) => Level::WARN,
             _ => Level::INFO,
         }
     }
@@ -72,12 +75,22 @@ impl Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct DemoOptions {
-    /// Port to listen on, on 127.0.0.1.
+    /// Address to listen on. On another than this machine's own the page's buttons that make load are off.
+    #[arg(long, default_value = "127.0.0.1")]
+    pub(crate) host: String,
+    /// Port to listen on; 0 takes a free one.
     #[arg(long, default_value_t = 3000)]
     pub(crate) port: u16,
     /// Number of shards, 1 to 64. [default: one per core]
     #[arg(long, value_name = "N")]
     pub(crate) shards: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoIdleOptions {
+    /// Where the demo listens.
+    #[arg(long)]
+    pub(crate) address: SocketAddr,
 }
 
 #[derive(Debug, Args)]

@@ -6,7 +6,6 @@ mod contract_server;
 mod demo;
 mod log;
 mod memory;
-mod pages;
 mod tables;
 mod units;
 
@@ -17,6 +16,7 @@ use std::{
 };
 
 use clap::Parser as _;
+use stentor::ServerError;
 use tracing::Level;
 
 fn main() -> ExitCode {
@@ -28,6 +28,7 @@ fn main() -> ExitCode {
     let log = log::install(cli.log_format, cli.command.log_level());
     let ended = match cli.command {
         cli::Command::Demo(options) => demo::run(&options),
+        cli::Command::DemoIdle(options) => demo::idle::run(&options).map_err(ServerError::Start),
         cli::Command::BenchServer(options) => bench_server::run(&options),
         cli::Command::ContractServer(options) => contract_server::run(&options),
         cli::Command::EngineServer(options) => contract_server::run_engine(&options),

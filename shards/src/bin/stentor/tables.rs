@@ -7,6 +7,7 @@ use stentor::FdTables;
 pub(crate) const fn per_shard() -> FdTables {
     // SAFETY: the command's handlers open no file and no connection, start no thread and no runtime, and
     // keep nothing that shards share. After the start its other threads use what was opened before:
-    // stdout, stderr and the pipe of signals, whose runtime is older than the shards.
+    // stdout, stderr and the pipe of signals, whose runtime is older than the shards. The demo, which starts a
+    // process and threads, does not ask for this.
     unsafe { FdTables::per_shard() }
 }
