@@ -51,7 +51,7 @@ export function startChat({ socket, me, store, random }) {
       if (first.key) lines.delete(first.key);
       first.remove();
     }
-    $("empty").hidden = list.children.length > 0;
+    $("empty").hidden = lines.size > 0;
     if (follow) { toEnd(); unseen = 0; } else unseen += news;
     showNewer();
   }

@@ -78,10 +78,10 @@ export function startLive({ socket, me }) {
     if (rates.length > 4) rates.shift();
     const mean = (key) => Math.round(rates.reduce((sum, r) => sum + r[key], 0) / rates.length);
     set("rate", number.format(mean("received") + mean("sent")));
-    set("rates", `${number.format(mean("received"))} in, ${number.format(mean("sent"))} out; without heartbeats`);
+    set("rates", `${number.format(mean("received"))} in, ${number.format(mean("sent"))} out`);
     if (now.memory !== null) set("memory", bytes(now.memory));
-    set("bytes", now.bytes !== null ? `${number.format(now.bytes)} bytes a client, by growth; the kernel's sockets apart` :
-      now.idle > 0 ? "settling…" : "what a client costs shows with 1,000 idle ones");
+    set("bytes", now.bytes !== null ? `${number.format(now.bytes)} bytes a client` :
+      now.idle > 0 ? "settling…" : "add clients to see one's share");
     const up = now.up < 120 ? `${now.up} s` : now.up < 7200 ? `${Math.floor(now.up / 60)} min` : `${Math.floor(now.up / 3600)} h`;
     set("up", `up ${up}`);
     const some = now.idle === now.wanted ? number.format(now.idle) : now.wanted === 0 ? `${number.format(now.idle)} still leaving` : `${number.format(now.idle)} of ${number.format(now.wanted)}`;

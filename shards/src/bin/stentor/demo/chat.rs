@@ -12,7 +12,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use sha1::{Digest as _, Sha1};
-use stentor::{Ack, prelude::*};
+use stentor::prelude::*;
 
 use super::{
     Demo, powers,
@@ -137,7 +137,7 @@ async fn welcome(s: Socket, State(demo): Shown, Auth(hello): Auth<Hello>) {
     demo.meters.count(0, 1);
 }
 
-fn say(s: Socket, State(demo): Shown, Data(saying): Data<Saying>) -> Result<Ack<Receipt>, Refusal> {
+fn say(s: Socket, State(demo): Shown, Data(saying): Data<Saying>) -> Result<Receipt, Refusal> {
     let visitor = s.get::<Visitor>().ok_or(Refusal::Full)?;
     let (said, tabs) = {
         let mut room = demo.room();
@@ -150,7 +150,7 @@ fn say(s: Socket, State(demo): Shown, Data(saying): Data<Saying>) -> Result<Ack<
         let _ = s.all().emit("said", &message);
         demo.meters.count(0, tabs);
     }
-    Ok(Ack(receipt))
+    Ok(receipt)
 }
 
 fn typing(s: Socket, State(demo): Shown) {
@@ -207,9 +207,13 @@ pub(super) fn events(app: &mut App) {
     app.ns("/")
         .auth(admit)
         .on_connect(welcome)
-        .on_sync("say", say)
+        .on_sync("say", |s: Socket, demo: Shown, saying: Data<Saying>| {
+            words::told(say(s, demo, saying))
+        })
         .on_sync("typing", typing)
-        .on_sync("rename", rename)
+        .on_sync("rename", |s: Socket, demo: Shown, name: Data<String>| {
+            words::told(rename(s, demo, name))
+        })
         .on_sync("round trip", round_trip)
         .on_disconnect(leave);
 }

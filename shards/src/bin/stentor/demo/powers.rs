@@ -9,9 +9,15 @@ use std::{
 };
 
 use serde::Serialize;
-use stentor::{Ack, prelude::*};
+use stentor::prelude::*;
 
-use super::{Demo, chat::Shown, idle::NAMESPACE, meters::micros, words::Refusal};
+use super::{
+    Demo,
+    chat::Shown,
+    idle::NAMESPACE,
+    meters::micros,
+    words::{Refusal, told},
+};
 
 /// Between two of them.
 const PAUSE: Duration = Duration::from_millis(300);
@@ -67,7 +73,7 @@ struct TabsReached {
 
 /// Emits to all idle clients and all tabs. When the idle clients have it, their process says; the tabs
 /// acknowledge.
-async fn broadcast(io: Io, State(demo): Shown) -> Result<Ack<TabsReached>, Refusal> {
+async fn broadcast(io: Io, State(demo): Shown) -> Result<TabsReached, Refusal> {
     take_turn(&demo)?;
     let number = demo.next_wave.fetch_add(1, Relaxed);
     let (clients, _) = demo.crowd.size();
@@ -78,10 +84,10 @@ async fn broadcast(io: Io, State(demo): Shown) -> Result<Ack<TabsReached>, Refus
     let tabs = io.all().timeout(TABS_ANSWER).call::<()>("all", &clients);
     let answered = tabs.all().await.ok.len();
     demo.meters.count(answered, answered + clients);
-    Ok(Ack(TabsReached {
+    Ok(TabsReached {
         tabs: answered,
         micros: u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
-    }))
+    })
 }
 
 /// A shard's connections are about to be cut.
@@ -141,9 +147,15 @@ async fn idle_left(s: Socket, State(demo): Shown) {
 /// Adds the powers to `/`, and the namespace of the idle clients.
 pub(super) fn events(app: &mut App) {
     app.ns("/")
-        .on_sync("idle", idle)
-        .on("broadcast", broadcast)
-        .on("cut", cut);
+        .on_sync("idle", |demo: Shown, clients: Data<usize>| {
+            told(idle(demo, clients))
+        })
+        .on("broadcast", async |io: Io, demo: Shown| {
+            told(broadcast(io, demo).await)
+        })
+        .on("cut", async |io: Io, demo: Shown, shard: Data<u8>| {
+            told(cut(io, demo, shard).await)
+        });
     app.ns(NAMESPACE)
         .on_connect(idle_came)
         .on_disconnect(idle_left);

@@ -1,5 +1,8 @@
 //! Answers: which names and texts of visitors are shown to others, and in what form.
 
+use serde::Serialize;
+use stentor::Ack;
+
 /// Characters of a name.
 pub(super) const NAME_CHARS: usize = 24;
 /// Characters of a message.
@@ -30,6 +33,32 @@ pub(super) enum Refusal {
     NoRoom,
     #[error("the server is too busy to do it now")]
     Busy,
+}
+
+/// An acknowledgement: what was asked for, or why not, in the form of Stentor's own errors. A visitor who
+/// asks for too much is nothing that the log must know.
+pub(super) fn told<T: Serialize>(result: Result<T, Refusal>) -> Ack<Told<T>> {
+    Ack(result.map_or_else(
+        |why| Told::Refused {
+            error: Why {
+                message: why.to_string(),
+            },
+        },
+        Told::Done,
+    ))
+}
+
+/// See [`told`].
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(super) enum Told<T> {
+    Done(T),
+    Refused { error: Why },
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Why {
+    message: String,
 }
 
 /// Characters that show nothing, and turn text around, join it or hide in it. The two joiners that
