@@ -168,7 +168,7 @@ impl Tab {
 
 /// Whether a process holds idle clients of the server at this address.
 fn is_held(address: SocketAddr) -> bool {
-    let wanted = format!("demo-idle\0--address\0{address}\0");
+    let wanted = format!("demo-idle\0{address}\0");
     let processes = std::fs::read_dir("/proc").unwrap().flatten();
     let mut lines = processes.flat_map(|process| std::fs::read(process.path().join("cmdline")));
     lines.any(|line| String::from_utf8_lossy(&line).contains(&wanted))

@@ -89,7 +89,6 @@ pub(crate) struct DemoOptions {
 #[derive(Debug, Args)]
 pub(crate) struct DemoIdleOptions {
     /// Where the demo listens.
-    #[arg(long)]
     pub(crate) address: SocketAddr,
 }
 

@@ -266,7 +266,7 @@ fn start(
 ) -> io::Result<(Child, ChildStdin)> {
     // The program that runs, also if its file has been replaced since.
     let mut command = Command::new("/proc/self/exe");
-    command.args(["demo-idle", "--address", &address.to_string()]);
+    command.args(["demo-idle", &address.to_string()]);
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
