@@ -23,6 +23,12 @@ pub struct Difference {
 }
 
 impl Difference {
+    /// There were values enough to tell.
+    #[must_use]
+    pub fn is_decided(&self) -> bool {
+        self.high.is_finite()
+    }
+
     /// The interval leaves no room for equality, chance is no explanation, and it is enough to
     /// matter.
     #[must_use]
@@ -39,7 +45,7 @@ const LEAST: f64 = 0.01;
 /// Draws for an interval.
 const DRAWS: usize = 4000;
 /// With fewer values on either side no difference is called clear.
-const FEWEST: usize = 4;
+pub const FEWEST: usize = 4;
 
 /// The middle value; 0 of nothing.
 #[must_use]

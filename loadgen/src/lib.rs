@@ -25,4 +25,5 @@ pub mod screen;
 pub mod stats;
 pub mod swarm;
 mod sys;
+pub mod units;
 pub mod versus;

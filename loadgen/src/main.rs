@@ -1,7 +1,6 @@
 //! Answers: which part of the program does a command run, and what does it end with.
 //!
-//! It writes what the command line wants written. Exit code 0: all well; 1: a fault or a threshold; 2: it
-//! could not be run.
+//! It writes what the command line wants written. docs/LOADGEN.md lists the exit codes.
 
 use anyhow::Context as _;
 use clap::Parser as _;
@@ -9,50 +8,78 @@ use std::fs::File;
 use std::io::BufWriter;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use stentor_loadgen::cli::{Cli, Command, Common, CompareFlags, ReportFlags, VersusFlags};
 use stentor_loadgen::plan::Scenario;
 use stentor_loadgen::report::{self, Report};
+use stentor_loadgen::run::Stop;
 use stentor_loadgen::{compare, rude, run, screen, versus};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-fn main() -> ExitCode {
-    // Two megabytes at a time are too coarse where a client takes two hundred bytes; refusal is no
-    // harm.
-    let _ = rustix::thread::disable_transparent_huge_pages(true);
-    match act(&Cli::parse().command) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(1),
-        Err(error) => {
-            eprintln!("stentor-loadgen: {error:#}");
-            ExitCode::from(2)
+/// What a command ends with; the numbers are the exit codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// All was measured, all is well.
+    Well = 0,
+    /// A fault of the server, or a threshold that does not hold.
+    Faulty = 1,
+    /// It could not be run.
+    Impossible = 2,
+    /// Someone ended it early, and what was measured is well.
+    Early = 3,
+    /// Nothing can be said of the difference between two servers or results.
+    Undecided = 4,
+}
+
+impl End {
+    fn of(report: &Report) -> Self {
+        match (report.ok, report.cut_short.is_some()) {
+            (false, _) => Self::Faulty,
+            (true, true) => Self::Early,
+            (true, false) => Self::Well,
         }
     }
 }
 
-fn act(command: &Command) -> anyhow::Result<bool> {
+fn main() -> ExitCode {
+    // Two megabytes at a time are too coarse where a client takes two hundred bytes; refusal is no
+    // harm.
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
+    let end = act(&Cli::parse().command).unwrap_or_else(|error| {
+        eprintln!("stentor-loadgen: {error:#}");
+        End::Impossible
+    });
+    ExitCode::from(end as u8)
+}
+
+fn act(command: &Command) -> anyhow::Result<End> {
     if let Some((scenario, common)) = command.scenario()? {
-        return run_one(scenario, common);
+        return run_one(scenario, common, command.remark());
     }
     match command {
-        Command::Rude(flags) => rude::play(flags),
+        Command::Rude(flags) => Ok(if rude::play(flags)? {
+            End::Well
+        } else {
+            End::Faulty
+        }),
         Command::Report(flags) => again(flags),
         Command::Compare(flags) => compare_two(flags),
         Command::Versus(flags) => against(flags),
         _ => {
             print!("{}", report::schema());
-            Ok(true)
+            Ok(End::Well)
         }
     }
 }
 
-fn run_one(scenario: Scenario, common: &Common) -> anyhow::Result<bool> {
-    let stop = stop_on_signals()?;
+fn run_one(scenario: Scenario, common: &Common, remark: Option<&str>) -> anyhow::Result<End> {
+    let stop = Stop::on_signals()?;
     let options = common.options(scenario, stop.clone())?;
     let mut watcher = screen::suited(common.plain, common.quiet, &stop);
+    if let Some(remark) = remark {
+        watcher.note(remark);
+    }
     let (report, intervals) = run::run(&options, watcher.as_mut())?;
     drop(watcher); // gives the terminal back before the summary
     print!("{}", report::text::summary(&report));
@@ -60,7 +87,10 @@ fn run_one(scenario: Scenario, common: &Common) -> anyhow::Result<bool> {
     if let Some(path) = &common.hlog {
         report::hlog::write(report.started, &intervals, &mut create(path)?)?;
     }
-    Ok(report.ok)
+    Ok(match End::of(&report) {
+        End::Early if common.early_end_ok => End::Well,
+        end => end,
+    })
 }
 
 fn write_outputs(report: &Report, common: &Common) -> anyhow::Result<()> {
@@ -87,22 +117,21 @@ fn create(path: &Path) -> anyhow::Result<BufWriter<File>> {
     ))
 }
 
-/// A first Ctrl-C ends the run in good order, a second one at once.
-fn stop_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        signal_hook::flag::register_conditional_shutdown(signal, 130, stop.clone())?;
-        signal_hook::flag::register(signal, stop.clone())?;
-    }
-    Ok(stop)
-}
-
 fn read(path: &Path) -> anyhow::Result<Report> {
     let text = std::fs::read(path).with_context(|| path.display().to_string())?;
-    serde_json::from_slice(&text).with_context(|| format!("{}: no result", path.display()))
+    let value: serde_json::Value =
+        serde_json::from_slice(&text).with_context(|| format!("{}: no result", path.display()))?;
+    let form = value["schema"].as_u64().unwrap_or(0);
+    anyhow::ensure!(
+        form == u64::from(report::SCHEMA),
+        "{}: a result of form {form}, this program reads form {}",
+        path.display(),
+        report::SCHEMA
+    );
+    serde_json::from_value(value).with_context(|| format!("{}: no result", path.display()))
 }
 
-fn compare_two(flags: &CompareFlags) -> anyhow::Result<bool> {
+fn compare_two(flags: &CompareFlags) -> anyhow::Result<End> {
     let (a, b) = (read(&flags.a)?, read(&flags.b)?);
     println!(
         "A: {} ({})\nB: {} ({})\n",
@@ -111,32 +140,52 @@ fn compare_two(flags: &CompareFlags) -> anyhow::Result<bool> {
         flags.b.display(),
         b.command
     );
-    print!("{}", compare::table(("A", "B"), &compare::reports(&a, &b)));
+    print!("{}", compare::table(&compare::reports(&a, &b)));
+    let unlike = compare::unlike(&a, &b);
+    for why in &unlike {
+        println!("not compared: {why}");
+    }
     for caveat in compare::caveats(&a, &b) {
         println!("note: {caveat}");
     }
-    Ok(a.ok && b.ok)
+    Ok(match (a.ok && b.ok, unlike.is_empty()) {
+        (false, _) => End::Faulty,
+        (true, false) => End::Undecided,
+        (true, true) => End::Well,
+    })
 }
 
-fn against(flags: &VersusFlags) -> anyhow::Result<bool> {
+fn against(flags: &VersusFlags) -> anyhow::Result<End> {
     let inner = std::iter::once("versus".to_owned()).chain(flags.scenario.iter().cloned());
     let inner = Cli::try_parse_from(inner)?;
-    let (scenario, _) = inner
+    let (scenario, common) = inner
         .command
         .scenario()?
         .context("after -- comes a scenario, such as: echo --clients 100")?;
-    let results = versus::rounds(flags, &scenario, &stop_on_signals()?)?;
+    common.refuse_in_versus()?;
+    let stop = Stop::on_signals()?;
+    let results = versus::rounds(flags, (&scenario, common), &stop)?;
     println!("A: {}\nB: {}\n", flags.a, flags.b);
-    print!("{}", versus::judgement(&results));
+    let judgement = versus::judgement(&results, flags.rounds);
+    print!("{}", judgement.text);
+    if let Some(asker) = stop.asked() {
+        println!("ended early by {}", asker.name());
+    }
     if let Some(path) = &flags.json {
         serde_json::to_writer(create(path)?, &results)?;
     }
-    Ok(results.iter().flatten().all(|r| r.ok))
+    let well = results.iter().flatten().all(|r| r.ok);
+    Ok(match (well, stop.asked(), judgement.decided) {
+        (false, _, _) => End::Faulty,
+        (true, Some(_), _) => End::Early,
+        (true, None, false) => End::Undecided,
+        (true, None, true) => End::Well,
+    })
 }
 
-fn again(flags: &ReportFlags) -> anyhow::Result<bool> {
+fn again(flags: &ReportFlags) -> anyhow::Result<End> {
     let report = read(&flags.file)?;
     print!("{}", report::text::summary(&report));
     write_views(&report, flags.csv.as_deref(), flags.html.as_deref())?;
-    Ok(report.ok)
+    Ok(End::of(&report))
 }

@@ -82,18 +82,29 @@ impl Observer {
         Some(sample)
     }
 
-    /// Processor seconds only: cheap enough to be asked at the very edge of a phase.
+    /// Processor seconds only: cheap enough to be asked at the very edge of a phase. `None` where a process
+    /// that is watched has ended: what it used cannot be told any more.
     #[must_use]
     pub fn cpu(&self) -> Option<f64> {
         match self {
             Self::Nothing => None,
-            Self::Processes(pids) => Some(with_children(pids).iter().map(|p| cpu(*p)).sum()),
+            Self::Processes(pids) => {
+                if !pids.iter().all(|pid| is_running(*pid)) {
+                    return None;
+                }
+                let seconds: f64 = with_children(pids).iter().map(|p| cpu(*p)).sum();
+                Some(seconds)
+            }
             Self::Page(url) => page(url).ok().map(|s| s.cpu),
         }
     }
 }
 
 fn processes(pids: &[u32]) -> Option<Sample> {
+    // Of a group that has lost one, sums would fall: they are no longer the same group's.
+    if !pids.iter().all(|pid| is_running(*pid)) {
+        return None;
+    }
     let mut sample = Sample::default();
     let mut found = false;
     for pid in with_children(pids) {
@@ -109,6 +120,17 @@ fn processes(pids: &[u32]) -> Option<Sample> {
         sample.descriptors += fs::metadata(format!("/proc/{pid}/fd")).map_or(0, |m| m.size());
     }
     found.then_some(sample)
+}
+
+/// It is there, and more than an entry that waits for its parent to ask.
+fn is_running(pid: u32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/stat"))
+        .ok()
+        .and_then(|text| {
+            text.rsplit_once(") ")
+                .map(|(_, rest)| rest.starts_with(['Z', 'X']))
+        })
+        .is_some_and(|dead| !dead)
 }
 
 fn with_children(pids: &[u32]) -> Vec<u32> {
@@ -292,7 +314,9 @@ mod tests {
             sample.rss > 1 << 20 && sample.pss > 0 && sample.descriptors > 0,
             "{sample:?}"
         );
-        assert!(Observer::Processes(vec![u32::MAX]).look().is_none());
+        assert!(me.cpu().is_some());
+        let gone = Observer::Processes(vec![std::process::id(), u32::MAX]);
+        assert!(gone.look().is_none() && gone.cpu().is_none());
         assert!(Observer::Processes(vec![u32::MAX]).check().is_err());
     }
 

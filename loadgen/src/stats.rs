@@ -6,6 +6,8 @@
 use crate::clock::Nanos;
 use crate::plan::LoadKind;
 use hdrhistogram::Histogram;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A histogram of nanoseconds, three significant digits, that takes no memory until used.
@@ -122,6 +124,57 @@ impl Faults {
     }
 }
 
+/// What went wrong, summed by kind.
+pub type Kinds = BTreeMap<String, Kind>;
+
+/// How often a kind was seen, and one of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Kind {
+    /// How often.
+    pub count: u64,
+    /// The first one, cut to 120 bytes; empty where there is nothing to show.
+    #[serde(default)]
+    pub example: String,
+}
+
+/// Kinds beyond this are not told apart.
+const MOST_KINDS: usize = 50;
+
+fn count_one(kinds: &mut Kinds, kind: &str, example: &[u8]) {
+    let known = kinds.contains_key(kind) || kinds.len() < MOST_KINDS;
+    let entry = kinds.entry(if known { kind } else { "other reasons" }.to_owned());
+    let entry = entry.or_insert_with(|| Kind {
+        count: 0,
+        example: shown(example),
+    });
+    entry.count += 1;
+}
+
+/// What a server sent, as text for a terminal: not long, and without anything that moves the cursor.
+fn shown(data: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&data[..data.len().min(120)]);
+    let plain = |c: char| !c.is_control();
+    text.chars()
+        .map(|c| if plain(c) { c } else { '\u{fffd}' })
+        .collect()
+}
+
+fn add_kinds(mine: &mut Kinds, theirs: &Kinds) {
+    for (kind, seen) in theirs {
+        let entry = mine.entry(kind.clone()).or_insert_with(|| Kind {
+            count: 0,
+            example: seen.example.clone(),
+        });
+        entry.count += seen.count;
+    }
+}
+
+/// All of them together.
+#[must_use]
+pub fn total(kinds: &Kinds) -> u64 {
+    kinds.values().map(|k| k.count).sum()
+}
+
 /// All counters of one thread, phase and interval, or of a whole run.
 #[derive(Clone, Debug, Default)]
 pub struct Stats {
@@ -138,9 +191,9 @@ pub struct Stats {
     /// Faults of the server.
     pub faults: Faults,
     /// Connections that ended without our wish, and handshakes that failed, by reason.
-    pub disconnects: BTreeMap<String, u64>,
-    /// Wrong answers by kind, with an example (at most twenty kinds a thread).
-    pub examples: BTreeMap<String, u64>,
+    pub disconnects: Kinds,
+    /// Wrong answers by kind, with an example.
+    pub examples: Kinds,
     /// Clients that became ready.
     pub connected: u64,
     /// Connections closed by plan.
@@ -169,30 +222,15 @@ impl Stats {
         &mut self.loads[kind as usize]
     }
 
-    /// Counts one unwished end of a connection.
-    pub fn disconnect(&mut self, reason: &str) {
-        if let Some(count) = self.disconnects.get_mut(reason) {
-            *count += 1;
-        } else if self.disconnects.len() < 50 {
-            self.disconnects.insert(reason.to_owned(), 1);
-        } else {
-            *self
-                .disconnects
-                .entry("other reasons".to_owned())
-                .or_default() += 1;
-        }
+    /// Counts one unwished end of a connection; `example` is what the server said, if it said anything.
+    pub fn disconnect(&mut self, reason: &str, example: &[u8]) {
+        count_one(&mut self.disconnects, reason, example);
     }
 
-    /// Counts one wrong answer and keeps up to twenty examples.
+    /// Counts one wrong answer by its kind, and keeps the first as an example.
     pub fn wrong(&mut self, what: &str, data: &[u8]) {
         self.faults.wrong += 1;
-        let shown = String::from_utf8_lossy(&data[..data.len().min(120)]);
-        let text = if self.examples.len() < 20 {
-            format!("{what}: {shown}")
-        } else {
-            what.into()
-        };
-        *self.examples.entry(text).or_default() += 1;
+        count_one(&mut self.examples, what, data);
     }
 
     /// Adds all of another's.
@@ -205,12 +243,8 @@ impl Stats {
         self.upgrade.add(&other.upgrade);
         self.recovery.add(&other.recovery);
         self.faults.add(&other.faults);
-        for (reason, count) in &other.disconnects {
-            *self.disconnects.entry(reason.clone()).or_default() += count;
-        }
-        for (example, count) in &other.examples {
-            *self.examples.entry(example.clone()).or_default() += count;
-        }
+        add_kinds(&mut self.disconnects, &other.disconnects);
+        add_kinds(&mut self.examples, &other.examples);
         self.connected += other.connected;
         self.closed += other.closed;
         self.slow_dropped += other.slow_dropped;
@@ -256,13 +290,30 @@ mod tests {
     }
 
     #[test]
-    fn examples_stay_few_and_counts_stay_whole() {
+    fn wrong_answers_are_summed_by_kind_with_one_example() {
         let mut stats = Stats::default();
         for i in 0..100u32 {
             stats.wrong("not ours", i.to_string().as_bytes());
+            stats.disconnect("connect error", i.to_string().as_bytes());
         }
-        assert_eq!(stats.faults.wrong, 100);
-        assert_eq!(stats.examples.values().sum::<u64>(), 100);
-        assert_eq!(stats.examples.len(), 21);
+        stats.wrong("another", b"");
+        let mut sum = Stats::default();
+        sum.add(&stats);
+        sum.add(&stats);
+        assert_eq!((sum.faults.wrong, total(&sum.examples)), (202, 202));
+        assert_eq!(sum.examples.len(), 2);
+        let seen = &sum.examples["not ours"];
+        assert_eq!((seen.count, seen.example.as_str()), (200, "0"));
+        assert_eq!(sum.disconnects["connect error"].count, 200);
+    }
+
+    #[test]
+    fn kinds_stay_few_and_counts_stay_whole() {
+        let mut stats = Stats::default();
+        for i in 0..100u32 {
+            stats.disconnect(&format!("close {i}"), b"");
+        }
+        assert_eq!(total(&stats.disconnects), 100);
+        assert_eq!(stats.disconnects.len(), MOST_KINDS + 1);
     }
 }

@@ -111,7 +111,7 @@ pub fn courses(scenario: &Scenario) -> Vec<Course> {
             } else {
                 phase.name.clone()
             },
-            measured: phase.measure.unwrap_or(phase.kind != PhaseKind::Ramp),
+            measured: phase.is_measured(),
             secs: phase.secs,
             until_ready: matches!(phase.kind, PhaseKind::Ramp | PhaseKind::Step),
             clients_from: clients,

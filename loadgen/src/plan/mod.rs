@@ -3,12 +3,15 @@
 //! The scenario with its population, phases and loads, as given by flags or a file. Must not know how it
 //! is carried out.
 
+mod check;
 pub mod course;
 pub mod file;
+mod keys;
 pub mod oneliner;
 pub mod schedule;
 pub mod threshold;
 
+pub use keys::payload;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -48,8 +51,7 @@ pub struct Scenario {
     pub connect_timeout: f64,
     /// Seconds given to outstanding answers at the end. Default 10.
     pub drain: f64,
-    /// What happens, in order; `[[phase]]` in a file.
-    #[serde(alias = "phase")]
+    /// What happens, in order.
     pub phases: Vec<Phase>,
     /// Conditions such as `p99 < 50ms`; one that does not hold makes the exit code 1.
     pub thresholds: Vec<String>,
@@ -147,7 +149,6 @@ pub struct Phase {
     /// Clients wanted; left out: as many as before.
     pub clients: Option<u32>,
     /// What the clients do.
-    #[serde(alias = "load")]
     pub loads: Vec<Load>,
     /// Clients closed and replaced per minute.
     pub churn_per_minute: f64,
@@ -263,6 +264,14 @@ impl LoadKind {
     }
 }
 
+impl Phase {
+    /// It counts in the totals.
+    #[must_use]
+    pub fn is_measured(&self) -> bool {
+        self.measure.unwrap_or(self.kind != PhaseKind::Ramp)
+    }
+}
+
 impl Load {
     /// The event's name on the wire.
     #[must_use]
@@ -285,75 +294,5 @@ impl Scenario {
     /// All loads of all phases.
     pub fn loads(&self) -> impl Iterator<Item = &Load> {
         self.phases.iter().flat_map(|p| &p.loads)
-    }
-
-    /// Checks what serde cannot.
-    ///
-    /// # Errors
-    /// Names the setting that does not make sense.
-    pub fn check(&self) -> anyhow::Result<()> {
-        use crate::proto::stamp::MIN_SIZE;
-        anyhow::ensure!(
-            !self.phases.is_empty(),
-            "a scenario needs at least one phase"
-        );
-        anyhow::ensure!(
-            self.payload >= MIN_SIZE,
-            "payload of {} bytes: at least {MIN_SIZE} are needed for its own check",
-            self.payload
-        );
-        anyhow::ensure!(self.most_clients() > 0, "no phase has any clients");
-        anyhow::ensure!(
-            !self.namespaces.is_empty(),
-            "at least one namespace is needed"
-        );
-        anyhow::ensure!(self.publishers > 0, "at least one publisher is needed");
-        let Transports {
-            websocket,
-            polling,
-            upgrade,
-        } = self.transports;
-        let shares = [websocket, polling, upgrade, self.slow.share];
-        anyhow::ensure!(
-            shares.iter().all(|s| *s >= 0.0),
-            "shares cannot be negative"
-        );
-        anyhow::ensure!(
-            websocket + polling + upgrade > 0.0,
-            "all transport shares are 0"
-        );
-        for load in self.loads() {
-            anyhow::ensure!(
-                load.kind != LoadKind::Room || self.room_size > 0,
-                "a room load needs room_size"
-            );
-            anyhow::ensure!(
-                (load.rate > 0.0) != (load.window > 0),
-                "{}: give a rate (open loop) or a window (closed loop)",
-                load.kind.name()
-            );
-            anyhow::ensure!(
-                load.window <= 1 || !load.kind.fans_out(),
-                "{}: a fan-out has a window of 1 at most",
-                load.kind.name()
-            );
-        }
-        // One event name must mean one kind, or arrivals could not be told apart.
-        for load in self.loads() {
-            let name = load.event_name();
-            for other in self.loads() {
-                let same = other.event_name() == name;
-                anyhow::ensure!(
-                    !same || other.kind == load.kind,
-                    "{} and {} both use the event {name}; give one another `event`",
-                    load.kind.name(),
-                    other.kind.name()
-                );
-            }
-        }
-        for text in &self.thresholds {
-            threshold::Threshold::parse(text)?;
-        }
-        Ok(())
     }
 }

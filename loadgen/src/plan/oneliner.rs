@@ -3,6 +3,7 @@
 //! Must not know the command line itself.
 
 use super::{Load, LoadKind, Phase, PhaseKind, Scenario};
+use anyhow::bail;
 
 /// Ready-made scenarios.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +30,134 @@ pub enum Ready {
     Polling,
     /// Polling, then WebSocket, then echoes.
     Upgrade,
+}
+
+impl Ready {
+    /// The command's name.
+    #[must_use]
+    pub fn name(self) -> String {
+        format!("{self:?}").to_lowercase()
+    }
+
+    fn sends(self) -> bool {
+        self != Self::Idle
+    }
+
+    fn fans_out(self) -> bool {
+        matches!(
+            self,
+            Self::Broadcast | Self::Rooms | Self::Flood | Self::Slow
+        )
+    }
+
+    /// Refuses options that would change nothing: whoever gives one expects something of it.
+    ///
+    /// # Errors
+    /// Names the option and why this scenario has no use for it.
+    pub fn refuse_idle_options(self, given: &Given) -> anyhow::Result<()> {
+        let slow = self == Self::Slow || given.slow;
+        let own_transport = matches!(self, Self::Polling | Self::Upgrade);
+        for (option, is_given, has_use, why) in [
+            ("rate", given.rate, self.sends(), "it sends nothing"),
+            ("window", given.window, self.sends(), "it sends nothing"),
+            ("size", given.size, self.sends(), "it sends nothing"),
+            ("binary", given.binary, self.sends(), "it sends nothing"),
+            ("event", given.event, self.sends(), "it sends nothing"),
+            (
+                "poisson",
+                given.poisson,
+                self.sends() && !given.window,
+                "it plans no messages",
+            ),
+            (
+                "slow",
+                given.slow,
+                self.sends(),
+                "nothing is sent that one could read slowly",
+            ),
+            (
+                "publishers",
+                given.publishers,
+                self.fans_out(),
+                "every client sends",
+            ),
+            (
+                "room-size",
+                given.room_size,
+                self == Self::Rooms,
+                "only rooms has rooms",
+            ),
+            (
+                "churn",
+                given.churn,
+                self == Self::Churn,
+                "only churn replaces clients",
+            ),
+            (
+                "drop",
+                given.drop,
+                self == Self::Storm,
+                "only storm cuts clients off",
+            ),
+            (
+                "slow-pause",
+                given.slow_pause,
+                slow,
+                "no client reads slowly without --slow",
+            ),
+            (
+                "slow-bytes",
+                given.slow_bytes,
+                slow,
+                "no client reads slowly without --slow",
+            ),
+            (
+                "websocket, --polling and --upgrading",
+                given.transports,
+                !own_transport,
+                "its transport is its own",
+            ),
+        ] {
+            if is_given && !has_use {
+                bail!("{} has no use for --{option}: {why}", self.name());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Which options were given.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "one for each option")]
+pub struct Given {
+    /// `--rate`.
+    pub rate: bool,
+    /// `--window`.
+    pub window: bool,
+    /// `--size`.
+    pub size: bool,
+    /// `--binary`.
+    pub binary: bool,
+    /// `--event`.
+    pub event: bool,
+    /// `--poisson`.
+    pub poisson: bool,
+    /// `--publishers`.
+    pub publishers: bool,
+    /// `--room-size`.
+    pub room_size: bool,
+    /// `--churn`.
+    pub churn: bool,
+    /// `--drop`.
+    pub drop: bool,
+    /// `--slow`.
+    pub slow: bool,
+    /// `--slow-pause`.
+    pub slow_pause: bool,
+    /// `--slow-bytes`.
+    pub slow_bytes: bool,
+    /// `--websocket`, `--polling` or `--upgrading`.
+    pub transports: bool,
 }
 
 /// What flags can change.
@@ -59,7 +188,7 @@ pub struct Wishes {
 /// Fills in the phases of `base`, which has everything else.
 #[must_use]
 pub fn scenario(ready: Ready, wishes: &Wishes, mut base: Scenario) -> Scenario {
-    base.name = format!("{ready:?}").to_lowercase();
+    base.name = ready.name();
     let load = load(ready, wishes);
     match ready {
         Ready::Rooms => base.room_size = wishes.room_size,
@@ -145,9 +274,6 @@ fn load(ready: Ready, wishes: &Wishes) -> Vec<Load> {
         (Some(window), _) => (0.0, window),
         (None, rate) => (rate.unwrap_or(usual), 0),
     };
-    if rate <= 0.0 && window == 0 {
-        return Vec::new();
-    }
     vec![Load {
         kind,
         rate,
@@ -182,5 +308,30 @@ mod tests {
             made.check().unwrap_or_else(|e| panic!("{ready:?}: {e}"));
             assert_eq!(made.most_clients(), 100);
         }
+    }
+
+    #[test]
+    fn options_without_use_are_refused() {
+        let refused = |ready: Ready, given: Given| ready.refuse_idle_options(&given).is_err();
+        let window = Given {
+            window: true,
+            ..Given::default()
+        };
+        assert!(refused(Idle, window) && !refused(Echo, window));
+        let drop = Given {
+            drop: true,
+            ..Given::default()
+        };
+        assert!(refused(Echo, drop) && !refused(Storm, drop));
+        let pause = Given {
+            slow_pause: true,
+            ..Given::default()
+        };
+        assert!(refused(Broadcast, pause) && !refused(Slow, pause));
+        let both = Given {
+            slow: true,
+            ..pause
+        };
+        assert!(!refused(Broadcast, both) && refused(Idle, both));
     }
 }

@@ -3,8 +3,9 @@
 //! Style and plots are inside. Must not compute figures, only choose and place them.
 
 use super::plots;
-use super::text::{bytes, condition, count, date, own_memory, time};
+use super::text::{bytes, condition, count, cut_short, date, kinds, own_memory, time};
 use super::{Report, Spread};
+use crate::stats::total;
 use anyhow::Context as _;
 use minijinja::value::Serde;
 use minijinja::{Environment, Value, context};
@@ -30,7 +31,9 @@ pub fn page(report: &Report) -> anyhow::Result<String> {
             conditions => Value::from(Serde(conditions(report))),
             plots => plots::all(report),
             spreads => Value::from(Serde(spreads(report))),
-            disconnects => report.faults.disconnects.values().sum::<u64>(),
+            disconnects => total(&report.faults.disconnects),
+            ended => report.cut_short.as_ref().map(cut_short).unwrap_or_default(),
+            kinds => [kinds(&report.faults.disconnects), kinds(&report.faults.examples)].concat(),
             checked => report.phases.iter().flat_map(|p| &p.loads).map(|l| l.received).sum::<u64>(),
         })
         .context("rendering the report")
@@ -40,7 +43,7 @@ pub fn page(report: &Report) -> anyhow::Result<String> {
 fn state(report: &Report) -> (&'static str, &'static str) {
     match (report.ok, report.generator.bottleneck) {
         (false, _) => ("bad", "NOT OK"),
-        (true, _) if report.ended_early => ("warn", "ENDED EARLY"),
+        (true, _) if report.cut_short.is_some() => ("warn", "ENDED EARLY"),
         (true, true) => ("warn", "OK, BUT THE GENERATOR WAS TOO SLOW"),
         (true, false) => ("ok", "OK"),
     }
@@ -77,7 +80,9 @@ fn cards(report: &Report) -> Vec<(String, String)> {
         if let Some(each) = server.bytes_per_client {
             add("server memory per client".to_owned(), bytes(each));
         }
-        add("server cores".to_owned(), format!("{:.2}", server.cores));
+        if let Some(cores) = server.cores {
+            add("server cores".to_owned(), format!("{cores:.2}"));
+        }
     }
     add("faults".to_owned(), count(report.faults.total() as f64));
     cards
@@ -105,19 +110,9 @@ fn spreads(report: &Report) -> Vec<(String, Spread)> {
             rows.extend(spread.map(|s| (format!("{} {name}", load.kind), s)));
         }
     }
-    let connect = report
-        .phases
-        .iter()
-        .filter_map(|p| p.connect)
-        .max_by_key(|c| c.count);
-    let upgrade = report
-        .phases
-        .iter()
-        .filter_map(|p| p.upgrade)
-        .max_by_key(|c| c.count);
     for (name, spread) in [
-        ("connecting", connect),
-        ("upgrading", upgrade),
+        ("connecting", report.connect()),
+        ("upgrading", report.upgrade()),
         ("coming back", report.total.recovery),
         ("generator: send lag", report.generator.lag),
     ] {
@@ -157,7 +152,8 @@ mod tests {
             command: "run <script>".into(),
             scenario: Scenario::default(),
             environment: crate::observe::Environment::default(),
-            ended_early: false,
+            cut_short: None,
+            ping_interval: None,
             clients_wanted: 10,
             clients_ready: 10,
             phases: vec![Phase {
@@ -210,5 +206,44 @@ mod tests {
                 "the page must need nothing else: {foreign}"
             );
         }
+    }
+
+    #[test]
+    fn the_page_says_what_was_not_measured_and_sums_wrong_answers() {
+        let mut report = report();
+        report.cut_short = Some(crate::report::CutShort {
+            by: "SIGTERM".into(),
+            asked: true,
+            measured_secs: 2.0,
+            asked_secs: 10.0,
+            parts: vec![
+                crate::report::Part {
+                    name: "one".into(),
+                    secs: 2.0,
+                    asked_secs: 5.0,
+                },
+                crate::report::Part {
+                    name: "two".into(),
+                    secs: 0.0,
+                    asked_secs: 5.0,
+                },
+            ],
+        });
+        report.faults.examples.insert(
+            "an acknowledgement with another argument".into(),
+            crate::stats::Kind {
+                count: 700,
+                example: "431[]".into(),
+            },
+        );
+        let page = page(&report).unwrap();
+        for said in [
+            "ENDED EARLY",
+            "by SIGTERM, 2.0 s of the 10.0 s",
+            "not measured: two (5.0 s)",
+        ] {
+            assert!(page.contains(said), "{said}");
+        }
+        assert!(page.contains("700 x an acknowledgement with another argument, such as: 431[]"));
     }
 }

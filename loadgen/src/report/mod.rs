@@ -3,7 +3,6 @@
 //! The result of a run as it is written to JSON, and its parts. Must not know how to run anything. All times
 //! are in seconds, all sizes in bytes.
 
-pub mod build;
 pub mod csv;
 pub mod hlog;
 pub mod html;
@@ -14,15 +13,25 @@ pub mod verdict;
 
 use crate::observe::{Environment, Sample};
 use crate::plan::Scenario;
-use crate::stats::Timing;
+use crate::stats::{Kinds, Timing, total};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+
+/// The version of [`Report`]'s form.
+pub const SCHEMA: u32 = 2;
+
+/// Where to read what a server must do.
+pub const CONTRACT: &str =
+    "docs/LOADGEN.md says under \"What the server must do\" which events it must answer, and how";
+
+/// Below so many bytes of difference nothing is said of memory per client: allocators take and give back so
+/// much by themselves.
+pub const LEAST_MEMORY: f64 = 262_144.0;
 
 /// A run's result. The schema is `loadgen/schema/report.schema.json`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Report {
-    /// Version of this form: 1.
+    /// Version of this form: 2.
     pub schema: u32,
     /// Version of the program that wrote it.
     pub version: String,
@@ -34,9 +43,12 @@ pub struct Report {
     pub scenario: Scenario,
     /// The machine.
     pub environment: Environment,
-    /// It was ended before its last phase.
+    /// What was run and what was not, where it ended before its plan did.
     #[serde(default)]
-    pub ended_early: bool,
+    pub cut_short: Option<CutShort>,
+    /// Seconds between two pings, as the server told them.
+    #[serde(default)]
+    pub ping_interval: Option<f64>,
     /// Clients wanted at the most, by the phases that were begun.
     pub clients_wanted: u32,
     /// Clients ready at the most.
@@ -61,6 +73,32 @@ pub struct Report {
     pub headline: Option<String>,
     /// Why the run failed or may not be trusted.
     pub reasons: Vec<String>,
+}
+
+/// How much of its plan a run that ended early carried out.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub struct CutShort {
+    /// Who ended it: `Ctrl-C`, `SIGTERM`, `q`, or `no client was left`.
+    pub by: String,
+    /// Someone asked for it: it is no fault.
+    pub asked: bool,
+    /// Seconds of measured phases that were run.
+    pub measured_secs: f64,
+    /// Seconds of them that were asked for.
+    pub asked_secs: f64,
+    /// All phases that are measured, in order, those that were never begun among them.
+    pub parts: Vec<Part>,
+}
+
+/// A measured phase of a run that ended early.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Part {
+    /// Its name.
+    pub name: String,
+    /// Seconds that were run.
+    pub secs: f64,
+    /// Seconds that were asked for.
+    pub asked_secs: f64,
 }
 
 /// One phase's figures.
@@ -184,9 +222,22 @@ pub struct Second {
     pub server_cores: Option<f64>,
 }
 
-/// Faults of the server.
+/// Faults of the server, and what was sent and received meanwhile: all of the whole run, warm-up and phases
+/// that are not measured included.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Faults {
+    /// Messages sent.
+    #[serde(default)]
+    pub sent: u64,
+    /// Replies or deliveries due to them.
+    #[serde(default)]
+    pub due: u64,
+    /// Replies and deliveries that came.
+    #[serde(default)]
+    pub received: u64,
+    /// Events that were never rightly answered.
+    #[serde(default)]
+    pub unanswered: Vec<String>,
     /// Replies or deliveries that never came.
     pub lost: u64,
     /// That came again.
@@ -196,9 +247,9 @@ pub struct Faults {
     /// Altered, foreign or malformed.
     pub wrong: u64,
     /// Unwished ends of connections, and failed handshakes, by reason.
-    pub disconnects: BTreeMap<String, u64>,
-    /// Examples of wrong answers.
-    pub examples: BTreeMap<String, u64>,
+    pub disconnects: Kinds,
+    /// Wrong answers by kind, each with an example.
+    pub examples: Kinds,
     /// Slow readers the server gave up on; no fault.
     pub slow_dropped: u64,
     /// Deliveries lost that a flood may lose; no fault.
@@ -211,7 +262,7 @@ impl Faults {
     /// All that fail a run.
     #[must_use]
     pub fn total(&self) -> u64 {
-        let ends: u64 = self.disconnects.values().sum();
+        let ends = total(&self.disconnects);
         self.lost + self.duplicated + self.reordered + self.wrong + ends
     }
 }
@@ -229,8 +280,11 @@ pub struct Generator {
     pub not_started: u64,
     /// Processor use of its threads in the measured phases, cores.
     pub cores: f64,
-    /// Its own memory for each client, bytes (resident, over what it had before the first).
-    pub bytes_per_client: f64,
+    /// Its own memory, bytes (resident, over what it had before the first client).
+    pub memory: u64,
+    /// The same for each client; only where there are 10,000 or more, for fewer do not outweigh threads,
+    /// buffers and histograms.
+    pub bytes_per_client: Option<f64>,
     /// It, not the server, set the pace.
     pub bottleneck: bool,
 }
@@ -238,13 +292,14 @@ pub struct Generator {
 /// What the server used.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Server {
-    /// Cores in use in the measured phases.
-    pub cores: f64,
+    /// Cores in use in the measured phases, as long as it could be watched.
+    pub cores: Option<f64>,
     /// Largest resident memory.
     pub rss_max: u64,
     /// Clients and the server's memory (PSS, or RSS where that is not known) at each plateau.
     pub plateaus: Vec<(u32, u64)>,
-    /// User memory per client between the lowest and the highest plateau.
+    /// User memory per client between the lowest and the highest plateau; absent where the difference is
+    /// smaller than what memory does by itself.
     pub bytes_per_client: Option<f64>,
     /// The same between the two highest plateaus.
     pub bytes_per_client_top: Option<f64>,
@@ -262,6 +317,30 @@ pub struct Condition {
     pub value: Option<f64>,
     /// It held.
     pub ok: bool,
+}
+
+impl Report {
+    /// Connecting: in the measured phases where clients came then, else in the phase where most did.
+    #[must_use]
+    pub fn connect(&self) -> Option<Spread> {
+        self.total.connect.or_else(|| self.most(|p| p.connect))
+    }
+
+    /// Upgrading, likewise.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<Spread> {
+        self.total.upgrade.or_else(|| self.most(|p| p.upgrade))
+    }
+
+    fn most(&self, pick: fn(&Phase) -> Option<Spread>) -> Option<Spread> {
+        self.phases.iter().filter_map(pick).max_by_key(|s| s.count)
+    }
+
+    /// Someone ended it early.
+    #[must_use]
+    pub fn was_asked_to_end(&self) -> bool {
+        self.cut_short.as_ref().is_some_and(|c| c.asked)
+    }
 }
 
 impl Spread {

@@ -2,7 +2,9 @@
 //!
 //! Must not compute anything new.
 
-use super::{Condition, Load, Phase, Report, Spread};
+use super::{Condition, CutShort, Load, Phase, Report, Spread};
+use crate::plan::threshold::{Measure, Name, Threshold};
+use crate::stats::{Kinds, total};
 use std::fmt::Write as _;
 
 /// Seconds in the unit a reader expects, three digits.
@@ -56,22 +58,98 @@ pub fn count(number: f64) -> String {
 
 /// A figure in the unit that its name implies.
 fn figure(name: &str, value: f64) -> String {
-    let last = name.rsplit('.').next().unwrap_or(name);
-    match last {
-        "p50" | "p90" | "p99" | "p999" | "max" | "mean" => time(value),
-        "rss" | "bytes_per_client" => bytes(value),
-        "cores" => format!("{value:.2}"),
-        "delivered" => format!("{:.3} %", value * 100.0),
-        _ => count(value),
+    match Name::read(name).map_or(Measure::Count, |n| n.measure) {
+        Measure::Time => time(value),
+        Measure::Size => bytes(value),
+        Measure::Cores => format!("{value:.2} cores"),
+        Measure::Share => format!("{:.3} %", value * 100.0),
+        Measure::Count => count(value),
     }
 }
 
-/// What came out where a threshold was set.
+/// What came out where a threshold was set, with its unit.
 #[must_use]
 pub fn condition(threshold: &Condition) -> String {
-    let name = threshold.text.split(['<', '>', '=', '!']).next();
-    let value = threshold.value.zip(name).map(|(v, n)| figure(n.trim(), v));
-    value.unwrap_or_else(|| "absent".to_owned())
+    let Ok(read) = Threshold::parse(&threshold.text) else {
+        return "absent".to_owned();
+    };
+    let name = read.figure.as_str();
+    let Some(value) = threshold.value else {
+        let needed = match name {
+            "server.bytes_per_client" => ": too little to be told, more clients are needed",
+            _ => "",
+        };
+        return format!("absent{needed}");
+    };
+    let shown = figure(name, value);
+    // Three digits may look like the very bound that was missed.
+    if threshold.ok || shown != figure(name, read.bound) {
+        return shown;
+    }
+    match Name::read(name).map_or(Measure::Count, |n| n.measure) {
+        Measure::Time => format!("{:.6} ms", value * 1e3),
+        Measure::Size => format!("{} B", count(value)),
+        Measure::Cores => format!("{value:.6} cores"),
+        Measure::Share => format!("{:.6} %", value * 100.0),
+        Measure::Count => format!("{value:.6}"),
+    }
+}
+
+/// What was measured of a run that ended early and what was not: first the whole, then the phases.
+#[must_use]
+pub fn cut_short(cut: &CutShort) -> Vec<String> {
+    let mut first = if cut.asked {
+        format!("ended early by {}", cut.by)
+    } else {
+        format!("ended early: {}", cut.by)
+    };
+    let _ = if cut.measured_secs > 0.0 {
+        write!(
+            first,
+            ", {:.1} s of the {:.1} s to measure were run",
+            cut.measured_secs, cut.asked_secs
+        )
+    } else {
+        write!(
+            first,
+            " before anything was measured, {:.1} s were to be",
+            cut.asked_secs
+        )
+    };
+    let mut lines = vec![first];
+    let begun = |p: &&super::Part| p.secs > 0.0;
+    let measured: Vec<_> = cut.parts.iter().filter(begun).collect();
+    if !measured.is_empty() {
+        let told = measured
+            .iter()
+            .map(|p| format!("{} {:.1} of {:.1} s", p.name, p.secs, p.asked_secs));
+        lines.push(format!("measured: {}", told.collect::<Vec<_>>().join(", ")));
+    }
+    let missing: Vec<_> = cut.parts.iter().filter(|p| !begun(p)).collect();
+    if !missing.is_empty() {
+        let told = missing
+            .iter()
+            .map(|p| format!("{} ({:.1} s)", p.name, p.asked_secs));
+        lines.push(format!(
+            "not measured: {}",
+            told.collect::<Vec<_>>().join(", ")
+        ));
+    }
+    lines
+}
+
+/// Kinds of faults, one line each.
+#[must_use]
+pub fn kinds(kinds: &Kinds) -> Vec<String> {
+    let line = |(kind, seen): (&String, &crate::stats::Kind)| {
+        let example = if seen.example.is_empty() {
+            String::new()
+        } else {
+            format!(", such as: {}", seen.example)
+        };
+        format!("{} x {kind}{example}", count(seen.count as f64))
+    };
+    kinds.iter().map(line).collect()
 }
 
 /// Seconds since 1970 as date and time (UTC).
@@ -144,8 +222,7 @@ fn come_and_go(report: &Report) -> Option<String> {
         let number = count(connect.count as f64);
         return Some(format!("{number} reconnects, p99 {}", time(connect.p99)));
     }
-    let upgrades = report.phases.iter().filter_map(|p| p.upgrade);
-    let upgrade = upgrades.max_by_key(|u| u.count)?;
+    let upgrade = report.upgrade()?;
     let number = count(upgrade.count as f64);
     Some(format!("{number} upgrades, p99 {}", time(upgrade.p99)))
 }
@@ -162,27 +239,18 @@ pub fn summary(report: &Report) -> String {
     if let Some(headline) = &report.headline {
         let _ = writeln!(out, "  {headline}");
     }
+    for text in report.cut_short.iter().flat_map(cut_short) {
+        let _ = writeln!(out, "  {text}");
+    }
     let _ = writeln!(
         out,
         "  clients    {} of {} ready",
         count(f64::from(report.clients_ready)),
         count(f64::from(report.clients_wanted))
     );
-    let connect = report
-        .phases
-        .iter()
-        .filter_map(|p| p.connect)
-        .max_by_key(|c| c.count);
     for (name, spread) in [
-        ("connect", connect),
-        (
-            "upgrade",
-            report
-                .phases
-                .iter()
-                .filter_map(|p| p.upgrade)
-                .max_by_key(|c| c.count),
-        ),
+        ("connect", report.connect()),
+        ("upgrade", report.upgrade()),
         ("recovery", report.total.recovery),
     ] {
         if let Some(s) = spread {
@@ -303,21 +371,22 @@ fn write_generator(out: &mut String, report: &Report) {
 /// histograms are there whatever their number.
 #[must_use]
 pub fn own_memory(report: &Report) -> String {
-    let clients = f64::from(report.clients_ready);
-    let each = report.generator.bytes_per_client;
-    if clients >= 10_000.0 {
-        format!("{} a client", bytes(each))
-    } else {
-        format!("{} of memory", bytes(each * clients))
-    }
+    let generator = &report.generator;
+    generator.bytes_per_client.map_or_else(
+        || format!("{} of memory", bytes(generator.memory as f64)),
+        |each| format!("{} a client", bytes(each)),
+    )
 }
 
 fn write_server(out: &mut String, report: &Report) {
     let Some(s) = &report.server else { return };
+    let cores = s.cores.map_or_else(
+        || "processor time not known".to_owned(),
+        |c| format!("{c:.2} cores"),
+    );
     let _ = writeln!(
         out,
-        "  server     {:.2} cores, at most {} resident",
-        s.cores,
+        "  server     {cores}, at most {} resident",
         bytes(s.rss_max as f64)
     );
     if let Some(each) = s.bytes_per_client {
@@ -341,15 +410,16 @@ fn write_faults(out: &mut String, report: &Report) {
     let f = &report.faults;
     let _ = writeln!(
         out,
-        "  faults     lost {}, duplicated {}, reordered {}, wrong {}, disconnects {}",
-        f.lost,
+        "  faults     lost {} of {} due in the whole run, duplicated {}, reordered {}, wrong {}, disconnects {}",
+        count(f.lost as f64),
+        count(f.due as f64),
         f.duplicated,
         f.reordered,
         f.wrong,
-        f.disconnects.values().sum::<u64>()
+        total(&f.disconnects)
     );
-    for (reason, count) in f.disconnects.iter().chain(&f.examples) {
-        let _ = writeln!(out, "    {count} x {reason}");
+    for text in kinds(&f.disconnects).into_iter().chain(kinds(&f.examples)) {
+        let _ = writeln!(out, "    {text}");
     }
     for (number, what) in [
         (f.slow_dropped, "slow readers dropped by the server"),
@@ -378,8 +448,52 @@ mod tests {
         assert_eq!(figure("room.p99", 0.049), "49.0 ms");
         assert_eq!(figure("server.rss", 2e6), "2.00 MB");
         assert_eq!(figure("lost", 3.0), "3");
+        assert_eq!(figure("delivered", 0.9), "90.000 %");
         assert_eq!(date(0), "1970-01-01 00:00:00 UTC");
         assert_eq!(date(951_782_400), "2000-02-29 00:00:00 UTC");
         assert_eq!(date(1_795_651_199), "2026-11-25 23:59:59 UTC");
+    }
+
+    #[test]
+    fn a_missed_threshold_never_looks_like_its_bound() {
+        let shown = |text: &str, value| {
+            condition(&Condition {
+                text: text.into(),
+                value,
+                ok: false,
+            })
+        };
+        assert_eq!(shown("p99 < 5ms", Some(0.0163)), "16.3 ms");
+        assert_eq!(shown("p99 < 50ms", Some(0.050_01)), "50.010000 ms");
+        assert_eq!(shown("lost == 0", Some(3.0)), "3");
+        assert!(shown("server.bytes_per_client < 1kB", None).contains("too little"));
+    }
+
+    #[test]
+    fn what_was_measured_and_what_was_not_is_told() {
+        let part = |name: &str, secs, asked_secs| super::super::Part {
+            name: name.into(),
+            secs,
+            asked_secs,
+        };
+        let lines = cut_short(&CutShort {
+            by: "q".into(),
+            asked: true,
+            measured_secs: 8.0,
+            asked_secs: 18.0,
+            parts: vec![
+                part("one", 6.0, 6.0),
+                part("two", 2.0, 6.0),
+                part("three", 0.0, 6.0),
+            ],
+        });
+        assert_eq!(
+            lines,
+            [
+                "ended early by q, 8.0 s of the 18.0 s to measure were run",
+                "measured: one 6.0 of 6.0 s, two 2.0 of 6.0 s",
+                "not measured: three (6.0 s)"
+            ]
+        );
     }
 }

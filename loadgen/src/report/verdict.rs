@@ -2,8 +2,10 @@
 //!
 //! Must not know where the figures come from.
 
-use super::{Condition, Load, Report, Spread};
+use super::text::count;
+use super::{CONTRACT, Condition, Load, Report, Spread};
 use crate::plan::threshold::{Figures, Threshold};
+use crate::stats::total;
 
 /// Lag that is too much whatever the latency.
 const MOST_LAG: f64 = 0.010;
@@ -11,75 +13,130 @@ const MOST_LAG: f64 = 0.010;
 const LEAST_LAG: f64 = 0.001;
 
 /// Fills in whether the run is well, why not, and what to say first.
-pub(super) fn judge(report: &mut Report) {
-    let faults = &report.faults;
-    let mut reasons = Vec::new();
-    for (count, what) in [
-        (faults.lost, "lost"),
-        (faults.duplicated, "duplicated"),
-        (faults.reordered, "reordered"),
-        (faults.wrong, "wrong"),
-        (
-            faults.disconnects.values().sum(),
-            "unwished disconnects or failed handshakes",
-        ),
-    ] {
-        if count > 0 {
-            reasons.push(format!("{count} {what}"));
-        }
-    }
+pub fn judge(report: &mut Report) {
+    let mut reasons = faults(report);
+    let mut remarks = Vec::new();
+    // Of a run that someone ended, what is missing is no fault.
+    let ended = report.was_asked_to_end();
+    let missing = if ended { &mut remarks } else { &mut reasons };
     if report.clients_ready < report.clients_wanted {
-        reasons.push(format!(
+        missing.push(format!(
             "only {} of {} clients became ready",
             report.clients_ready, report.clients_wanted
         ));
     }
     let sends = report.scenario.loads().next().is_some();
-    if sends && report.total.loads.iter().all(|l| l.received == 0) {
-        reasons.push("nothing was received".to_owned());
+    let silent = report.total.loads.iter().all(|l| l.received == 0);
+    if sends && silent && report.faults.unanswered.is_empty() {
+        missing.push("nothing was received".to_owned());
     }
     let figures = figures(report);
     for text in &report.scenario.thresholds {
         let Ok(threshold) = Threshold::parse(text) else {
             continue;
         };
-        let ok = threshold.holds(&figures);
-        let value = figures.get(&threshold.figure).copied();
-        if !ok {
-            let shown = value.map_or_else(|| "absent".to_owned(), |v| format!("{v:.6}"));
-            reasons.push(format!("threshold {text} does not hold: {shown}"));
-        }
-        report.thresholds.push(Condition {
+        let condition = Condition {
             text: text.clone(),
-            value,
-            ok,
-        });
+            value: figures.get(&threshold.figure).copied(),
+            ok: threshold.holds(&figures),
+        };
+        if !condition.ok {
+            let shown = super::text::condition(&condition);
+            if ended && condition.value.is_none() {
+                remarks.push(format!("threshold {text} was not told: {shown}"));
+            } else {
+                reasons.push(format!("threshold {text} does not hold: {shown}"));
+            }
+        }
+        report.thresholds.push(condition);
     }
     report.ok = reasons.is_empty();
     let slow = bottleneck(report);
     report.generator.bottleneck = slow.is_some();
+    if let Some(cut) = &report.cut_short {
+        let first = super::text::cut_short(cut).swap_remove(0);
+        remarks.push(format!("{first}: no headline"));
+    }
+    remarks.extend(too_short_for_pings(report));
     if let Some(why) = slow {
-        reasons.push(format!(
+        remarks.push(format!(
             "the generator was the bottleneck ({why}): no headline"
         ));
-    } else if report.ended_early {
-        reasons.push("ended early: no headline".to_owned());
-    } else if report.ok {
+    } else if report.ok && report.cut_short.is_none() {
         report.headline = super::text::headline(report);
     }
+    reasons.extend(remarks);
     report.reasons = reasons;
+}
+
+/// What the server did wrong, over the whole run.
+fn faults(report: &Report) -> Vec<String> {
+    let faults = &report.faults;
+    let mut reasons = Vec::new();
+    if faults.lost > 0 {
+        reasons.push(format!(
+            "{} lost of {} due in the whole run, warm-up included",
+            count(faults.lost as f64),
+            count(faults.due as f64)
+        ));
+    }
+    for (number, what) in [
+        (faults.duplicated, "duplicated"),
+        (faults.reordered, "reordered"),
+        (faults.wrong, "wrong"),
+        (
+            total(&faults.disconnects),
+            "unwished disconnects or failed handshakes",
+        ),
+    ] {
+        if number > 0 {
+            reasons.push(format!("{} {what}", count(number as f64)));
+        }
+    }
+    if !faults.unanswered.is_empty() && !report.was_asked_to_end() {
+        let names = faults.unanswered.join("`, `");
+        reasons.push(format!(
+            "no right answer to `{names}` ever came: {CONTRACT}"
+        ));
+    }
+    reasons
+}
+
+/// Says so where clients only waited, and too short a time for a heartbeat.
+fn too_short_for_pings(report: &Report) -> Option<String> {
+    let interval = report.ping_interval?;
+    let sends = report.scenario.loads().next().is_some();
+    let held = report.total.secs;
+    (!sends && report.cut_short.is_none() && held < interval).then(|| {
+        format!(
+            "{held:.1} s are less than the server's ping interval of {interval} s: not every client's \
+             heartbeat was due (--secs {:.0}s is enough)",
+            (interval + 1.0).ceil()
+        )
+    })
 }
 
 /// Why the figures say more about the generator than about the server, if they do.
 fn bottleneck(report: &Report) -> Option<String> {
+    if report.cut_short.as_ref().is_some_and(|c| !c.asked) {
+        return None; // no client was left that could have sent
+    }
+    bottleneck_beside(report, lowest_p99(report))
+}
+
+/// The lowest p99 of a run's loads; infinite where it has none.
+#[must_use]
+pub fn lowest_p99(report: &Report) -> f64 {
+    let loads = report.total.loads.iter();
+    let latency = loads.filter_map(|l| l.latency).map(|l| l.p99);
+    latency.fold(f64::INFINITY, f64::min)
+}
+
+/// The same, by the limit that a server with this p99 (seconds) sets: two runs that are held against each
+/// other are judged by one limit, or the faster would be judged harder.
+#[must_use]
+pub fn bottleneck_beside(report: &Report, latency: f64) -> Option<String> {
     let generator = &report.generator;
-    let latency = report
-        .total
-        .loads
-        .iter()
-        .filter_map(|l| l.latency)
-        .map(|l| l.p99);
-    let latency = latency.fold(f64::INFINITY, f64::min);
     if let Some(lag) = &generator.lag {
         let limit = (latency / 2.0).clamp(LEAST_LAG, MOST_LAG);
         if lag.p99 > limit {
@@ -96,7 +153,10 @@ fn bottleneck(report: &Report) -> Option<String> {
         }
     }
     let busy = generator.cores / f64::from(generator.threads.max(1));
-    let idle_server = report.server.as_ref().is_none_or(|s| s.cores < 0.9);
+    let idle_server = report
+        .server
+        .as_ref()
+        .is_none_or(|s| s.cores.is_none_or(|c| c < 0.9));
     let sends = report.scenario.loads().next().is_some();
     (sends && busy > 0.97 && idle_server).then(|| {
         format!(
@@ -142,8 +202,8 @@ pub fn figures(report: &Report) -> Figures {
             spread(&format!("{prefix}last."), &load.last);
         }
     }
-    spread("connect.", &report.total.connect);
-    spread("upgrade.", &report.total.upgrade);
+    spread("connect.", &report.connect());
+    spread("upgrade.", &report.upgrade());
     spread("recovery.", &report.total.recovery);
     spread("lag.", &report.generator.lag);
     for (place, load) in report.total.loads.iter().enumerate() {
@@ -170,7 +230,7 @@ fn add_counts(report: &Report, figures: &mut Figures) {
         ("duplicated", faults.duplicated),
         ("reordered", faults.reordered),
         ("wrong", faults.wrong),
-        ("disconnects", faults.disconnects.values().sum()),
+        ("disconnects", total(&faults.disconnects)),
         ("slow_dropped", faults.slow_dropped),
         ("not_started", report.generator.not_started),
         ("clients", u64::from(report.clients_ready)),
@@ -179,7 +239,9 @@ fn add_counts(report: &Report, figures: &mut Figures) {
         figures.insert(name.to_owned(), value as f64);
     }
     if let Some(server) = &report.server {
-        figures.insert("server.cores".to_owned(), server.cores);
+        if let Some(cores) = server.cores {
+            figures.insert("server.cores".to_owned(), cores);
+        }
         figures.insert("server.rss".to_owned(), server.rss_max as f64);
         if let Some(bytes) = server.bytes_per_client {
             figures.insert("server.bytes_per_client".to_owned(), bytes);
@@ -189,9 +251,10 @@ fn add_counts(report: &Report, figures: &mut Figures) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Load, Server};
+    use super::super::{CutShort, Load, Server};
     use super::*;
     use crate::plan::{LoadKind, Phase as Planned};
+    use crate::stats::Kind;
 
     /// A run of echoes without a fault: 1 ms of latency, and a send lag in seconds.
     fn report_with_lag(lag: f64) -> Report {
@@ -259,7 +322,7 @@ mod tests {
         judge(&mut report);
         assert!(report.generator.bottleneck && report.headline.is_none());
         report.server = Some(Server {
-            cores: 0.99,
+            cores: Some(0.99),
             ..Server::default()
         });
         judge(&mut report);
@@ -269,10 +332,95 @@ mod tests {
     #[test]
     fn an_early_end_is_no_fault_but_gets_no_headline() {
         let mut report = report_with_lag(0.0);
-        report.ended_early = true;
+        report.cut_short = Some(CutShort {
+            by: "Ctrl-C".into(),
+            asked: true,
+            measured_secs: 3.2,
+            asked_secs: 10.0,
+            ..CutShort::default()
+        });
+        report.clients_ready = 5;
+        report.total.loads.clear();
+        report.scenario.thresholds = vec!["p99 < 1s".into(), "lost == 0".into()];
         judge(&mut report);
         assert!(report.ok && report.headline.is_none());
-        assert!(report.reasons[0].contains("ended early"));
+        let said = report.reasons.join("; ");
+        assert!(
+            said.contains("by Ctrl-C") && said.contains("3.2 s of the 10.0 s"),
+            "{said}"
+        );
+        assert!(
+            said.contains("was not told") && said.contains("5 of 10"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn a_server_that_died_is_a_fault_and_says_when() {
+        let mut report = report_with_lag(0.0);
+        report.faults.disconnects.insert(
+            "closed".into(),
+            Kind {
+                count: 10,
+                ..Kind::default()
+            },
+        );
+        report.cut_short = Some(CutShort {
+            by: "no client was left".into(),
+            measured_secs: 3.2,
+            asked_secs: 10.0,
+            ..CutShort::default()
+        });
+        judge(&mut report);
+        let said = report.reasons.join("; ");
+        assert!(!report.ok && said.contains("3.2 s of the 10.0 s"), "{said}");
+    }
+
+    #[test]
+    fn a_failed_threshold_prints_its_unit() {
+        let mut report = report_with_lag(0.0);
+        report.scenario.thresholds = vec!["p99 < 500us".into(), "server.rss < 1MB".into()];
+        report.server = Some(Server {
+            rss_max: 2_000_000,
+            ..Server::default()
+        });
+        judge(&mut report);
+        let said = report.reasons.join("; ");
+        assert!(said.contains("does not hold: 1.00 ms"), "{said}");
+        assert!(said.contains("does not hold: 2.00 MB"), "{said}");
+    }
+
+    #[test]
+    fn idle_shorter_than_a_ping_interval_says_so() {
+        let mut report = Report {
+            ping_interval: Some(25.0),
+            ..Report::default()
+        };
+        report.total.secs = 10.0;
+        judge(&mut report);
+        let said = report.reasons.join("; ");
+        assert!(
+            report.ok && said.contains("ping interval of 25 s") && said.contains("--secs 26s"),
+            "{said}"
+        );
+        report.total.secs = 30.0;
+        judge(&mut report);
+        assert!(report.reasons.is_empty());
+    }
+
+    #[test]
+    fn lost_and_due_are_sums_of_the_same_run() {
+        let mut report = report_with_lag(0.0);
+        report.faults.lost = 4000;
+        report.faults.due = 6000;
+        report.faults.unanswered = vec!["echo".into()];
+        judge(&mut report);
+        let said = report.reasons.join("; ");
+        assert!(said.contains("4,000 lost of 6,000 due"), "{said}");
+        assert!(
+            said.contains("`echo`") && said.contains("docs/LOADGEN.md"),
+            "{said}"
+        );
     }
 
     #[test]
@@ -285,7 +433,13 @@ mod tests {
                 "reordered" => report.faults.reordered = 1,
                 "wrong" => report.faults.wrong = 1,
                 _ => {
-                    report.faults.disconnects.insert("closed".into(), 1);
+                    report.faults.disconnects.insert(
+                        "closed".into(),
+                        Kind {
+                            count: 1,
+                            ..Kind::default()
+                        },
+                    );
                 }
             }
             judge(&mut report);

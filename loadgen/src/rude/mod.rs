@@ -55,8 +55,8 @@ pub struct Flags {
     /// Rude clients, or all that hear a broadcast [default: by scenario].
     #[arg(short, long, global = true)]
     pub clients: Option<u32>,
-    /// Seconds of it [default: by scenario].
-    #[arg(short, long, global = true)]
+    /// How long: 500ms, 25s, 2min, or a number of seconds [default: by scenario].
+    #[arg(short, long, global = true, value_parser = crate::units::some_seconds)]
     pub secs: Option<f64>,
     /// The server's name in the line.
     #[arg(long, global = true, default_value = "server")]

@@ -2,9 +2,9 @@
 //!
 //! Clients against target, rates, latency, server, faults. Must not know more than [`Progress`] says.
 
-use crate::report::Second;
 use crate::report::text::{bytes, count, time};
-use crate::run::{Progress, Watcher};
+use crate::report::{LEAST_MEMORY, Second};
+use crate::run::{Asker, Progress, Stop, Watcher};
 use crossterm::event::{self, Event, KeyCode, KeyModifiers};
 use crossterm::terminal::{
     EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
@@ -16,15 +16,13 @@ use ratatui::style::{Color, Style, Stylize as _};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Gauge, Paragraph, Sparkline};
 use std::io::{Stderr, stderr};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 /// The screen; leaving scope gives the terminal back.
 #[derive(Debug)]
 pub struct Live {
     terminal: Terminal<CrosstermBackend<Stderr>>,
-    stop: Arc<AtomicBool>,
+    stop: Stop,
     notes: Vec<String>,
 }
 
@@ -33,7 +31,7 @@ impl Live {
     ///
     /// # Errors
     /// When the terminal refuses.
-    pub fn open(stop: Arc<AtomicBool>) -> std::io::Result<Self> {
+    pub fn open(stop: Stop) -> std::io::Result<Self> {
         enable_raw_mode()?;
         crossterm::execute!(stderr(), EnterAlternateScreen)?;
         let terminal = Terminal::new(CrosstermBackend::new(stderr()))?;
@@ -51,10 +49,10 @@ impl Live {
                 continue;
             };
             let control = key.modifiers.contains(KeyModifiers::CONTROL);
-            if matches!(key.code, KeyCode::Char('q') | KeyCode::Esc)
-                || control && key.code == KeyCode::Char('c')
-            {
-                self.stop.store(true, Relaxed);
+            if control && key.code == KeyCode::Char('c') {
+                self.stop.ask(Asker::Interrupt);
+            } else if matches!(key.code, KeyCode::Char('q') | KeyCode::Esc) {
+                self.stop.ask(Asker::Key);
             }
         }
     }
@@ -237,10 +235,9 @@ fn server_panel(progress: &Progress<'_>, last: &Second) -> Paragraph<'static> {
 /// What each client has added to the memory of the empty server.
 fn added_by_client(progress: &Progress<'_>, last: &Second, memory: u64) -> String {
     let before = progress.memory_before.filter(|b| *b > 0 && last.ready > 0);
-    before.map_or_else(
-        || "–".into(),
-        |before| bytes(memory.saturating_sub(before) as f64 / f64::from(last.ready)),
-    )
+    let more = before.map(|before| memory.saturating_sub(before) as f64);
+    more.filter(|more| *more >= LEAST_MEMORY)
+        .map_or_else(|| "–".into(), |more| bytes(more / f64::from(last.ready)))
 }
 
 fn generator_panel(progress: &Progress<'_>, last: &Second) -> Paragraph<'static> {
@@ -285,7 +282,7 @@ fn faults_panel(progress: &Progress<'_>) -> Paragraph<'static> {
         .iter()
         .chain(&progress.so_far.examples);
     for (reason, number) in reasons.take(2) {
-        lines.push(Line::from(format!("{number} × {reason}").red()));
+        lines.push(Line::from(format!("{} × {reason}", number.count).red()));
     }
     Paragraph::new(lines).block(panel("faults (lost ones show at the end)"))
 }

@@ -5,14 +5,12 @@
 pub mod lines;
 pub mod live;
 
-use crate::run::Watcher;
+use crate::run::{Stop, Watcher};
 use std::io::IsTerminal as _;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 /// The watcher that suits where the output goes. `stop` ends the run from the live screen.
 #[must_use]
-pub fn suited(plain: bool, quiet: bool, stop: &Arc<AtomicBool>) -> Box<dyn Watcher> {
+pub fn suited(plain: bool, quiet: bool, stop: &Stop) -> Box<dyn Watcher> {
     let terminal = std::io::stderr().is_terminal() && std::io::stdin().is_terminal();
     if terminal
         && !plain

@@ -4,6 +4,7 @@
 //! loop). Must not know how bytes travel.
 
 use super::client::State;
+use super::contract::Question;
 use super::worker::Worker;
 use crate::clock::{Nanos, nanos};
 use crate::plan::LoadKind;
@@ -181,6 +182,7 @@ impl Worker<'_> {
             self.stats.lag.record(sent.saturating_sub(planned));
         }
         self.stats.load(kind).sent += 1;
+        self.shared.contract.ask(Question::Message(kind), sent);
         let prefix = &setup.namespaces[setup.space(id)].prefix;
         let ack = (kind == LoadKind::Ack).then_some(seq + 1);
         let room = (kind == LoadKind::Room).then(|| setup.group(id));

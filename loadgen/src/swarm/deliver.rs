@@ -3,6 +3,7 @@
 //! Must not know how it travelled.
 
 use super::client::Attachment;
+use super::contract::Question;
 use super::order::{Seen, UNSET};
 use super::settle::key;
 use super::worker::Worker;
@@ -83,6 +84,7 @@ impl Worker<'_> {
         let (slow, counted) = (client.slow, client.counted);
         if slow {
             self.fresh += 1;
+            self.shared.contract.answer(Question::Message(kind));
             self.stats_of(stamp.planned).load(kind).received += 1;
         } else {
             self.record(kind, stamp, now);
@@ -124,6 +126,7 @@ impl Worker<'_> {
 
     fn record(&mut self, kind: LoadKind, stamp: &Stamp, now: Nanos) {
         self.fresh += 1;
+        self.shared.contract.answer(Question::Message(kind));
         let load = self.stats_of(stamp.planned).load(kind);
         load.received += 1;
         load.latency.record(now.saturating_sub(stamp.planned));

@@ -3,6 +3,7 @@
 //! So that the population is as the plan wants it. Must not know what clients say once connected.
 
 use super::client::{Client, Polling, State};
+use super::contract::Question;
 use super::order::UNSET;
 use super::setup::Carrier;
 use super::worker::Worker;
@@ -133,6 +134,9 @@ impl Worker<'_> {
             !client.slow && !self.setup.churnable(id) && !self.setup.is_hit(id, self.setup.drop);
         self.forget_streams(local);
         self.arriving += 1;
+        self.shared
+            .contract
+            .ask(Question::Connect, self.setup.clock.now());
         let mut request = Vec::new();
         if client.carrier == Carrier::WebSocket {
             client.state = State::Requesting;
@@ -180,7 +184,7 @@ impl Worker<'_> {
                     return;
                 }
                 let state = client.state;
-                self.lose(local, &format!("no answer in time while {state:?}"));
+                self.lose(local, late(state));
             }
             self.timeouts.pop_front();
         }
@@ -250,6 +254,11 @@ impl Worker<'_> {
 
     /// A client is lost without our wish; it does not come back.
     pub(super) fn lose(&mut self, local: u32, reason: &str) {
+        self.lose_saying(local, reason, b"");
+    }
+
+    /// The same; `example` is what the server said of it.
+    pub(super) fn lose_saying(&mut self, local: u32, reason: &str, example: &[u8]) {
         let client = &self.clients[local as usize];
         if matches!(client.state, State::Vacant | State::Gone) {
             return;
@@ -261,7 +270,7 @@ impl Worker<'_> {
             self.stats.abandoned += outstanding;
         } else {
             let when = if arriving { "handshake: " } else { "" };
-            self.stats.disconnect(&format!("{when}{reason}"));
+            self.stats.disconnect(&format!("{when}{reason}"), example);
             self.stats.faults.lost += outstanding;
         }
         self.leave(local);
@@ -292,5 +301,17 @@ impl Worker<'_> {
         let client = &mut self.clients[local as usize];
         client.main.close(abruptly);
         client.state = State::Vacant;
+    }
+}
+
+/// What a handshake still waited for when its time was over.
+fn late(state: State) -> &'static str {
+    match state {
+        State::Requesting => "no answer in time to the WebSocket's request",
+        State::Opening => "no Engine.IO handshake in time",
+        State::Connecting => "no answer in time to the Socket.IO CONNECT",
+        State::Upgrading => "no answer in time while upgrading",
+        State::Joining => "no acknowledgement of `join` in time",
+        State::Vacant | State::Ready | State::Gone => "no answer in time",
     }
 }

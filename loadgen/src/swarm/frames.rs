@@ -65,9 +65,8 @@ impl Worker<'_> {
     /// The answer to the request for a WebSocket.
     fn upgraded(&mut self, local: u32, side: Side, answer: &Answer) {
         if answer.status != 101 {
-            let body = String::from_utf8_lossy(&answer.body[..answer.body.len().min(80)]);
-            let reason = format!("HTTP {} for a WebSocket: {body}", answer.status);
-            return self.lose(local, &reason);
+            let reason = format!("HTTP {} for a WebSocket", answer.status);
+            return self.lose_saying(local, &reason, &answer.body);
         }
         if answer.accept.as_deref() != Some(&self.key.accept) {
             return self.lose(local, "wrong Sec-WebSocket-Accept");

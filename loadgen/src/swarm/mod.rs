@@ -7,6 +7,7 @@ mod act;
 pub mod board;
 mod carry;
 mod client;
+pub mod contract;
 mod deliver;
 mod dial;
 mod frames;
@@ -20,6 +21,7 @@ mod worker;
 use crate::clock::Nanos;
 use crate::stats::Stats;
 use board::Board;
+use contract::Contract;
 use rustix::fd::OwnedFd;
 use setup::Setup;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -58,6 +60,10 @@ pub struct Shared {
     stopped: AtomicU32,
     /// Threads that have nothing outstanding (meaningful once sending has ended).
     pub settled: AtomicU32,
+    /// What was asked of the server and not answered.
+    pub contract: Contract,
+    /// Milliseconds between two pings, as the server told them; 0 until it did.
+    pub ping_interval: AtomicU32,
     /// Set when one thread cannot go on.
     pub failure: Mutex<Option<String>>,
     board: Board,
@@ -93,6 +99,8 @@ impl Shared {
             received: AtomicU64::new(0),
             stopped: AtomicU32::new(0),
             settled: AtomicU32::new(0),
+            contract: Contract::default(),
+            ping_interval: AtomicU32::new(0),
             failure: Mutex::new(None),
             board: Board::new(setup.streams()),
             counted: cells(setup.scopes()),

@@ -14,12 +14,9 @@ impl Worker<'_> {
     /// An answer to a poll or a post.
     pub(super) fn polled(&mut self, local: u32, side: Side, answer: &Answer) {
         if answer.status != 200 {
-            let body = String::from_utf8_lossy(&answer.body[..answer.body.len().min(80)]);
             let what = if side == Side::Post { "post" } else { "poll" };
-            return self.lose(
-                local,
-                &format!("HTTP {} for a {what}: {body}", answer.status),
-            );
+            let reason = format!("HTTP {} for a {what}", answer.status);
+            return self.lose_saying(local, &reason, &answer.body);
         }
         let client = &mut self.clients[local as usize];
         let Some(polling) = &mut client.polling else {

@@ -4,10 +4,12 @@
 //! know how bytes travel or what payloads say.
 
 use super::client::{Attachment, State};
+use super::contract::Question;
 use super::setup::Carrier;
 use super::worker::Worker;
 use crate::proto::packet::{self, Argument, Engine, Kind, Message, Open};
 use crate::proto::ws::opcode;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// The acknowledgement number of the join; those of payloads are larger.
 const JOIN_ID: u32 = 0;
@@ -41,6 +43,7 @@ impl Worker<'_> {
             );
         };
         let now = self.milliseconds();
+        self.shared.ping_interval.store(open.ping_interval, Relaxed);
         let client = &mut self.clients[local as usize];
         if client.state != State::Opening || open.sid.is_empty() {
             return self.lose(local, "open packet out of turn, or without sid");
@@ -78,8 +81,7 @@ impl Worker<'_> {
             Kind::Connect => self.connected(local),
             Kind::Disconnect => self.lose(local, "Socket.IO disconnect packet"),
             Kind::ConnectError => {
-                let said = String::from_utf8_lossy(&message.body[..message.body.len().min(80)]);
-                self.lose(local, &format!("connect error {said}"));
+                self.lose_saying(local, "connect error", message.body);
             }
         }
     }
@@ -89,6 +91,7 @@ impl Worker<'_> {
         if client.state != State::Connecting {
             return self.stats.wrong("a second CONNECT answer", b"");
         }
+        self.shared.contract.answer(Question::Connect);
         if client.carrier == Carrier::Upgrade {
             client.state = State::Upgrading;
             self.begin_upgrade(local);
@@ -107,6 +110,7 @@ impl Worker<'_> {
         let prefix = &setup.namespaces[setup.space(id)].prefix;
         self.clients[local as usize].state = State::Joining;
         let room = setup.group(id);
+        self.shared.contract.ask(Question::Join, setup.clock.now());
         self.text(local, |out| {
             packet::write_event(out, prefix, Some(JOIN_ID), "join", None, false);
             out.extend_from_slice(format!("\"r{room}\"]").as_bytes());
@@ -142,6 +146,7 @@ impl Worker<'_> {
         };
         if id == JOIN_ID {
             if self.clients[local as usize].state == State::Joining {
+                self.shared.contract.answer(Question::Join);
                 return self.ready(local);
             }
             return self

@@ -307,6 +307,7 @@ mod tests {
             room_size: 10,
             phases: vec![Phase {
                 clients: Some(clients),
+                secs: 1.0,
                 loads: vec![load],
                 ..Phase::default()
             }],

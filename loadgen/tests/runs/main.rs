@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod contract;
+mod early;
 mod faults;
 mod outputs;
 mod rude;
@@ -18,6 +20,41 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 /// The program.
 fn program() -> Command {
     Command::new(env!("CARGO_BIN_EXE_stentor-loadgen"))
+}
+
+/// A server in a process of its own, to be watched and killed.
+struct Apart {
+    child: std::process::Child,
+    port: u16,
+}
+
+impl Apart {
+    fn start() -> Self {
+        let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = unused.local_addr().unwrap().port();
+        drop(unused);
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--ignored", "--exact", "outputs::serves_until_killed"]);
+        command.env("PORT", port.to_string());
+        command.stdout(std::process::Stdio::null());
+        let child = command.spawn().unwrap();
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        Self { child, port }
+    }
+
+    fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+}
+
+impl Drop for Apart {
+    fn drop(&mut self) {
+        // A test may have killed it already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 /// A path nobody else uses.

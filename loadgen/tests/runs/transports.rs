@@ -86,7 +86,7 @@ fn storms_and_churn_of_every_transport_are_no_fault() {
 fn an_upgrade_that_fails_is_named() {
     for (upgrades, reason) in [
         (Upgrades::Refused, "offers no upgrade"),
-        (Upgrades::Ignored, "no answer in time while Upgrading"),
+        (Upgrades::Ignored, "no answer in time while upgrading"),
     ] {
         let server = Server::taking(upgrades, Fault::None, 1);
         let (code, result) = run(&server, &["upgrade", "-c", "3", "--connect-timeout", "1"]);

@@ -26,6 +26,10 @@ pub(crate) enum Fault {
     Leak,
     /// Promises a ping every 0.2 s and sends none.
     Mute,
+    /// Answers no event, and joins no room.
+    Silent,
+    /// Acknowledges without the payload.
+    EmptyAcks,
 }
 
 /// A client that has joined its namespace.
@@ -175,6 +179,13 @@ impl Core {
         let body: Vec<serde_json::Value> = serde_json::from_str(&text[head..]).unwrap();
         let binary = if attachment.is_some() { "51-" } else { "2" };
         let data = body.last().unwrap().clone();
+        if self.fault == Fault::Silent {
+            return;
+        }
+        if self.fault == Fault::EmptyAcks {
+            let text = format!("43{space}{id}[]");
+            return self.wire.send(from, Message::text(text));
+        }
         let emit = |name: &str| format!("4{binary}{space}{}", serde_json::json!([name, data]));
         match body[0].as_str().unwrap() {
             "echo" => self.payload(&[from], &emit("echo"), attachment),

@@ -1,100 +1,26 @@
 //! Answers: when do a run's phases begin and end, and what was gathered meanwhile.
 //!
-//! Gathers what the threads count, watches the server, tells a [`Watcher`] every second. Must not know the
-//! protocol or how results are shown.
+//! Gathers what the threads count, watches the server, tells a [`Watcher`] every second, and at once when the
+//! server does not answer. Must not know the protocol or how results are shown.
 
+use super::{Ended, Gathered, Options, Progress, Watcher};
 use crate::clock::{Nanos, SECOND, nanos, secs};
-use crate::limits;
-use crate::net::{Sources, Target};
 use crate::observe::{Observer, Sample};
-use crate::plan::Scenario;
+use crate::plan::LoadKind;
 use crate::plan::course::Course;
-use crate::report::{Report, Second, Spread, build};
-use crate::stats::{Faults, Stats, Timing};
+use crate::report::{CONTRACT, Second, Spread};
+use crate::stats::{self, Faults, Kinds, Stats, Timing};
+use crate::swarm::contract::Question;
 use crate::swarm::setup::Setup;
 use crate::swarm::{self, Shared, Swarm, Tick};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::fmt::Write as _;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// What a run needs beyond its scenario.
-#[derive(Debug)]
-pub struct Options {
-    /// What to do.
-    pub scenario: Scenario,
-    /// Threads; default half the cores.
-    pub threads: Option<u32>,
-    /// Source addresses, `a.b.c.d/len`; default: spread over 127.1.0.0/16 on loopback.
-    pub source: Option<String>,
-    /// Clients per source address.
-    pub per_source: u32,
-    /// The server's memory and processor.
-    pub observer: Observer,
-    /// For the report.
-    pub command: String,
-    /// Set from outside to end the run early.
-    pub stop: Arc<AtomicBool>,
-}
-
-/// Latency, planned and uncorrected, of each second, with the second's end.
-pub type Intervals = Vec<(Nanos, Timing, Timing)>;
-
-/// Is told how a run goes on.
-pub trait Watcher {
-    /// A line worth saying before the run.
-    fn note(&mut self, text: &str);
-    /// Another second is over.
-    fn second(&mut self, progress: &Progress<'_>);
-}
-
-/// How far a run is.
-#[derive(Debug)]
-pub struct Progress<'a> {
-    /// What is run.
-    pub scenario: &'a Scenario,
-    /// The phase's name.
-    pub phase: &'a str,
-    /// The phase's place, and how many there are.
-    pub step: (usize, usize),
-    /// All seconds so far.
-    pub seconds: &'a [Second],
-    /// All counts so far.
-    pub so_far: &'a Stats,
-    /// Handshakes that failed and connections lost.
-    pub gone: u32,
-    /// The server's memory before the first client came.
-    pub memory_before: Option<u64>,
-}
-
-/// What a run left behind, before it is a report.
-#[derive(Debug)]
-pub struct Gathered {
-    /// What was asked for.
-    pub setup: Arc<Setup>,
-    /// Counts of each phase; the last entry belongs to the drain.
-    pub phases: Vec<Stats>,
-    /// Beginnings of the phases and the end.
-    pub begins: Vec<Nanos>,
-    /// The server's processor time at each of them, or a little later.
-    pub cpu: Vec<Option<f64>>,
-    /// Replies and deliveries by the same instants as `cpu`.
-    pub received: Vec<u64>,
-    /// Seconds.
-    pub seconds: Vec<Second>,
-    /// Latency, planned and uncorrected, of each second.
-    pub intervals: Intervals,
-    /// Memory and kernel memory at steady numbers of clients.
-    pub plateaus: BTreeMap<u32, Vec<(u64, u64)>>,
-    /// Own memory before the first client and at the most.
-    pub own_memory: (u64, u64),
-    /// Clients ready at the most.
-    pub ready_most: u32,
-    /// Phases that were begun; fewer than planned when the run was ended early.
-    pub phases_begun: usize,
-    /// When the run began, seconds since 1970.
-    pub started: u64,
-}
+/// A question without an answer for so long is told. The screen or line comes a moment later.
+const SILENCE: Nanos = 1_800_000_000;
 
 struct Conductor<'a> {
     options: &'a Options,
@@ -107,35 +33,16 @@ struct Conductor<'a> {
     so_far: Stats,
     steady: (u32, u32),
     last: (Nanos, Option<f64>),
+    /// Questions whose silence was told, by their places.
+    told: Vec<usize>,
 }
 
-/// Carries a scenario out.
-///
-/// # Errors
-/// When limits or the scenario forbid it, or the generator itself fails; faults of the server are
-/// part of the report.
-pub fn run(options: &Options, watcher: &mut dyn Watcher) -> anyhow::Result<(Report, Intervals)> {
-    let scenario = &options.scenario;
-    let target = Target::parse(&scenario.url)?;
-    let sources = match &options.source {
-        Some(range) => Some(Sources::parse(range, options.per_source)?),
-        None => Sources::suited_to(target.address, options.per_source),
-    };
-    let division = limits::divide(scenario, sources.as_ref(), options.threads)?;
-    for warning in &division.warnings {
-        watcher.note(warning);
-    }
-    if division.own_tables {
-        watcher.note(&format!(
-            "{} threads with a descriptor table each, for {} clients",
-            division.threads,
-            scenario.most_clients()
-        ));
-    }
-    let own = Observer::Processes(vec![std::process::id()]);
-    let before = own.look().map_or(0, |s| s.rss);
-    let setup = Setup::new(scenario, sources, division.threads, division.own_tables)?;
-    let setup = Arc::new(setup);
+/// Leads the threads through all phases.
+pub(super) fn conduct(
+    options: &Options,
+    setup: Arc<Setup>,
+    watcher: &mut dyn Watcher,
+) -> anyhow::Result<Gathered> {
     let Swarm {
         shared,
         ticks,
@@ -155,13 +62,16 @@ pub fn run(options: &Options, watcher: &mut dyn Watcher) -> anyhow::Result<(Repo
             seconds: Vec::new(),
             intervals: Vec::new(),
             plateaus: BTreeMap::new(),
-            own_memory: (before, 0),
+            own_memory: (0, 0),
             ready_most: 0,
             phases_begun: 0,
+            ended: None,
+            unanswered: Vec::new(),
+            ping_interval: None,
             started: SystemTime::now()
                 .duration_since(UNIX_EPOCH)
                 .map_or(0, |d| d.as_secs()),
-            setup: setup.clone(),
+            setup,
         },
         row: Stats::default(),
         next_row: SECOND + SECOND / 10,
@@ -169,18 +79,16 @@ pub fn run(options: &Options, watcher: &mut dyn Watcher) -> anyhow::Result<(Repo
         so_far: Stats::default(),
         steady: (0, 0),
         last: (now, options.observer.cpu()),
+        told: Vec::new(),
     };
     conductor.plateau(0, options.observer.look());
-    conductor.conduct(watcher)?;
+    conductor.all_phases(watcher)?;
     for thread in threads {
         anyhow::ensure!(thread.join().is_ok(), "a thread of the generator panicked");
     }
     conductor.gather(Duration::ZERO);
     conductor.check_threads()?;
-    let own_now = own.look().map_or(0, |s| s.rss);
-    conductor.gathered.own_memory.1 = conductor.gathered.own_memory.1.max(own_now);
-    let intervals = std::mem::take(&mut conductor.gathered.intervals);
-    Ok((build::report(options, conductor.gathered), intervals))
+    Ok(conductor.finished())
 }
 
 impl Conductor<'_> {
@@ -196,14 +104,14 @@ impl Conductor<'_> {
     }
 
     /// All phases, then the drain.
-    fn conduct(&mut self, watcher: &mut dyn Watcher) -> anyhow::Result<()> {
+    fn all_phases(&mut self, watcher: &mut dyn Watcher) -> anyhow::Result<()> {
         let setup = self.gathered.setup.clone();
         let mut begin = self.now() + SECOND / 20;
         for (place, course) in setup.courses.iter().enumerate() {
             self.shared.begin(place, begin);
             self.gathered.phases_begun = place + 1;
             begin = self.conduct_phase(begin, course, watcher)?;
-            if self.options.stop.load(Relaxed) {
+            if self.gathered.ended.is_some() {
                 // The phases left over never begin: their beginnings all lie at the end.
                 for later in place + 1..setup.courses.len() {
                     self.shared.begin(later, begin);
@@ -247,7 +155,8 @@ impl Conductor<'_> {
             if now >= begin && self.gathered.begins.len() < self.begun + 1 {
                 self.note_begin(begin);
             }
-            let stopped = self.options.stop.load(Relaxed);
+            let asked = self.options.stop.asked();
+            let stopped = asked.is_some();
             if stopped {
                 end = end.min(now);
             }
@@ -262,10 +171,15 @@ impl Conductor<'_> {
                     end = now + early;
                 }
                 self.begun += 1;
-                if hopeless {
-                    self.options.stop.store(true, Relaxed);
+                let end = end.max(begin + 1);
+                let last = self.begun == self.gathered.setup.courses.len();
+                let whole = last && end >= begin + nanos(course.secs);
+                if let Some(asker) = asked.filter(|_| !whole) {
+                    self.gathered.ended = Some(Ended::Asked(asker));
+                } else if hopeless && !whole {
+                    self.gathered.ended = Some(Ended::NoClientLeft);
                 }
-                return Ok(end.max(begin + 1));
+                return Ok(end);
             }
         }
     }
@@ -283,6 +197,7 @@ impl Conductor<'_> {
         self.gather(Duration::from_millis(10));
         self.check_threads()?;
         let now = self.now();
+        self.tell_silence(now, watcher);
         if now >= self.next_row {
             self.next_row = (now / SECOND + 1) * SECOND + SECOND / 10;
             self.make_row(now);
@@ -301,6 +216,55 @@ impl Conductor<'_> {
             });
         }
         Ok(())
+    }
+
+    /// Says once of each question that the server has not answered it.
+    fn tell_silence(&mut self, now: Nanos, watcher: &mut dyn Watcher) {
+        for question in Question::all() {
+            let since = self.shared.contract.unanswered_since(question);
+            let silent = since.is_some_and(|asked| now.saturating_sub(asked) >= SILENCE);
+            if !silent || self.told.contains(&question.place()) {
+                continue;
+            }
+            self.told.push(question.place());
+            let mut text = match question {
+                Question::Connect => format!(
+                    "no client is connected 2 s after the first was dialled: is {} a Socket.IO server?",
+                    self.options.scenario.url
+                ),
+                Question::Join | Question::Message(_) => {
+                    let names = self.names(question).join("`, `");
+                    format!("no right answer to `{names}` 2 s after it was first sent")
+                }
+            };
+            let mut seen = self.so_far.examples.clone();
+            for (kind, more) in &self.row.examples {
+                seen.entry(kind.clone()).or_insert_with(|| more.clone());
+            }
+            instead(&mut text, &seen);
+            let _ = write!(text, "; {CONTRACT}");
+            watcher.note(&text);
+        }
+    }
+
+    /// The events that ask a question.
+    fn names(&self, question: Question) -> Vec<String> {
+        let Question::Message(kind) = question else {
+            return vec!["join".to_owned()];
+        };
+        let events = self.gathered.setup.events.iter();
+        let of_kind = |(name, of): &(String, LoadKind)| (*of == kind).then(|| name.clone());
+        events.filter_map(of_kind).collect()
+    }
+
+    /// What is known at the end only.
+    fn finished(mut self) -> Gathered {
+        let messages = Question::all().filter(|q| *q != Question::Connect);
+        let silent = messages.filter(|q| self.shared.contract.unanswered_since(*q).is_some());
+        self.gathered.unanswered = silent.flat_map(|q| self.names(q)).collect();
+        let interval = self.shared.ping_interval.load(Relaxed);
+        self.gathered.ping_interval = (interval > 0).then(|| f64::from(interval) / 1000.0);
+        self.gathered
     }
 
     fn gather(&mut self, patience: Duration) {
@@ -330,7 +294,8 @@ impl Conductor<'_> {
         let cpu = sample.map(|s| s.cpu);
         let cores = cpu
             .zip(self.last.1)
-            .map(|(now, before)| (now - before).max(0.0) / span);
+            .map(|(now, before)| (now - before) / span)
+            .filter(|cores| *cores >= 0.0); // less than before: another process has its name now
         self.last = (now, cpu);
         let mut latency = Timing::default();
         let mut uncorrected = Timing::default();
@@ -345,7 +310,8 @@ impl Conductor<'_> {
             reordered,
             wrong,
         } = row.faults;
-        let errors = lost + duplicated + reordered + wrong + row.disconnects.values().sum::<u64>();
+        let ends = stats::total(&row.disconnects);
+        let errors = lost + duplicated + reordered + wrong + ends;
         self.gathered.seconds.push(Second {
             at: secs(now),
             phase: place,
@@ -387,6 +353,17 @@ impl Conductor<'_> {
             };
             let seen = self.gathered.plateaus.entry(clients).or_default();
             seen.push((memory, sample.kernel_memory));
+        }
+    }
+}
+
+/// Adds what came in place of an answer.
+fn instead(text: &mut String, seen: &Kinds) {
+    let mut kinds = seen.iter();
+    if let Some((kind, first)) = kinds.next() {
+        let _ = write!(text, "; instead came {kind}");
+        if !first.example.is_empty() {
+            let _ = write!(text, " ({})", first.example);
         }
     }
 }

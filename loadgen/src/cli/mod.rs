@@ -2,16 +2,17 @@
 //!
 //! Must not do any of it.
 
+mod flags;
+
 use crate::observe::Observer;
-use crate::plan::oneliner::{Ready, Wishes, scenario};
-use crate::plan::{Arrivals, Scenario, SlowReaders, Transports, file};
+use crate::plan::oneliner::Ready;
+use crate::plan::{Scenario, file};
 use crate::rude;
-use crate::run::Options;
-use anyhow::Context as _;
+use crate::run::{Options, Stop};
+use anyhow::{Context as _, ensure};
 use clap::{Args, Parser, Subcommand};
+pub use flags::Flags;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 /// Load generator for Socket.IO servers: open loop, checked, up to a million clients.
 #[derive(Debug, Parser)]
@@ -61,92 +62,6 @@ pub enum Command {
     Schema,
 }
 
-/// Flags of the ready-made scenarios.
-#[derive(Clone, Debug, Args)]
-pub struct Flags {
-    /// Clients.
-    #[arg(short, long, default_value_t = 100)]
-    pub clients: u32,
-    /// Messages sent per second by all clients together (open loop) [default: by scenario].
-    #[arg(short, long, conflicts_with = "window")]
-    pub rate: Option<f64>,
-    /// Closed loop: messages in flight per client or publisher.
-    #[arg(short, long)]
-    pub window: Option<u32>,
-    /// Seconds measured.
-    #[arg(short, long, default_value_t = 10.0)]
-    pub secs: f64,
-    /// Seconds of load before, not measured.
-    #[arg(long, default_value_t = 2.0)]
-    pub warmup: f64,
-    /// Payload bytes, 48 and up.
-    #[arg(long, default_value_t = 64)]
-    pub size: usize,
-    /// Send payloads as binary attachments.
-    #[arg(long)]
-    pub binary: bool,
-    /// Members of each room.
-    #[arg(long, default_value_t = 10)]
-    pub room_size: u32,
-    /// Publishers per room or namespace.
-    #[arg(long, default_value_t = 1)]
-    pub publishers: u32,
-    /// Event name, if not that of the contract.
-    #[arg(long)]
-    pub event: Option<String>,
-    /// Clients replaced per minute (churn).
-    #[arg(long, default_value_t = 600.0)]
-    pub churn: f64,
-    /// Share cut off, 0 to 1 (storm).
-    #[arg(long, default_value_t = 0.5)]
-    pub drop: f64,
-    /// Share of slow readers, 0 to 1 [default: 0.05 for slow, else 0].
-    #[arg(long)]
-    pub slow: Option<f64>,
-    /// Seconds between two reads of a slow reader.
-    #[arg(long, default_value_t = 1.0)]
-    pub slow_pause: f64,
-    /// Bytes a slow reader takes at a time.
-    #[arg(long, default_value_t = 1024)]
-    pub slow_bytes: usize,
-    /// Part of the clients on long-polling, as 1 against --websocket and --upgrading.
-    #[arg(long, default_value_t = 0.0)]
-    pub polling: f64,
-    /// Part of the clients that upgrade from polling.
-    #[arg(long, default_value_t = 0.0)]
-    pub upgrading: f64,
-    /// Part of the clients on WebSocket from the start.
-    #[arg(long, default_value_t = 1.0)]
-    pub websocket: f64,
-    /// Namespace; may be repeated, clients are spread over all.
-    #[arg(long, default_value = "/")]
-    pub namespace: Vec<String>,
-    /// JSON sent with CONNECT.
-    #[arg(long)]
-    pub auth: Option<String>,
-    /// Handshakes in flight at once.
-    #[arg(long, default_value_t = 64)]
-    pub handshakes: u32,
-    /// Handshakes begun per second, 0: as fast as they are answered.
-    #[arg(long, default_value_t = 0.0)]
-    pub connect_rate: f64,
-    /// Seconds a handshake may take.
-    #[arg(long, default_value_t = 30.0)]
-    pub connect_timeout: f64,
-    /// Seconds to wait for the last answers.
-    #[arg(long, default_value_t = 10.0)]
-    pub drain: f64,
-    /// Random instead of even gaps between messages.
-    #[arg(long)]
-    pub poisson: bool,
-    /// For everything drawn.
-    #[arg(long, default_value_t = 1)]
-    pub seed: u64,
-    /// Where and how.
-    #[command(flatten)]
-    pub common: Common,
-}
-
 /// Flags of all runs.
 #[derive(Clone, Debug, Args)]
 pub struct Common {
@@ -163,14 +78,17 @@ pub struct Common {
     #[arg(long, conflicts_with = "pid")]
     pub scrape: Option<String>,
     /// Threads [default: half the cores, more if descriptors ask for it].
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub threads: Option<u32>,
     /// Source addresses, a.b.c.d/len [default on loopback: 127.1.0.0/16].
     #[arg(long)]
     pub source: Option<String>,
     /// Clients per source address.
-    #[arg(long, default_value_t = 8192)]
+    #[arg(long, default_value_t = 8192, value_parser = clap::value_parser!(u32).range(1..))]
     pub per_source: u32,
+    /// A run ended by Ctrl-C, SIGTERM or q is no failure: exit code 0 instead of 3.
+    #[arg(long)]
+    pub early_end_ok: bool,
     /// Name in reports.
     #[arg(long)]
     pub name: Option<String>,
@@ -226,7 +144,7 @@ pub struct VersusFlags {
     #[arg(long)]
     pub b: String,
     /// Rounds; each runs both servers once.
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     pub rounds: u32,
     /// Where the servers listen.
     #[arg(long, default_value_t = 31_999)]
@@ -258,7 +176,31 @@ impl Command {
     /// # Errors
     /// When the flags or the file make no sense.
     pub fn scenario(&self) -> anyhow::Result<Option<(Scenario, &Common)>> {
-        let (ready, flags) = match self {
+        if let Some((ready, flags)) = self.ready_made() {
+            let made = flags.common.apply(flags.scenario(ready)?);
+            made.check()?;
+            return Ok(Some((made, &flags.common)));
+        }
+        let Self::Run(run) = self else {
+            return Ok(None);
+        };
+        let name = run.file.display().to_string();
+        let text = std::fs::read_to_string(&run.file).with_context(|| name.clone())?;
+        let made = file::parse(&text, &run.var).context(name)?;
+        let made = run.common.apply(made);
+        made.check()?;
+        Ok(Some((made, &run.common)))
+    }
+
+    /// What is worth saying before the run of options that change nothing.
+    #[must_use]
+    pub fn remark(&self) -> Option<&'static str> {
+        self.ready_made()
+            .and_then(|(ready, flags)| flags.remark(ready))
+    }
+
+    fn ready_made(&self) -> Option<(Ready, &Flags)> {
+        Some(match self {
             Self::Idle(f) => (Ready::Idle, f),
             Self::Echo(f) => (Ready::Echo, f),
             Self::Ack(f) => (Ready::Ack, f),
@@ -270,67 +212,12 @@ impl Command {
             Self::Storm(f) => (Ready::Storm, f),
             Self::Polling(f) => (Ready::Polling, f),
             Self::Upgrade(f) => (Ready::Upgrade, f),
-            Self::Run(run) => {
-                let text = std::fs::read_to_string(&run.file)
-                    .with_context(|| run.file.display().to_string())?;
-                let made =
-                    file::parse(&text, &run.var).with_context(|| run.file.display().to_string())?;
-                return Ok(Some((run.common.apply(made), &run.common)));
-            }
-            Self::Rude(_) | Self::Compare(_) | Self::Versus(_) | Self::Report(_) | Self::Schema => {
-                return Ok(None);
-            }
-        };
-        let made = scenario(ready, &flags.wishes(), flags.base()?);
-        Ok(Some((flags.common.apply(made), &flags.common)))
-    }
-}
-
-impl Flags {
-    fn wishes(&self) -> Wishes {
-        Wishes {
-            clients: self.clients,
-            secs: self.secs,
-            warmup: self.warmup,
-            rate: self.rate,
-            window: self.window,
-            event: self.event.clone(),
-            churn: self.churn,
-            drop: self.drop,
-            slow: self.slow,
-            room_size: self.room_size,
-        }
-    }
-
-    fn base(&self) -> anyhow::Result<Scenario> {
-        let auth = self.auth.as_deref().map(serde_json::from_str).transpose();
-        Ok(Scenario {
-            namespaces: self.namespace.clone(),
-            auth: auth.context("--auth is no JSON")?,
-            transports: Transports {
-                websocket: self.websocket,
-                polling: self.polling,
-                upgrade: self.upgrading,
-            },
-            payload: self.size,
-            binary: self.binary,
-            publishers: self.publishers,
-            slow: SlowReaders {
-                share: 0.0,
-                pause: self.slow_pause,
-                bytes: self.slow_bytes,
-            },
-            arrivals: if self.poisson {
-                Arrivals::Poisson
-            } else {
-                Arrivals::Even
-            },
-            seed: self.seed,
-            handshakes: self.handshakes,
-            connect_rate: self.connect_rate,
-            connect_timeout: self.connect_timeout,
-            drain: self.drain,
-            ..Scenario::default()
+            Self::Run(_)
+            | Self::Rude(_)
+            | Self::Compare(_)
+            | Self::Versus(_)
+            | Self::Report(_)
+            | Self::Schema => return None,
         })
     }
 }
@@ -347,17 +234,49 @@ impl Common {
         scenario
     }
 
+    /// Refuses what the scenario of `versus` has no use for.
+    ///
+    /// # Errors
+    /// Names the option, and what to give instead.
+    pub fn refuse_in_versus(&self) -> anyhow::Result<()> {
+        for (option, given, instead) in [
+            (
+                "--pid",
+                !self.pid.is_empty(),
+                "versus watches the servers that it starts",
+            ),
+            (
+                "--scrape",
+                self.scrape.is_some(),
+                "versus watches the servers that it starts",
+            ),
+            ("--json", self.json.is_some(), "give --json before the --"),
+            ("--csv", self.csv.is_some(), "versus makes none"),
+            ("--html", self.html.is_some(), "versus makes none"),
+            ("--hlog", self.hlog.is_some(), "versus makes none"),
+        ] {
+            ensure!(!given, "{option} has no use after the --: {instead}");
+        }
+        Ok(())
+    }
+
     /// The options of a run.
     ///
     /// # Errors
     /// When the process or page to watch does not exist.
-    pub fn options(&self, scenario: Scenario, stop: Arc<AtomicBool>) -> anyhow::Result<Options> {
+    pub fn options(&self, scenario: Scenario, stop: Stop) -> anyhow::Result<Options> {
         let observer = match (&self.scrape, self.pid.is_empty()) {
             (Some(page), _) => Observer::Page(page.clone()),
             (None, true) => Observer::Nothing,
             (None, false) => Observer::Processes(self.pid.clone()),
         };
         observer.check()?;
+        if let Some(text) = scenario.threshold_that_needs_watching() {
+            ensure!(
+                !matches!(observer, Observer::Nothing),
+                "threshold {text:?}: the server is not watched; give --pid or --scrape"
+            );
+        }
         Ok(Options {
             scenario,
             threads: self.threads,
@@ -375,12 +294,91 @@ mod tests {
     use super::*;
     use clap::CommandFactory as _;
 
+    fn read(arguments: &[&str]) -> Result<Scenario, String> {
+        let cli = Cli::try_parse_from([&["x"], arguments].concat()).map_err(|e| e.to_string())?;
+        let made = cli.command.scenario().map_err(|e| format!("{e:#}"))?;
+        Ok(made.map(|(scenario, _)| scenario).unwrap_or_default())
+    }
+
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
-        let cli = Cli::try_parse_from(["x", "echo", "-c", "5", "-t", "p99 < 1s"]).unwrap();
-        let (scenario, _) = cli.command.scenario().unwrap().unwrap();
+        let scenario = read(&["echo", "-c", "5", "-t", "p99 < 1s"]).unwrap();
         assert_eq!((scenario.most_clients(), scenario.thresholds.len()), (5, 1));
-        assert!(Cli::try_parse_from(["x", "echo", "--rate", "5", "--window", "1"]).is_err());
+        assert!(read(&["echo", "--rate", "5", "--window", "1"]).is_err());
+    }
+
+    #[test]
+    fn times_and_sizes_take_units() {
+        let scenario = read(&[
+            "slow",
+            "--secs",
+            "1min",
+            "--warmup",
+            "500ms",
+            "--size",
+            "64KiB",
+            "--slow",
+            "5%",
+            "--slow-pause",
+            "250ms",
+            "--slow-bytes",
+            "1kB",
+            "--connect-timeout",
+            "2min",
+            "--drain",
+            "5",
+        ])
+        .unwrap();
+        let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-9, "{a} is not {b}");
+        near(scenario.phases[1].secs, 0.5);
+        near(scenario.phases[2].secs, 60.0);
+        near(scenario.slow.pause, 0.25);
+        near(scenario.slow.share, 0.05);
+        near(scenario.connect_timeout, 120.0);
+        near(scenario.drain, 5.0);
+        assert_eq!((scenario.payload, scenario.slow.bytes), (65_536, 1000));
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused() {
+        for (arguments, said) in [
+            (&["echo", "--rate", "0"][..], "above 0"),
+            (&["echo", "--rate", "-5"], ""),
+            (&["echo", "--rate", "inf"], "no number"),
+            (&["echo", "--window", "0"], "0 is not in 1.."),
+            (&["storm", "--drop", "2"], "between 0 and 1"),
+            (&["slow", "--slow", "1.5"], "between 0 and 1"),
+            (&["echo", "--secs", "0"], "above 0"),
+            (&["echo", "--secs", "5MB"], "no time"),
+            (&["echo", "--size", "10"], "at least 48"),
+            (&["echo", "--clients", "0"], "0 is not in 1.."),
+            (&["echo", "--handshakes", "0"], "0 is not in 1.."),
+            (&["rooms", "--room-size", "0"], "0 is not in 1.."),
+            (&["rooms", "--publishers", "0"], "0 is not in 1.."),
+            (&["echo", "--threads", "0"], "0 is not in 1.."),
+            (&["churn", "--churn", "0"], "above 0"),
+            (&["idle", "--window", "3"], "sends nothing"),
+            (&["idle", "--size", "100"], "sends nothing"),
+            (&["echo", "--drop", "0.5"], "only storm"),
+            (&["polling", "--websocket", "1"], "its transport is its own"),
+            (&["echo", "--poisson", "--window", "1"], "plans no messages"),
+            (&["broadcast", "--window", "2"], "window of 1"),
+            (&["echo", "-t", "p99 < 5"], "needs a unit"),
+            (&["echo", "-t", "p95 < 5ms"], "did you mean"),
+            (&["idle", "-t", "p99 < 5ms"], "sends anything"),
+        ] {
+            let error = read(arguments).expect_err(&arguments.join(" "));
+            assert!(error.contains(said), "{arguments:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_threshold_on_a_server_that_nobody_watches_is_refused() {
+        let text = ["x", "echo", "-t", "server.rss < 1GB"];
+        let cli = Cli::try_parse_from(text).unwrap();
+        let (scenario, common) = cli.command.scenario().unwrap().unwrap();
+        let error = common.options(scenario, Stop::default()).unwrap_err();
+        assert!(error.to_string().contains("--pid"), "{error}");
     }
 }
