@@ -162,7 +162,9 @@ fn two_results_are_compared() {
     let paths = [fresh_path("json"), fresh_path("json")];
     for (path, rate) in paths.iter().zip(["200", "600"]) {
         let flags = ["echo", "--secs", "6", "--rate", rate];
-        let result = run_well(&server, &flags);
+        let mut result = run_well(&server, &flags);
+        // On a busy machine it may have been; what is compared here is told apart all the same.
+        result["generator"]["bottleneck"] = false.into();
         std::fs::write(path, result.to_string()).unwrap();
     }
     let compare = |a: usize, b: usize| {

@@ -18,7 +18,8 @@ fn polite_clients_of_a_sound_server_are_answered() {
     let server = Server::start(Fault::None, 1);
     let output = play(&server, "broadcast", "5");
     let said = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(output.status.code(), Some(0), "{said}");
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}{err}");
     assert!(
         said.starts_with("| a broadcast a second to 5 | tiny |"),
         "{said}"
