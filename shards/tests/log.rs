@@ -35,12 +35,12 @@ fn a_client_that_floods_writes_little_of_the_log() {
     let log = thread::spawn(move || std::io::read_to_string(reader).unwrap());
     let sid = server.join();
     let forged = r"\n2026-11-27T00:00:00Z ERROR stentor: admin logged in\u001b[2J\u202e sid=";
-    let long = format!(r#"42["block","{forged}{}"]"#, "y".repeat(900_000));
+    let words = format!(r#"42["block","{forged}{}"]"#, "y".repeat(900_000));
     let short = events(&format!(r#"42["block","{forged}"]"#), 2_000);
     let mut stream = TcpStream::connect(server.address).unwrap();
     let (begun, mut sent) = (Instant::now(), 0);
     while begun.elapsed() < Duration::from_secs(2) {
-        for (body, count) in [(&short, 2_000), (&long, 1)] {
+        for (body, count) in [(&short, 2_000), (&words, 1)] {
             assert_eq!(post(&mut stream, &sid, body), "ok");
             sent += count;
         }

@@ -17,7 +17,7 @@ const FIRST_STEPS: &str = "\
 Start here:
   stentor demo                         then open http://localhost:3000 in two tabs
   stentor bench-server --port 3000     then, in another terminal, put load on it:
-  stentor-loadgen echo http://127.0.0.1:3000
+  stentor-loadgen echo --url http://127.0.0.1:3000
 
 RUST_LOG=stentor=debug says why clients are refused and closed.";
 
