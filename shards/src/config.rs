@@ -14,6 +14,14 @@ pub(crate) type AllowRequest = dyn Fn(&Handshake) -> Result<(), String> + Send +
 /// How long HTTP connections may keep the server waiting, the application's pages too. What is late is
 /// closed; a request that has begun is answered 408 before. A GET that waits for its answer is not waited for,
 /// nor is a page that has not answered; and a connection that a page has made another protocol's is the page's.
+///
+/// ```
+/// use std::time::Duration;
+/// use stentor::{HttpWaits, prelude::*};
+///
+/// let waits = HttpWaits { head: Duration::from_secs(5), ..HttpWaits::default() };
+/// let server = Server::new().http_waits(waits);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HttpWaits {
     /// Time to the next request of a connection that polls; to taking more of an answer, each byte begins it
@@ -41,6 +49,13 @@ impl Default for HttpWaits {
 }
 
 /// How much one shard keeps for all its clients together, and for one beyond what [`crate::Limits`] says.
+///
+/// ```
+/// use stentor::{ShardLimits, prelude::*};
+///
+/// let limits = ShardLimits { held_bytes: 64 << 20, ..ShardLimits::default() };
+/// let server = Server::new().shard_limits(limits);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ShardLimits {
     /// Bytes held for clients that have not sent something whole, or have not taken what was sent to them:

@@ -14,6 +14,17 @@ use stentor_engine::{
 use crate::{discard::discard, handler::Handshake, log, shard::Shard};
 
 /// A message of a session.
+///
+/// ```
+/// use stentor::prelude::*;
+///
+/// let server = Server::engine(|app| {
+///     app.on_message(|s, message| match message {
+///         Message::Text(text) => { s.send(Message::Text(&text.to_uppercase())); }
+///         Message::Binary(_) => s.close(),
+///     });
+/// });
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Message<'a> {
     /// Text.
@@ -88,7 +99,16 @@ impl EngineSocket {
     }
 }
 
-/// The application of an Engine.IO server, as one shard runs it.
+/// The application of an Engine.IO server, as one shard runs it: see [`crate::Server::engine`].
+///
+/// ```
+/// use stentor::prelude::*;
+///
+/// let server = Server::engine(|app| {
+///     app.on_connect(|s| { s.send(Message::Text("welcome")); })
+///         .on_message(|s, message| { s.send(message); });
+/// });
+/// ```
 #[derive(Default)]
 pub struct EngineApp {
     pub(crate) handlers: EngineHandlers,
@@ -131,18 +151,42 @@ impl Drop for EngineHandlers {
 
 impl EngineApp {
     /// Runs when a session has begun.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// let server = Server::engine(|app| {
+    ///     app.on_connect(|s| { s.send(Message::Text("welcome")); });
+    /// });
+    /// ```
     pub fn on_connect(&mut self, handler: impl Fn(&EngineSocket) + 'static) -> &mut Self {
         self.handlers.connect = Some(Box::new(handler));
         self
     }
 
-    /// Runs when a session that polled goes on over WebSocket, before what it sends there.
+    /// Runs when a session goes on over WebSocket that began with polling, before the messages it sends there.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// let server = Server::engine(|app| {
+    ///     app.on_upgrade(|s| assert_eq!(s.transport(), Some("websocket")));
+    /// });
+    /// ```
     pub fn on_upgrade(&mut self, handler: impl Fn(&EngineSocket) + 'static) -> &mut Self {
         self.handlers.upgrade = Some(Box::new(handler));
         self
     }
 
     /// Runs for every message, in order.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// let server = Server::engine(|app| {
+    ///     app.on_message(|s, message| { s.send(message); });
+    /// });
+    /// ```
     pub fn on_message(
         &mut self,
         handler: impl Fn(&EngineSocket, Message<'_>) + 'static,
@@ -152,6 +196,14 @@ impl EngineApp {
     }
 
     /// Runs when a session has closed.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// let server = Server::engine(|app| {
+    ///     app.on_close(|_, reason| println!("a session ended: {reason}"));
+    /// });
+    /// ```
     pub fn on_close(
         &mut self,
         handler: impl Fn(&EngineSocket, CloseReason) + 'static,

@@ -15,8 +15,17 @@ use super::{
 
 /// A choice of clients of one namespace, on all shards: the official server's `BroadcastOperator`.
 ///
-/// It names whom to reach, nothing is looked up before it is used, and each client is reached
-/// once however many of the rooms it is in.
+/// It says which clients to reach. Nothing is looked up before it is used. Each client is reached once, however many
+/// of the rooms it is in.
+///
+/// ```
+/// use stentor::prelude::*;
+///
+/// fn handler(s: Socket) -> Result<(), EmitError> {
+///     s.to("a").to("b").except("c").emit("news", "in a or b, and not in c")
+/// }
+/// # fn app(app: &mut App) { app.ns("/").on_sync("x", handler); }
+/// ```
 #[must_use = "a selection does nothing until something is emitted to it"]
 #[derive(Debug, Clone)]
 pub struct Broadcast {
@@ -42,7 +51,16 @@ impl Broadcast {
         }
     }
 
-    /// And everybody in this room. Without any room: everybody in the namespace.
+    /// Adds the clients in this room. A selection without a room is everybody in the namespace.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// fn handler(io: Io) -> Result<(), EmitError> {
+    ///     io.to("red").to("blue").emit("start", ())
+    /// }
+    /// # fn app(app: &mut App) { app.ns("/").on_sync("x", handler); }
+    /// ```
     pub fn to(mut self, room: impl fmt::Display) -> Self {
         self.to.rooms.push(room.to_string().into());
         self
@@ -53,13 +71,32 @@ impl Broadcast {
         self.to(room)
     }
 
-    /// But nobody in this room. A socket's id is the room of that socket.
+    /// Leaves out the clients in this room. A socket's id is the room of that socket.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// fn handler(io: Io, s: Socket) -> Result<(), EmitError> {
+    ///     let Some(id) = s.id() else { return Ok(()) };
+    ///     io.all().except(id).emit("news", "for all but this client")
+    /// }
+    /// # fn app(app: &mut App) { app.ns("/").on_sync("x", handler); }
+    /// ```
     pub fn except(mut self, room: impl fmt::Display) -> Self {
         self.to.except.push(room.to_string().into());
         self
     }
 
-    /// The event may be lost by clients that cannot take it now.
+    /// Makes the event volatile: the server drops it for clients that cannot take it now.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// fn handler(io: Io) -> Result<(), EmitError> {
+    ///     io.to("map").volatile().emit("position", &[1.5, 2.5])
+    /// }
+    /// # fn app(app: &mut App) { app.ns("/").on_sync("x", handler); }
+    /// ```
     pub const fn volatile(mut self) -> Self {
         self.volatile = true;
         self
@@ -67,6 +104,18 @@ impl Broadcast {
 
     /// How long [`Broadcast::call`] waits for each answer; 20 s unless set. `Duration::MAX` is without
     /// limit: until everybody has answered or left.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use stentor::prelude::*;
+    ///
+    /// async fn count(io: Io) -> usize {
+    ///     let wait = Duration::from_secs(2);
+    ///     let all = io.to("room").timeout(wait).call::<bool>("ready?", ()).all().await;
+    ///     all.ok.len()
+    /// }
+    /// # fn app(app: &mut App) { app.ns("/").on("count", count); }
+    /// ```
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
@@ -83,13 +132,33 @@ impl Broadcast {
 
     /// Sends an event and collects everybody's answer: who answered, timed out or left. The answers
     /// can be awaited on any thread.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// async fn poll(io: Io) -> String {
+    ///     let all = io.all().call::<u32>("how many?", ()).all().await;
+    ///     let sum: u32 = all.ok.iter().map(|(_, count)| count).sum();
+    ///     format!("{sum}; {} did not answer in time", all.timed_out.len())
+    /// }
+    /// # fn app(app: &mut App) { app.ns("/").on("poll", poll); }
+    /// ```
     pub fn call<T>(self, event: &str, args: impl IntoArgs) -> Answers<T> {
         self.io
             .ask(self.to, event, args, self.volatile, self.timeout)
     }
 
-    /// Puts everybody chosen into a room: the official server's
-    /// `socketsJoin`.
+    /// Puts all selected clients into a room: the official server's `socketsJoin`.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// fn handler(io: Io) -> Result<(), EmitError> {
+    ///     io.to("lobby").join("game")?;
+    ///     io.to("game").emit("begin", ())
+    /// }
+    /// # fn app(app: &mut App) { app.ns("/").on_sync("x", handler); }
+    /// ```
     ///
     /// Who is in as many rooms as [`crate::Limits::rooms_per_socket`] allows stays out, and so does
     /// everybody if the name is longer than [`stentor_engine::limits::NAME_BYTES_MAX`] bytes. Each
@@ -102,7 +171,7 @@ impl Broadcast {
         self.join_each([room])
     }
 
-    /// Puts everybody chosen into each of these rooms, as [`Broadcast::join`] does with one.
+    /// Puts all selected clients into each of these rooms, as [`Broadcast::join`] does with one.
     ///
     /// # Errors
     /// [`EmitError::MailboxFull`], and from a thread that is no shard [`EmitError::NotRunning`].
@@ -113,8 +182,16 @@ impl Broadcast {
         self.io.act(self.to, Action::Join(names(rooms)))
     }
 
-    /// Takes everybody chosen out of a room: the official server's
-    /// `socketsLeave`.
+    /// Takes all selected clients out of a room: the official server's `socketsLeave`.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// fn handler(io: Io) -> Result<(), EmitError> {
+    ///     io.all().leave("game")
+    /// }
+    /// # fn app(app: &mut App) { app.ns("/").on_sync("x", handler); }
+    /// ```
     ///
     /// # Errors
     /// [`EmitError::MailboxFull`], and from a thread that is no shard [`EmitError::NotRunning`].
@@ -122,7 +199,7 @@ impl Broadcast {
         self.leave_each([room])
     }
 
-    /// Takes everybody chosen out of each of these rooms.
+    /// Takes all selected clients out of each of these rooms.
     ///
     /// # Errors
     /// [`EmitError::MailboxFull`], and from a thread that is no shard [`EmitError::NotRunning`].
@@ -133,8 +210,17 @@ impl Broadcast {
         self.io.act(self.to, Action::Leave(names(rooms)))
     }
 
-    /// Disconnects everybody chosen; with `close` their whole connections end: the official server's
-    /// `disconnectSockets`.
+    /// Removes all selected clients from the namespace; with `close` it ends their whole connections. The official
+    /// server's `disconnectSockets`.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// fn handler(io: Io, Data(user): Data<String>) -> Result<(), EmitError> {
+    ///     io.to(format!("user:{user}")).disconnect(true)
+    /// }
+    /// # fn app(app: &mut App) { app.ns("/").on_sync("x", handler); }
+    /// ```
     ///
     /// # Errors
     /// [`EmitError::MailboxFull`], and from a thread that is no shard [`EmitError::NotRunning`].
@@ -142,9 +228,18 @@ impl Broadcast {
         self.io.act(self.to, Action::Disconnect { close })
     }
 
-    /// The ids of everybody chosen, on all shards: the official server's `fetchSockets`. Each is a room
+    /// The ids of all selected clients, on all shards: the official server's `fetchSockets`. Each is a room
     /// of its own, so that `io.to(id)` reaches one of them. What the same handler or thread did before,
     /// such as [`Broadcast::join`], is seen.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// async fn members(io: Io, Data(room): Data<String>) -> Result<usize, EmitError> {
+    ///     Ok(io.to(room).ids().await?.len())
+    /// }
+    /// # fn app(app: &mut App) { app.ns("/").on("members", members); }
+    /// ```
     ///
     /// # Errors
     /// [`EmitError::MailboxFull`], [`EmitError::NotRunning`] and [`EmitError::OnlyHandlers`], from a

@@ -17,6 +17,19 @@ use super::payload::{Binary, attachment};
 
 /// JSON in which any part may be binary. Objects keep the order of their keys, also of one that stands there
 /// twice: then the last counts, as in JavaScript.
+///
+/// ```
+/// use stentor::prelude::*;
+///
+/// /// How many bytes the first argument has under `file`.
+/// fn size(Data(upload): Data<Value>) -> Result<usize, String> {
+///     match upload.get("file") {
+///         Some(Value::Binary(bytes)) => Ok(bytes.len()),
+///         _ => Err("there is no file".to_owned()),
+///     }
+/// }
+/// # fn app(app: &mut App) { app.ns("/").on_sync("upload", size); }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Value {
