@@ -1,7 +1,9 @@
 // What a case works with: clients of one version on one transport, all closed when the case ends.
 "use strict";
 
+const { spawn } = require("node:child_process");
 const { randomBytes } = require("node:crypto");
+const { join } = require("node:path");
 const { Client } = require("./client.js");
 const { ServerProcess } = require("./server-process.js");
 const { SlowProxy } = require("./slow-proxy.js");
@@ -67,6 +69,19 @@ class Bench {
     this.#proxies.push(proxy);
     await proxy.start();
     return proxy;
+  }
+
+  // A way to the server that carries segments of `bytes` bytes at most. Resolves to its URL.
+  async startSegments(bytes) {
+    const command = [join(__dirname, "segment-proxy.py"), new URL(this.url).port, String(bytes)];
+    const proxy = spawn("python3", command, { stdio: ["pipe", "pipe", "inherit"] });
+    this.#proxies.push({ close: () => proxy.kill() });
+    const port = await new Promise((resolve, reject) => {
+      proxy.once("error", reject);
+      proxy.once("exit", () => reject(new Error("the proxy ended at once")));
+      proxy.stdout.once("data", (line) => resolve(Number(line)));
+    });
+    return `http://127.0.0.1:${port}`;
   }
 
   waitingFor() {

@@ -17,7 +17,7 @@ const TRANSPORTS = [
   { name: "upgrade", transports: ["polling", "websocket"] },
 ];
 const TOPICS = [
-  "connect", "events", "base64", "acks", "rooms", "disconnect", "dismissed", "order", "volatile", "restart",
+  "connect", "events", "base64", "acks", "rooms", "disconnect", "dismissed", "order", "bursts", "volatile", "restart",
 ];
 const CASES = TOPICS
   .flatMap((topic) => require(`./cases/${topic}.js`).map((test) => ({ topic, ...test })));

@@ -7,8 +7,13 @@
 //!
 //! A POST that closes its session lets a GET go first that was sent before it or with it: the two came
 //! on connections of their own, and another shard may have accepted the GET's.
+//!
+//! A POST of a client that has not taken what is queued for it waits until it has, as nothing is read
+//! from such a client's WebSocket. Else one that asks for much by POSTs and fetches the answers more slowly would
+//! be closed for all that it asked for, although it reads. Not for ever: a client with one connection can fetch
+//! only when its POST is answered.
 
-use std::{collections::VecDeque, rc::Rc};
+use std::{collections::VecDeque, rc::Rc, time::Duration};
 
 use stentor_engine::{
     eio::handshake::Transport,
@@ -25,10 +30,24 @@ const CONNECT_PAUSE_MS: u64 = 2;
 
 /// Before a POST that closes a session is handled. With two shards on two cores, one GET in fifteen
 /// that was sent with it came later than it, and none later than this.
-pub(super) const GET_PAUSE_MS: u64 = 5;
+const GET_PAUSE_MS: u64 = 5;
 
 /// The body of a POST that closes its session and does nothing else.
 const CLOSE: &[u8] = b"1";
+
+/// How long a POST waits for its client to take what is queued.
+const TAKING_MAX_MS: u64 = 2_000;
+/// How often it is looked whether it has.
+const TAKING_LOOK_MS: u64 = 20;
+
+/// Why a POST waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pause {
+    /// It closes its session, and may have overtaken a GET.
+    Get,
+    /// Its client has not taken what is queued for it.
+    Taking,
+}
 
 /// What waits, in the order in which it goes on.
 #[derive(Debug, Default)]
@@ -37,6 +56,8 @@ pub(super) struct Pauses {
     held: VecDeque<(Tick, SessionKey)>,
     /// Connections with a POST that closes.
     closing: VecDeque<(Tick, ConnKey)>,
+    /// Connections with a POST of a client that has much to take, and until when it waits.
+    taking: VecDeque<(Tick, (ConnKey, Tick))>,
 }
 
 impl Pauses {
@@ -44,7 +65,8 @@ impl Pauses {
     pub(super) fn due(&self) -> Option<Tick> {
         let held = self.held.front().map(|(due, _)| *due);
         let closing = self.closing.front().map(|(due, _)| *due);
-        held.into_iter().chain(closing).min()
+        let taking = self.taking.front().map(|(due, _)| *due);
+        held.into_iter().chain(closing).chain(taking).min()
     }
 }
 
@@ -76,21 +98,59 @@ impl Shard {
         }
     }
 
+    /// Why a POST that is whole waits before it is handled, if it does.
+    pub(super) fn pause(&self, session: SessionKey, body: &[u8]) -> Option<Pause> {
+        if body.len() == 1 {
+            return self.may_overtake(session, body).then_some(Pause::Get); // or a pong
+        }
+        self.has_much(session).then_some(Pause::Taking)
+    }
+
+    fn has_much(&self, session: SessionKey) -> bool {
+        self.hub.borrow_mut().sessions().is_watched(session)
+    }
+
+    /// Waits as a POST does that did not come over a connection of the shard's own.
+    pub(super) async fn pause_over(&self, session: SessionKey, pause: Pause) {
+        let (every, most) = match pause {
+            Pause::Get => (GET_PAUSE_MS, 1),
+            Pause::Taking => (TAKING_LOOK_MS, TAKING_MAX_MS / TAKING_LOOK_MS),
+        };
+        for _ in 0..most {
+            tokio::time::sleep(Duration::from_millis(every)).await;
+            if pause == Pause::Taking && !self.has_much(session) {
+                return;
+            }
+        }
+    }
+
     /// Whether a POST closes a session whose client may have sent a GET that is still on its way.
-    pub(super) fn may_overtake(&self, session: SessionKey, body: &[u8]) -> bool {
+    fn may_overtake(&self, session: SessionKey, body: &[u8]) -> bool {
         body == CLOSE
             && self.shared.sessions.len() > 1
             && !self.parked.borrow().contains_key(&session.to_bits())
     }
 
-    /// A connection's POST, which is whole, waits for such a GET.
-    pub(super) fn await_get(&self, key: ConnKey) {
-        if let Some(polled) = self.conns.borrow_mut().polled(key)
-            && let Some(body) = &mut polled.body
-        {
-            body.waits = true;
-            let due = Tick(self.now.get().0 + GET_PAUSE_MS);
-            self.pauses.borrow_mut().closing.push_back((due, key));
+    /// A connection's POST, which is whole, waits.
+    pub(super) fn let_wait_post(&self, key: ConnKey, pause: Pause) {
+        let mut conns = self.conns.borrow_mut();
+        let Some(body) = conns.polled(key).and_then(|polled| polled.body.as_mut()) else {
+            return;
+        };
+        body.waits = true;
+        let now = self.now.get().0;
+        let mut pauses = self.pauses.borrow_mut();
+        match pause {
+            Pause::Get => {
+                let due = Tick(now + GET_PAUSE_MS);
+                pauses.closing.push_back((due, key));
+            }
+            Pause::Taking => {
+                let until = Tick(now + TAKING_MAX_MS);
+                let due = Tick(now + TAKING_LOOK_MS);
+                pauses.taking.push_back((due, (key, until)));
+                conns.set_due(key, Tick::NEVER); // all of the body has come
+            }
         }
     }
 
@@ -101,14 +161,31 @@ impl Shard {
         }
         loop {
             let key = next(&mut self.pauses.borrow_mut().closing, now);
-            let Some(key) = key else { return };
-            let waits = match self.conns.borrow_mut().polled(key) {
-                Some(polled) => polled.body.is_some_and(|body| body.waits),
-                None => false,
-            };
-            if waits {
+            let Some(key) = key else { break };
+            if self.post_that_waits(key).is_some() {
                 self.go_on(key);
             }
         }
+        loop {
+            let next = next(&mut self.pauses.borrow_mut().taking, now);
+            let Some((key, until)) = next else { return };
+            let Some(session) = self.post_that_waits(key) else {
+                continue;
+            };
+            if now < until && self.has_much(session) {
+                let due = Tick(now.0 + TAKING_LOOK_MS);
+                let mut pauses = self.pauses.borrow_mut();
+                pauses.taking.push_back((due, (key, until)));
+            } else {
+                self.go_on(key);
+            }
+        }
+    }
+
+    /// The session of the POST that waits on a connection.
+    fn post_that_waits(&self, key: ConnKey) -> Option<SessionKey> {
+        let mut conns = self.conns.borrow_mut();
+        let body = conns.polled(key)?.body.filter(|body| body.waits)?;
+        Some(body.session)
     }
 }

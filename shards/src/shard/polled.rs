@@ -45,7 +45,7 @@ pub(super) struct Body {
     pub(super) len: usize,
     /// When all of it must be here.
     pub(super) until: Tick,
-    /// It is here, and waits for a GET that it may have overtaken.
+    /// It is here, and waits ([`super::pauses`]).
     pub(super) waits: bool,
 }
 
@@ -112,7 +112,8 @@ impl Polled {
 
     /// Whether what comes now must wait for an answer to what came before.
     pub(super) fn is_busy(&self) -> bool {
-        self.parked.is_some() || !self.unsent.is_empty()
+        let waits = self.body.is_some_and(|body| body.waits);
+        waits || self.parked.is_some() || !self.unsent.is_empty()
     }
 }
 

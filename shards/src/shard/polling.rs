@@ -4,7 +4,7 @@
 //! shard whose connection serves sessions of several shards. It must not know about HTTP: bodies and
 //! kinds come ready.
 
-use std::{rc::Rc, time::Duration};
+use std::rc::Rc;
 
 use bytes::Bytes;
 use stentor_engine::{
@@ -19,7 +19,7 @@ use stentor_engine::{
 };
 use tokio::sync::oneshot;
 
-use super::{Shard, conns::ConnKey, pauses::GET_PAUSE_MS, take};
+use super::{Shard, conns::ConnKey, pauses::Pause, take};
 use crate::{
     log,
     post::{PollKind, PollRequest, Post, Reply},
@@ -84,20 +84,12 @@ impl Shard {
                 return;
             }
             PollKind::PostEnded => Reply::Refused(Refusal::SessionUnknown),
-            PollKind::PostBody(body) if self.may_overtake(session, &body) => {
-                take(&self.posting, session.to_bits());
-                self.close_later(session, body, reply);
-                return;
-            }
             PollKind::PostBody(body) => {
                 take(&self.posting, session.to_bits());
-                let stuck = self.stuck.get();
-                let answer = self.post_body(session, &body);
-                self.post_mail();
-                if self.stuck.get() != stuck {
-                    return self.answer_later(reply, answer);
-                }
-                answer
+                return match self.pause(session, &body) {
+                    Some(pause) => self.post_later(session, body, pause, reply),
+                    None => self.answer_post(session, &body, reply),
+                };
             }
             PollKind::PostFailed(error, said) => {
                 take(&self.posting, session.to_bits());
@@ -169,24 +161,39 @@ impl Shard {
         }
     }
 
-    /// Handles a POST that may have overtaken a GET when that has had time to come.
-    fn close_later(
+    fn answer_post(
+        self: &Rc<Self>,
+        session: SessionKey,
+        body: &[u8],
+        reply: oneshot::Sender<Reply>,
+    ) {
+        let stuck = self.stuck.get();
+        let answer = self.post_body(session, body);
+        self.post_mail();
+        if self.stuck.get() != stuck {
+            return self.answer_later(reply, answer);
+        }
+        let _ = reply.send(answer);
+    }
+
+    /// Handles a POST after its pause.
+    fn post_later(
         self: &Rc<Self>,
         session: SessionKey,
         body: Bytes,
+        pause: Pause,
         reply: oneshot::Sender<Reply>,
     ) {
         let shard = Rc::clone(self);
         tokio::task::spawn_local(async move {
-            tokio::time::sleep(Duration::from_millis(GET_PAUSE_MS)).await;
+            shard.pause_over(session, pause).await;
             shard.enter();
             let held = shard.hub.borrow().transport(session).is_some();
-            let answer = if held {
-                shard.post_body(session, &body)
+            if held {
+                shard.answer_post(session, &body, reply);
             } else {
-                Reply::Refused(Refusal::SessionUnknown)
-            };
-            let _ = reply.send(answer);
+                let _ = reply.send(Reply::Refused(Refusal::SessionUnknown));
+            }
         });
     }
 

@@ -118,15 +118,16 @@ impl Shard {
                 }
                 let behind = &bytes[head..]; // and not `head + len`, which may be beyond any address
                 let body = behind.get(..len);
-                if let Some(body) = body.filter(|body| !self.may_overtake(session, body)) {
+                let pause = body.and_then(|body| self.pause(session, body));
+                if let Some(body) = body.filter(|_| pause.is_none()) {
                     self.posted.set(Some((session, key)));
                     let reply = self.post_body(session, body);
                     self.respond(key, &reply.into(), false);
                     return Some(head + len);
                 }
                 self.await_body(key, session, len, behind);
-                if body.is_some() {
-                    self.await_get(key);
+                if let Some(pause) = pause {
+                    self.let_wait_post(key, pause);
                 }
                 None
             }
@@ -293,13 +294,10 @@ impl Shard {
             conns.set_due(key, due);
             return;
         }
-        let may_overtake = |body: Body| {
-            let bytes = &polled.read[..body.len];
-            !body.waits && self.may_overtake(body.session, bytes)
-        };
-        if body.is_some_and(may_overtake) {
+        let pause = body.and_then(|body| self.pause(body.session, &polled.read[..body.len]));
+        if let Some(pause) = pause {
             drop(conns);
-            return self.await_get(key);
+            return self.let_wait_post(key, pause);
         }
         drop(conns);
         self.go_on(key);
@@ -313,6 +311,9 @@ impl Shard {
         };
         let (body, mut read) = (polled.body.take(), std::mem::take(&mut polled.read));
         conns.recount(key);
+        if read.len() >= BEHIND_BYTES {
+            conns.read_on(key);
+        }
         drop(conns);
         let Some(Body { session, len, .. }) = body else {
             self.requests(key, &mut read, false);

@@ -1,7 +1,12 @@
 //! Much is said at once to clients that read: they get all of it. And a handler goes as fast as its
 //! client, if it wants to.
 
-use std::{io::Read as _, net::TcpStream, thread, time::Duration};
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    thread,
+    time::Duration,
+};
 
 use serde_json::json;
 use socket2::{Domain, Socket as RawSocket, Type};
@@ -158,4 +163,69 @@ fn who_waits_for_a_client_that_goes_is_told() {
     client.vanish();
     assert_eq!(gone.recv_timeout(client::PATIENCE).unwrap(), Some(false));
     running.stop().unwrap();
+}
+
+/// A client that polls asks for more than its outbox holds, and fetches more slowly than it asks: its
+/// POSTs wait for it.
+#[test]
+fn a_client_that_posts_faster_than_it_polls_has_all_its_answers() {
+    const ASKED: usize = 60;
+    for shards in SHARD_COUNTS {
+        let limits = Limits {
+            outbox_bytes: 10_000, // 16 times that is the end
+            ..Limits::default()
+        };
+        let echo = |app: &mut App| {
+            app.ns("/")
+                .on_sync("echo", |s: Socket, Data(d): Data<String>| {
+                    s.emit("echo", &d);
+                });
+        };
+        let running = server(shards).limits(limits).app(echo).start().unwrap();
+        let address = running.address();
+        let target = "/socket.io/?EIO=4&transport=polling";
+        let (_, open) = client::http(address, &format!("GET {target}"), "");
+        let open: serde_json::Value = serde_json::from_str(&open[1..]).unwrap();
+        let target = format!("{target}&sid={}", open["sid"].as_str().unwrap());
+        client::http(address, &format!("POST {target}"), "40");
+        let asks = thread::spawn({
+            let target = target.clone();
+            move || {
+                let question = format!(r#"42["echo","{}"]"#, "q".repeat(9_000));
+                let mut kept = TcpStream::connect(address).unwrap();
+                for nth in 0..ASKED {
+                    // Over a connection that stays, and over new ones that hyper serves.
+                    let status = if nth % 2 == 0 {
+                        let head = format!("Content-Length: {}", question.len());
+                        write!(
+                            kept,
+                            "POST {target} HTTP/1.1\r\nHost: x\r\n{head}\r\n\r\n{question}"
+                        )
+                        .unwrap();
+                        let mut answer = [0; 12];
+                        kept.read_exact(&mut answer).unwrap();
+                        let mut rest = Vec::new();
+                        while !rest.ends_with(b"\r\n\r\nok") {
+                            let mut byte = [0];
+                            kept.read_exact(&mut byte).unwrap();
+                            rest.push(byte[0]);
+                        }
+                        String::from_utf8_lossy(&answer[9..]).parse().unwrap()
+                    } else {
+                        client::http(address, &format!("POST {target}"), &question).0
+                    };
+                    assert_eq!(status, 200, "POST {nth}");
+                }
+            }
+        });
+        let mut answers = 0;
+        while answers < ASKED {
+            thread::sleep(Duration::from_millis(30));
+            let (status, body) = client::http(address, &format!("GET {target}"), "");
+            assert_eq!(status, 200, "{answers} answers");
+            answers += body.matches("echo").count();
+        }
+        asks.join().unwrap();
+        running.stop().unwrap();
+    }
 }

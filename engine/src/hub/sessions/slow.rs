@@ -1,8 +1,8 @@
 //! Answers: which sessions are slow, and what becomes of them.
 //!
 //! A burst is no slowness: a client that was given no time has not refused to read. So a session with
-//! more queued than its bound is watched. Nothing is read from its WebSocket meanwhile, so that its own
-//! messages bring no more answers. It ends when it takes too little in [`SLOW_WAIT`], or at once when
+//! more queued than its bound is watched. Nothing is read from its WebSocket meanwhile, and its POSTs
+//! wait a little, so that its own messages bring no more answers than it takes. It ends when it takes too little in [`SLOW_WAIT`], or at once when
 //! more than [`OUTBOX_HARD_CAP`] times the bound is queued.
 
 use super::{Due, Entry, Key, Outlet, Sessions, Signal, Tick, Vec};
@@ -20,6 +20,13 @@ impl<A> Sessions<A> {
     #[must_use]
     pub const fn backlog_total(&self) -> usize {
         self.held.bytes()
+    }
+
+    /// Whether a session has more queued than its bound, or had and has not taken half of it since.
+    #[must_use]
+    pub fn is_watched(&self, key: Key<Entry<A>>) -> bool {
+        let entry = self.slab.get(key);
+        entry.is_some_and(|entry| entry.outbox.watched().is_some())
     }
 
     /// Looks at a backlog that has grown or shrunk; `watched` if the session was watched before. True
