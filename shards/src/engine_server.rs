@@ -71,7 +71,7 @@ impl EngineSocket {
         });
     }
 
-    /// The session's id: a secret, whoever knows it can poll in the client's place. `None` if the
+    /// The session's id: a secret, as it lets its holder poll in the client's place. `None` if the
     /// session has closed.
     #[must_use]
     pub fn sid(&self) -> Option<String> {
@@ -139,7 +139,7 @@ impl fmt::Debug for EngineHandlers {
     }
 }
 
-/// What the functions have captured is user code's; whoever lets go of it ends a shard.
+/// What the functions have captured is user code's; it is dropped when a shard ends.
 impl Drop for EngineHandlers {
     fn drop(&mut self) {
         discard(self.connect.take());

@@ -61,7 +61,7 @@ impl FdTables {
     /// From the start of the server on, there are several tables: one for each shard, which the threads that
     /// it starts share (`spawn_blocking`'s too), and one for all other threads. A descriptor that is opened
     /// after the start has a meaning in the table of the thread that opens it, and in no other: there its
-    /// number is nothing, or a client's connection. Whoever gives this to [`crate::Server::fd_tables`]
+    /// number is nothing, or a client's connection. A program that gives this to [`crate::Server::fd_tables`]
     /// promises that no code of the process uses such a descriptor on a thread with another table. It must
     /// not be read, written, awaited or closed there, nor dropped. That goes for what has descriptors inside:
     ///
