@@ -355,6 +355,15 @@ mod tests {
             .split_once("not used, for A and B alike")
             .unwrap();
         assert!(why.contains("may be faster than shown"), "{why}");
+        // Late for the slower one only, but too late by the limit that the faster sets.
+        let rounds: Vec<_> = (0..5)
+            .map(|_| (round(0.004, 0.0), round(0.020, lag)))
+            .collect();
+        let judged_slower = judged(&rounds).text;
+        assert!(
+            judged_slower.contains("0 of 5 rounds count"),
+            "{judged_slower}"
+        );
         // A fault of one takes the round from both.
         let mut mixed: Vec<_> = (0..5)
             .map(|_| (round(0.004, 0.0), round(0.008, 0.0)))
