@@ -16,6 +16,7 @@
 //! it was told that the socket left.
 
 mod ack;
+mod act;
 mod client;
 mod connect;
 mod directory;

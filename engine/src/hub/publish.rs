@@ -6,16 +6,15 @@ use core::time::Duration;
 use bytes::Bytes;
 
 use super::{
-    Action, Client, Event, Hub, Mail, NONE, Publication, Question, Selection, Sessions, ShardSet,
-    SocketKey,
+    Client, Event, Hub, Mail, NONE, Publication, Question, Selection, Sessions, ShardSet, SocketKey,
 };
 use crate::{
     chunks::CHUNK,
     error::PacketTooLarge,
     frame::Frame,
-    id::{NamespaceId, ShardId, SocketId},
+    id::{ShardId, SocketId},
     out::{EntryId, SHARED_BYTES_MIN},
-    room::{Change, Member},
+    room::Member,
     sio::encode::{Body, Outgoing},
     time::Tick,
 };
@@ -253,11 +252,11 @@ impl Hub {
     }
 
     /// The other shards that may have somebody who is meant.
-    fn others(&self, to: &Selection) -> ShardSet {
+    pub(super) fn others(&self, to: &Selection) -> ShardSet {
         self.hash.shards(to, &*self.directory) & !(1 << self.shard.0)
     }
 
-    fn mail_to(&mut self, shards: ShardSet, mail: &Mail) {
+    pub(super) fn mail_to(&mut self, shards: ShardSet, mail: &Mail) {
         for shard in 0..self.shards as u8 {
             if shards & 1 << shard != 0 {
                 self.mail.push((ShardId(shard), mail.clone()));
@@ -308,7 +307,7 @@ impl Hub {
     }
 
     /// The sockets on this shard that a selection means, each once.
-    fn select(&mut self, to: &Selection) -> Vec<Member> {
+    pub(super) fn select(&mut self, to: &Selection) -> Vec<Member> {
         let mut selected = core::mem::take(&mut self.selected);
         let not = to
             .not
@@ -355,7 +354,7 @@ impl Hub {
     }
 
     /// Keeps the list for the next selection, but not the memory of a large one.
-    fn keep(&mut self, mut selected: Vec<Member>) {
+    pub(super) fn keep(&mut self, mut selected: Vec<Member>) {
         selected.clear();
         selected.shrink_to(CHUNK);
         self.selected = selected;
@@ -386,73 +385,6 @@ impl Hub {
                 session: socket.session,
             };
             see(socket, member);
-        }
-    }
-
-    /// Does something with everybody whom a selection means, on all shards.
-    pub fn act(&mut self, now: Tick, to: Selection, action: Action) {
-        let others = self.others(&to);
-        if let Action::Join(rooms) = &action
-            && others != 0
-        {
-            // What is published to the rooms from now on goes there too, behind this mail.
-            for room in rooms {
-                let hash = self.hash.room(to.namespace, room);
-                self.directory.expect(hash, others);
-            }
-        }
-        let order = Arc::new((to, action));
-        self.mail_to(others, &Mail::Act(Arc::clone(&order)));
-        self.act_here(now, &order.0, &order.1);
-    }
-
-    /// What another hub wants done.
-    fn act_for(&mut self, now: Tick, to: &Selection, action: &Action) {
-        self.act_here(now, to, action);
-        if let Action::Join(rooms) = action {
-            for room in rooms {
-                self.directory.settle(self.hash.room(to.namespace, room));
-            }
-        }
-    }
-
-    fn act_here(&mut self, now: Tick, to: &Selection, action: &Action) {
-        let selected = self.select(to);
-        match action {
-            Action::Join(rooms) => {
-                for room in rooms {
-                    self.join_all(to.namespace, &selected, room);
-                }
-            }
-            Action::Leave(rooms) => {
-                for member in &selected {
-                    let key = self.sockets.key_at(member.socket);
-                    for room in rooms {
-                        self.leave(key, room);
-                    }
-                }
-            }
-            Action::Disconnect { close } => {
-                for member in &selected {
-                    self.disconnect(now, self.sockets.key_at(member.socket), *close);
-                }
-            }
-        }
-        self.keep(selected);
-    }
-
-    fn join_all(&mut self, namespace: NamespaceId, selected: &[Member], room: &str) {
-        let mut refused = 0;
-        for member in selected {
-            let change = self.join(self.sockets.key_at(member.socket), room);
-            refused += usize::from(change == Change::Full);
-        }
-        if refused > 0 {
-            self.events.push_back(Event::NotJoined {
-                namespace,
-                room: room.into(),
-                sockets: refused,
-            });
         }
     }
 
