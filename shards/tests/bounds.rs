@@ -155,8 +155,11 @@ fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![opcode];
     match payload.len() {
         length @ ..126 => frame.push(0x80 | u8::try_from(length).unwrap()),
+        length @ ..=65_535 => {
+            frame.push(0xfe);
+            frame.extend(u16::try_from(length).unwrap().to_be_bytes());
+        }
         length => {
-            assert!(length > 65_535, "the length between is not needed here");
             frame.push(0xff);
             frame.extend((length as u64).to_be_bytes());
         }
@@ -182,13 +185,15 @@ impl Ws {
         send(&mut self.0, &frame(0x81, packet.as_bytes()))
     }
 
-    fn until(&mut self, end: &str) {
+    /// Reads until this has come; all that was read.
+    fn until(&mut self, end: &str) -> String {
         let (mut seen, mut buffer) = (Vec::new(), [0; 1024]);
         while !seen.windows(end.len()).any(|bytes| bytes == end.as_bytes()) {
             let n = self.0.read(&mut buffer).unwrap();
             assert!(n > 0, "closed after {}", seen.escape_ascii());
             seen.extend_from_slice(&buffer[..n]);
         }
+        String::from_utf8_lossy(&seen).into_owned()
     }
 
     fn echoes(&mut self) {
@@ -408,4 +413,53 @@ fn those_who_hold_little_stay() {
     quiet.iter_mut().for_each(Ws::echoes);
     begun.0.write_all(&event[20..]).unwrap();
     begun.until(r#"42["echo","well"]"#);
+}
+
+/// A broadcast to 1,000 clients that do not fetch it: the budget bounds what is held for all, those go first for
+/// whom most is held, and those who read stay. They poll, so that no kernel takes it in their place.
+#[test]
+fn a_broadcast_to_a_thousand_that_do_not_read() {
+    const GREEDY: usize = 20;
+    let server = start(&[BUDGET]);
+    let text = "x".repeat(1_400);
+    let flood = format!(r#"42["flood",200,"{}"]"#, &text[..1_000]);
+    let mut reader = Ws::joined(&server);
+    for tag in ["greedy", "plain"] {
+        reader.text(&format!(r#"42["join","gone:{tag}"]"#));
+    }
+    let mut quiet: Vec<_> = (0..5).map(|_| Ws::joined(&server)).collect();
+    let (heard, deaf) = server.stays_small(|| {
+        let deaf = (0..1_000).map(|nth| {
+            let mut client = Polling::joined(&server);
+            let greedy = nth < GREEDY;
+            let tag = if greedy { "greedy" } else { "plain" };
+            let watch = format!(r#"42["watch","{tag}"]"#);
+            for event in [&watch, &flood].into_iter().take(1 + usize::from(greedy)) {
+                let request = post(&client.target, event);
+                assert_eq!(client.ask(&request).0, 200);
+            }
+            client
+        });
+        let deaf: Vec<_> = deaf.collect();
+        let mut heard = String::new();
+        for nth in 0..400 {
+            reader.text(&format!(r#"42["broadcast","{text}",{nth}]"#));
+            let end = format!(r#"",{nth}]"#);
+            heard += &reader.until(&end);
+            for ws in &mut quiet {
+                ws.until(&end);
+            }
+        }
+        reader.text(r#"42["echo","all"]"#);
+        heard += &reader.until(r#"42["echo","all"]"#);
+        (heard, deaf)
+    });
+    let gone: Vec<_> = heard.split(r#"42["gone",""#).skip(1).collect();
+    let greedy = |who: &&&str| who.starts_with("greedy");
+    let first = gone.iter().take(GREEDY / 2).filter(greedy).count();
+    assert_eq!(first, GREEDY / 2, "of {} that went", gone.len());
+    assert_eq!(gone.iter().filter(greedy).count(), GREEDY);
+    assert!(gone.len() > GREEDY && gone.len() < deaf.len());
+    reader.echoes();
+    quiet.iter_mut().for_each(Ws::echoes);
 }

@@ -78,13 +78,14 @@ impl Shard {
             if held <= most - most / 8 {
                 break;
             }
-            held = held.saturating_sub(bytes);
             closed += 1;
             log::line!(HolderClosed, self.about_holder(holder), bytes);
             match holder {
                 Holder::Conn(key) => self.close_conn(key),
                 Holder::Session(session) => self.close_for_room(session),
             }
+            // It may hold more room than bytes; and what goes later is not to be waited for.
+            held = held.saturating_sub(bytes).min(self.held_bytes());
         }
         let told = self.budget.borrow_mut().closed.note(self.now.get());
         if let Some(times) = told {
