@@ -181,6 +181,9 @@ fn idle_clients_do_not_outlive_their_server() {
     let (mut ann, _) = demo.visit(&json!({}));
     assert_eq!(ann.use_power("idle", &json!(10)), 10);
     ann.event_where("news", |news| news["kind"] == "added");
+    // Without clients nothing but the end of its stdin tells the process.
+    assert_eq!(ann.use_power("idle", &json!(0)), 0);
+    ann.event_where("gauge", |gauge| gauge["idle"] == 0);
     let address = demo.address;
     assert!(is_held(address));
     drop(demo);
