@@ -20,8 +20,10 @@
 //! Each method is an event; the state enum is private, so a combination that cannot be is never
 //! built. It must not know about Socket.IO, outboxes or IO.
 
+mod closing;
 #[cfg(test)]
 mod tests;
+mod time;
 
 use crate::{
     config::Config,
@@ -469,138 +471,5 @@ impl Session {
     pub fn recv_pong(&mut self, now: Tick, config: &Config) {
         self.heart = Heart::Resting;
         self.beat = now.after(config.ping_interval);
-    }
-
-    /// What was queued, a ping maybe, leaves later than it was queued: the time for the pong begins now.
-    pub fn send_late(&mut self, now: Tick, config: &Config) {
-        match self.heart {
-            Heart::AwaitPong { .. } => self.beat = self.beat.max(now.after(config.ping_timeout)),
-            Heart::Resting => {}
-        }
-    }
-
-    /// The next moment at which [`Session::expire`] has something to say.
-    #[must_use]
-    pub fn deadline(&self) -> Tick {
-        match self.state {
-            State::Polling { .. } | State::WebSocket { .. } | State::TextOnly { .. } => self.beat,
-            State::Upgrading { until, .. } => self.beat.min(until),
-            State::LastPoll { .. } => Tick::NEVER,
-            State::AwaitingPoll { until }
-            | State::Parting { until, .. }
-            | State::Draining { until, .. } => until,
-        }
-    }
-
-    /// Time passes. Call until it says [`Expired::No`]. What the peer has sent was handled if it came
-    /// before `judged`, which is `now` or earlier: its own time is up by that.
-    pub fn expire(&mut self, now: Tick, judged: Tick, config: &Config) -> Expired {
-        match self.state {
-            State::AwaitingPoll { until } | State::Draining { until, .. } => {
-                return if until <= now {
-                    Expired::Gone
-                } else {
-                    Expired::No
-                };
-            }
-            State::Upgrading { until, conn, .. } | State::Parting { until, conn, .. }
-                if until <= judged =>
-            {
-                self.abandon_probe();
-                return Expired::UpgradeTimeout(conn);
-            }
-            State::LastPoll { .. } | State::Parting { .. } => return Expired::No,
-            State::Polling { .. }
-            | State::Upgrading { .. }
-            | State::WebSocket { .. }
-            | State::TextOnly { .. } => {}
-        }
-        if self.beat > now {
-            return Expired::No;
-        }
-        match self.heart {
-            Heart::AwaitPong { .. } if self.beat > judged => Expired::No,
-            Heart::AwaitPong { .. } => Expired::PingTimeout,
-            Heart::Resting => {
-                self.heart = Heart::AwaitPong { grace: true };
-                self.ping_waits = self.outlet().websocket().is_none();
-                // From when the ping was due, so that a dead peer is gone after interval and timeout
-                // as the official server has it; unless we were held up, which is not its fault.
-                let held_up = now.since(self.beat) > HELD_UP_MS;
-                let from = if held_up { now } else { self.beat };
-                self.beat = from.after(config.ping_timeout);
-                Expired::SendPing
-            }
-        }
-    }
-
-    /// The session closes. A polling client learns of it by the GET that is parked or comes next,
-    /// a WebSocket by a close frame with `code` once what is queued has left, and a client that changes
-    /// from one to the other by whichever it turns to.
-    pub fn close(&mut self, now: Tick, by_peer: bool, code: Option<u16>) {
-        let until = now.after(POLLING_CLOSE_WAIT);
-        self.state = match self.state {
-            // Who closed itself does not go on with the upgrade.
-            State::Upgrading {
-                get,
-                conn,
-                probe: Probe::AwaitUpgrade,
-                until: upgrade,
-            } if !by_peer => State::Parting {
-                get,
-                conn,
-                code,
-                until: until.min(upgrade),
-            },
-            State::Polling { get: Get::Parked }
-            | State::Upgrading {
-                get: Get::Parked, ..
-            } => State::LastPoll { by_peer, until },
-            State::Polling { get: Get::None } | State::Upgrading { get: Get::None, .. } => {
-                State::AwaitingPoll { until }
-            }
-            State::WebSocket { conn } | State::TextOnly { conn } => State::Draining {
-                conn,
-                until: now.after(DRAIN_WAIT),
-                code,
-            },
-            closing @ (State::LastPoll { .. }
-            | State::AwaitingPoll { .. }
-            | State::Parting { .. }
-            | State::Draining { .. }) => closing,
-        };
-    }
-
-    /// The status code of the close frame that a closed WebSocket gets.
-    #[must_use]
-    pub const fn close_code(&self) -> Option<u16> {
-        match self.state {
-            State::Draining { code, .. } => code,
-            State::Polling { .. }
-            | State::Upgrading { .. }
-            | State::WebSocket { .. }
-            | State::TextOnly { .. }
-            | State::LastPoll { .. }
-            | State::AwaitingPoll { .. }
-            | State::Parting { .. } => None,
-        }
-    }
-
-    /// What a poll's body ends with, given whether it carries anything else. Nothing, unless the
-    /// poll would be empty or the session is closing (PROTOCOL.md 2.3).
-    #[must_use]
-    pub const fn last_words(&self, carries: bool) -> &'static [&'static str] {
-        match self.state {
-            // Clients handle packets later than they handle the close: it must not come along, or a
-            // DISCONNECT before it would be lost. The next GET carries it.
-            _ if carries => &[],
-            State::LastPoll { by_peer: false, .. }
-            | State::Parting {
-                get: Get::Parked, ..
-            } => &["1"],
-            State::AwaitingPoll { .. } | State::Parting { get: Get::None, .. } => &["6", "1"],
-            // A client that closed itself only needs its GET back.
-            _ => &["6"],
-        }
     }
 }
