@@ -29,7 +29,7 @@ pub fn server() -> Running {
         .app(|app| {
             app.ns("/")
                 .on_sync("echo", |socket: Socket, args: Raw| {
-                    socket.emit("echo", args);
+                    socket.emit("echo", args)
                 })
                 .on_sync("all", |socket: Socket, args: Raw| {
                     socket.all().emit("all", args).expect("the server runs");

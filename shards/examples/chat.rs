@@ -43,22 +43,29 @@ async fn login(s: Socket, Auth(login): Auth<Login>) -> Result<(), Refused> {
 
 async fn come(s: Socket, State(online): State<Online>) -> Result<(), EmitError> {
     let count = online.0.fetch_add(1, Ordering::Relaxed) + 1;
-    s.all().emit("online", &count)
+    s.all().emit("online", count)
 }
 
-fn say(s: Socket, Data(text): Data<String>, State(online): State<Online>) -> Result<usize, String> {
-    let name = s.get::<Name>().ok_or("who are you?")?;
+fn say(
+    s: Socket,
+    Kept(name): Kept<Name>,
+    Data(text): Data<String>,
+    State(online): State<Online>,
+) -> Result<usize, EmitError> {
     let (from, text) = (name.0.as_str(), text.as_str());
-    let _ = s.broadcast().emit("said", &Said { from, text });
+    s.broadcast().emit("said", Said { from, text })?;
     Ok(online.0.load(Ordering::Relaxed) - 1)
 }
 
-async fn leave(s: Socket, reason: Reason, State(online): State<Online>) {
+async fn leave(
+    s: Socket,
+    Kept(name): Kept<Name>,
+    reason: Reason,
+    State(online): State<Online>,
+) -> Result<(), EmitError> {
     online.0.fetch_sub(1, Ordering::Relaxed);
-    if let Some(name) = s.get::<Name>() {
-        let gone = Args((&name.0, reason.to_string()));
-        let _ = s.broadcast().emit("left", gone);
-    }
+    s.broadcast()
+        .emit("left", Args((&name.0, reason.to_string())))
 }
 
 fn main() -> stentor::Result {

@@ -15,9 +15,7 @@ fn main() -> stentor::Result {
                 .on("hello", async |Data(name): Data<String>| {
                     format!("hi {name}")
                 })
-                .on_sync("echo", |s: Socket, args: Raw| {
-                    s.emit("echo", args);
-                });
+                .on_sync("echo", |s: Socket, args: Raw| s.emit("echo", args));
         });
     let running = server.start()?; // `server.run()` does all that follows, but prints nothing
     println!("listening on http://{}", running.address());

@@ -13,14 +13,14 @@ use std::time::Duration;
 use serde_json::json;
 use stentor::prelude::*;
 
-fn join(s: Socket, Data(room): Data<String>) -> Result<Ack<Vec<String>>, JoinError> {
+fn join(s: Socket, Data(room): Data<String>) -> Result<Vec<String>, JoinError> {
     s.join(room)?;
-    Ok(Ack(s.rooms()))
+    Ok(s.rooms())
 }
 
-fn leave(s: Socket, Data(room): Data<String>) -> Ack<Vec<String>> {
+fn leave(s: Socket, Data(room): Data<String>) -> Vec<String> {
     s.leave(room);
-    Ack(s.rooms())
+    s.rooms()
 }
 
 fn say(s: Socket, Args((room, text)): Args<(String, String)>) -> Result<(), EmitError> {

@@ -7,7 +7,7 @@
 //!     Server::new().listen("127.0.0.1:3000").app(|app| {
 //!         app.ns("/")
 //!             .on("hello", async |Data(name): Data<String>| format!("hi {name}"))
-//!             .on_sync("echo", |s: Socket, args: Raw| { s.emit("echo", args); });
+//!             .on_sync("echo", |s: Socket, args: Raw| s.emit("echo", args));
 //!     }).run()
 //! }
 //! ```
@@ -149,8 +149,8 @@ pub use engine_server::{EngineApp, EngineSocket, Message};
 pub use fd_table::FdTables;
 pub use handler::{
     Ack, AckHandle, App, AsyncHandler, Auth, ConnectReply, Context, Data, EventName, FromContext,
-    Handshake, IntoReply, Keep, Local, NamespaceBuilder, NoAck, Reason, Refused, Reject, State,
-    SyncHandler,
+    Handshake, IntoReply, Keep, Kept, Local, NamespaceBuilder, Needs, NoAck, Params, Reason,
+    Refused, Reject, State, SyncHandler,
 };
 pub use placement::unpin_thread;
 pub use server::{Running, Server, ServerError, Signals};
@@ -167,8 +167,8 @@ pub type Result<T = (), E = ServerError> = std::result::Result<T, E>;
 pub mod prelude {
     pub use crate::{
         Ack, AckError, AckHandle, App, Args, Auth, Binary, Broadcast, Data, EmitError, EngineApp,
-        EngineSocket, EventName, Handshake, Io, JoinError, Local, Message, NoAck, Raw, Reason,
-        Refused, Server, Socket, SocketId, State, Value,
+        EngineSocket, EventName, Handshake, Io, JoinError, Kept, Local, Message, NoAck, Raw,
+        Reason, Refused, Server, Socket, SocketId, State, Value,
     };
 }
 

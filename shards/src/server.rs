@@ -1,110 +1,35 @@
-//! Answers: how is a server configured and started.
+//! Answers: how is a server configured.
 
 mod check;
+mod error;
+mod first;
 mod plan;
 mod running;
+mod serve;
 mod signals;
+mod start;
 mod watchdog;
 
-use std::{
-    any::Any,
-    fmt, io,
-    net::{SocketAddr, ToSocketAddrs},
-    sync::Arc,
-    thread,
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
-use stentor_engine::{
-    config::Config,
-    id::ShardId,
-    limits::{Limits, SHARDS_MAX},
-};
+use stentor_engine::{config::Config, limits::Limits};
 
-use self::{
-    check::Options,
-    plan::{Plan, Seat},
-    running::Threads,
-};
-pub use self::{running::Running, signals::Signals};
+use self::error::words;
+pub use self::{error::ServerError, running::Running, signals::Signals};
 use crate::{
     api::Io,
-    clock::Clock,
-    config::{AllowRequest, BACKLOG, HttpWaits, ShardConfig, ShardLimits},
-    discard::discard,
+    config::{AllowRequest, HttpWaits, ShardLimits},
     engine_server::EngineApp,
     entropy::Entropy,
-    fd_table::{FdTables, Parting, passage},
+    fd_table::FdTables,
     handler::{App, Handshake, Keep, States},
-    log::{self, About},
     placement,
     shard::pages::{MakeHttpService, make_service},
     shared::Shared,
 };
 
-/// Why a server could not start, or ended.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ServerError {
-    /// An option with which nobody could be served, in a sentence.
-    #[error("the server cannot work: {0}")]
-    Options(String),
-    /// The address is none, or cannot be listened on.
-    #[error("cannot listen on {address}: {error}")]
-    Listen {
-        /// As given.
-        address: String,
-        /// The system's word.
-        error: io::Error,
-    },
-    /// A thread, a runtime or an epoll could not be made.
-    #[error("cannot start a shard: {0}")]
-    Start(io::Error),
-    /// A shard that ran could not go on: its epoll failed.
-    #[error("shard {shard} has failed: {error}")]
-    ShardFailed {
-        /// Which.
-        shard: usize,
-        /// The system's word.
-        error: io::Error,
-    },
-    /// With [`FdTables::per_shard`] signals have to be caught before the start: by [`Server::run`], or
-    /// by [`Signals::catch`] and [`Running::wait_for`].
-    #[error("with descriptor tables per shard, signals must be caught before the start")]
-    SignalsTooLate,
-    /// More shards than there can be, or none.
-    #[error("{0} shards: there must be 1 to {SHARDS_MAX}")]
-    Shards(usize),
-    /// A shard's thread panicked: in the closure given to `app`, or for a bug of this library.
-    #[error("shard {shard} has died: {panic}")]
-    ShardDied {
-        /// Which.
-        shard: usize,
-        /// What it panicked with.
-        panic: String,
-    },
-    /// A shard has not ended in time, because something blocks it: a handler, or a page. Its thread goes on
-    /// until that returns, or the process ends. The shards after it may have been the same.
-    #[error("shard {0} is stuck and has not ended")]
-    ShardStuck(usize),
-    /// [`Running::stop`] was called on a shard's own thread, as by a handler, where it cannot wait for the
-    /// shard to end. The server stops nevertheless.
-    #[error("a shard cannot wait for its own end; the server stops without being waited for")]
-    StopOnShard,
-}
-
 /// The stacks of the threads beside the shards, whose own are as large as the program wants them.
 const STACK_BYTES: usize = 512 * 1024;
-
-const VERSION: &str = env!("CARGO_PKG_VERSION");
-
-/// What a thread panicked with.
-fn words(panic: Box<dyn Any + Send>) -> String {
-    let words = panic.downcast_ref::<&str>().map(ToString::to_string);
-    let words = words.or_else(|| panic.downcast_ref::<String>().cloned());
-    discard(panic);
-    words.unwrap_or_else(|| "no words".to_owned())
-}
 
 type BuildSocketIo = dyn Fn(&mut App) + Send + Sync;
 type BuildEngineIo = dyn Fn(&mut EngineApp) + Send + Sync;
@@ -398,7 +323,9 @@ impl Server {
     }
 
     /// The application. The closure runs once on every shard's thread, so that nothing it builds
-    /// needs to be `Send`; it must name the same namespaces in the same order each time.
+    /// needs to be `Send`; it must name the same namespaces in the same order each time. It runs on the first shard, and if that is well
+    /// on the others. What cannot be, such as a handler that wants a [`crate::State`] which was not given, fails the start
+    /// ([`ServerError::App`]).
     #[must_use]
     pub fn app(mut self, app: impl Fn(&mut App) + Send + Sync + 'static) -> Self {
         self.build = Some(Build::SocketIo(Arc::new(app)));
@@ -414,165 +341,5 @@ impl Server {
         Io {
             shared: Arc::clone(shared),
         }
-    }
-
-    /// Starts the server on threads of its own.
-    ///
-    /// # Errors
-    /// [`ServerError`].
-    pub fn start(mut self) -> Result<Running, ServerError> {
-        let shards = self.shards;
-        self.check()?;
-        log::notice!(Starting, About::default(), version = VERSION, shards);
-        let io = self.io();
-        let (address, listeners) = self.listen_all()?;
-        let seats = self
-            .seats(listeners, &io.shared)
-            .map_err(ServerError::Start)?;
-        let parting = self
-            .fd_tables
-            .are_apart()
-            .then(|| Arc::new(Parting::new(shards)));
-        let config = Arc::new(ShardConfig {
-            engine: self.config,
-            path: self.path.into(),
-            keep: self.keep,
-            allow_request: self.allow_request,
-            tcp_user_timeout: self.tcp_user_timeout,
-            waits: self.waits,
-            release_memory: self.release_memory,
-            shard_limits: self.shard_limits,
-            farewell_timeout: self.farewell_timeout,
-        });
-        let build = self
-            .build
-            .unwrap_or_else(|| Build::SocketIo(Arc::new(|_| {})));
-        let clock = Clock::start();
-        let running = Running {
-            address,
-            io,
-            clock,
-            stop_timeout: self.stop_timeout,
-            threads: Threads::default(),
-            parted: parting.is_some(),
-        };
-        for (index, seat) in seats.into_iter().enumerate() {
-            let plan = Plan {
-                id: ShardId(index as u8), // at most 64
-                config: Arc::clone(&config),
-                shared: Arc::clone(&running.io.shared),
-                build: build.clone(),
-                states: self.states.clone(),
-                http: self.http.clone(),
-                clock,
-                pin: self.pin,
-                parting: parting.clone(),
-            };
-            let thread = thread::Builder::new().name(format!("shard-{index}"));
-            match thread.spawn(move || plan.run(seat)) {
-                Ok(thread) => running.threads.add(thread),
-                Err(error) => {
-                    if let Some(parting) = &parting {
-                        parting.call_off();
-                    }
-                    let text = format!("no thread for shard {index}: {error}");
-                    let error = io::Error::new(error.kind(), text);
-                    return Err(running.abandon(ServerError::Start(error)));
-                }
-            }
-        }
-        if let Err(error) = running.await_ready() {
-            return Err(running.abandon(error));
-        }
-        watchdog::start(Arc::clone(&running.io.shared), clock);
-        log::notice!(Listening, About::default(), %address);
-        Ok(running)
-    }
-
-    fn check(&self) -> Result<(), ServerError> {
-        let shards = self.shards;
-        let shared = self.shared.as_ref();
-        let is_late = shared.is_some_and(|shared| shared.sessions.len() != shards); // than `io`
-        if !(1..=SHARDS_MAX).contains(&shards) || is_late {
-            return Err(ServerError::Shards(shards));
-        }
-        let options = Options {
-            config: &self.config,
-            waits: &self.waits,
-            shard_limits: &self.shard_limits,
-            path: &self.path,
-            tcp_user_timeout: self.tcp_user_timeout,
-        };
-        options.check().map_err(ServerError::Options)
-    }
-
-    /// What the shards' threads begin with; the ways by which they are reached become the server's.
-    fn seats(
-        &self,
-        listeners: Vec<std::net::TcpListener>,
-        shared: &Shared,
-    ) -> io::Result<Vec<Seat>> {
-        let apart = self.fd_tables.are_apart();
-        let (mut seats, mut posts, mut passages) = (Vec::new(), Vec::new(), Vec::new());
-        for listener in listeners {
-            let (mut seat, post) = Seat::new(listener)?;
-            if apart {
-                let (to, from) = passage()?;
-                seat.passage = Some(from);
-                passages.push(to);
-            }
-            seats.push(seat);
-            posts.push(post);
-        }
-        let packet_bytes = self.config.limits.packet_bytes;
-        let set = shared.packet_bytes.set(packet_bytes);
-        set.expect("a server starts once");
-        shared.posts.set(posts).expect("a server starts once");
-        if apart {
-            let set = shared.passages.set(passages);
-            set.expect("a server starts once");
-        }
-        Ok(seats)
-    }
-
-    fn listen_all(&self) -> Result<(SocketAddr, Vec<std::net::TcpListener>), ServerError> {
-        let fail = |error| ServerError::Listen {
-            address: self.address.clone(),
-            error,
-        };
-        let mut address = self
-            .address
-            .to_socket_addrs()
-            .map_err(fail)?
-            .next()
-            .ok_or_else(|| {
-                fail(io::Error::new(
-                    io::ErrorKind::InvalidInput,
-                    "the name has no address",
-                ))
-            })?;
-        if self.shards > 1 {
-            // Shards share the port by SO_REUSEPORT, which another server would share in as well.
-            placement::check_free(address).map_err(fail)?;
-        }
-        let mut listeners = Vec::new();
-        for _ in 0..self.shards {
-            let listener = placement::listener(address, self.shards > 1, BACKLOG).map_err(fail)?;
-            address = listener.local_addr().map_err(fail)?;
-            listeners.push(listener);
-        }
-        Ok((address, listeners))
-    }
-
-    /// Starts the server and waits for SIGINT or SIGTERM, then stops it. A second signal ends the
-    /// process at once ([`Signals`]).
-    ///
-    /// # Errors
-    /// [`ServerError`].
-    pub fn run(self) -> Result<(), ServerError> {
-        let signals = Signals::catch()?;
-        let running = self.start()?;
-        running.wait_for(signals)?;
-        running.stop()
     }
 }

@@ -37,15 +37,24 @@ fn application(app: &mut App) {
         });
 }
 
-fn serve(stop_timeout: Duration) -> stentor::Result {
-    let server = Server::new()
+fn server(stop_timeout: Duration) -> Server {
+    Server::new()
         .listen("127.0.0.1:0")
         .shards(2)
         .pin(false)
         .stop_timeout(stop_timeout)
-        .app(application);
+        .app(application)
+}
+
+/// As a `main` that is `async` and has `#[tokio::main(flavor = "current_thread")]`.
+fn block_on_one_thread<R>(future: impl Future<Output = R>) -> R {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().build().unwrap().block_on(future)
+}
+
+fn serve(stop_timeout: Duration) -> stentor::Result {
     let signals = Signals::catch()?;
-    let running: Running = server.start()?;
+    let running: Running = server(stop_timeout).start()?;
     println!("listening on {}", running.address());
     running.wait_for(signals)?;
     running.stop()
@@ -61,6 +70,19 @@ fn child() {
             let runtime = tokio::runtime::Runtime::new().unwrap();
             runtime.block_on(async { serve(Duration::ZERO) })
         }
+        Ok("serve") => block_on_one_thread(async {
+            // What else is on the runtime goes on.
+            tokio::spawn(async {
+                loop {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                    println!("alive");
+                }
+            });
+            let running = server(Duration::ZERO).start()?;
+            println!("listening on {}", running.address());
+            running.serve().await
+        }),
+        Ok("run") => block_on_one_thread(async { server(Duration::ZERO).run() }),
         _ => return,
     };
     println!("ended: {ended:?}");
@@ -164,7 +186,9 @@ fn a_handler_that_never_returns_does_not_keep_the_process() {
     let (said, code) = server.end();
     let number = shard[0].as_str().unwrap().trim_start_matches("shard-");
     assert!(
-        said.contains(&format!("ended: Err(ShardStuck({number}))")),
+        said.contains(&format!(
+            "ended: Err(shard {number} is stuck and has not ended)"
+        )),
         "{said}"
     );
     assert_eq!(code, Some(0)); // the test program's own
@@ -177,4 +201,30 @@ fn a_server_may_be_run_where_a_runtime_is() {
     server.signal(Signal::TERM);
     let (said, _) = server.end();
     assert!(said.contains("ended: Ok(())"), "{said}");
+}
+
+#[test]
+fn a_server_may_be_awaited_on_a_runtime_of_one_thread() {
+    let mut server = Served::start("serve");
+    drop(Client::join(server.address));
+    rest_of(&mut server.lines, "alive");
+    rest_of(&mut server.lines, "alive");
+    server.signal(Signal::TERM);
+    let (said, _) = server.end();
+    assert!(said.contains("ended: Ok(())"), "{said}");
+}
+
+/// It would keep the runtime from all else: that is said, with what to write instead.
+#[test]
+fn a_server_does_not_block_a_runtime_of_one_thread() {
+    let child = Command::new(env::current_exe().unwrap())
+        .args(["--exact", "child", "--nocapture"])
+        .env(ROLE, "run")
+        .output()
+        .unwrap();
+    let said = String::from_utf8(child.stdout).unwrap();
+    assert!(
+        said.contains("ended: Err(this would block") && said.contains("`server.serve().await`"),
+        "{said}"
+    );
 }

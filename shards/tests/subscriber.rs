@@ -98,7 +98,7 @@ fn server() -> Server {
                 .on_sync("error", || Err::<(), _>("as it should"))
                 .on_sync("panic", || -> NoAck { panic!("as it should") })
                 .on_sync("reserved", |s: Socket| s.emit("connect", ()))
-                .on_sync("state", |_: State<u8>| ())
+                .on_sync("state", |_: Kept<u8>| ())
                 .on_sync("join", |io: Io| io.all().join("x".repeat(1_025)))
                 .on_sync("ping", || "pong");
             app.ns("/gate").auth(async |Auth(_): Auth<Colour>| ());

@@ -15,7 +15,7 @@ use core::ops::Range;
 
 pub use self::{
     escape::{unescape, write_string},
-    placeholders::placeholders,
+    placeholders::{placeholders, replace_placeholders},
     readable::readable,
 };
 

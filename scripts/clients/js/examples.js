@@ -111,6 +111,18 @@ const examples = {
     assert.equal(await asked.text(), "1 of 2 say yes\n");
     assert.equal((await fetch(`${url}/nowhere`)).status, 404);
   },
+
+  async pool() {
+    const [a, b] = await Promise.all([joined(), joined("/", { transports: ["websocket"] })]);
+    assert.deepEqual(await a.call("visit", "home"), [1]);
+    assert.deepEqual(await b.next("visited"), ["home", 1]);
+    assert.deepEqual(await b.call("visit", "home"), [2]);
+    assert.deepEqual(await a.next("visited"), ["home", 2]);
+    const pages = Array.from({ length: 50 }, (_, n) => `page ${n % 10}`);
+    const visits = await Promise.all(pages.map((page) => a.call("visit", page)));
+    const last = Math.max(...visits.map(([count]) => count));
+    assert.equal(last, 5);
+  },
 };
 
 async function main() {

@@ -9,6 +9,9 @@ use tokio::sync::mpsc;
 
 use super::payload::{self, Args, Encoded, Raw};
 
+/// What an error says when the client has gone amid a question, as the official server's does.
+pub(crate) const DISCONNECTED: &str = "socket has been disconnected";
+
 /// Why a question has no answer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -17,7 +20,7 @@ pub enum AckError {
     #[error("operation has timed out")]
     TimedOut,
     /// The client left before it answered.
-    #[error("socket has been disconnected")]
+    #[error("{DISCONNECTED}")]
     Disconnected,
     /// The question was not sent: the socket is gone or owes too many answers already, or the server
     /// does not run or has too much to do.
@@ -62,7 +65,7 @@ pub(crate) enum Source {
 /// async fn ask(s: Socket) -> Result<(), AckError> {
 ///     let age: u32 = s.call("age", ()).await?; // the first argument, whatever follows
 ///     let Args((x, y)): Args<(f64, f64)> = s.call("where", ()).await?; // both
-///     s.emit("thanks", Args((age, x, y)));
+///     let _ = s.emit("thanks", Args((age, x, y)));
 ///     Ok(())
 /// }
 /// # let _ = ask;

@@ -31,10 +31,16 @@ use crate::{
     shared::{Shared, full_name},
 };
 
+/// What an error says when the client is not there: that is no fault of the server's.
+pub(crate) const NOT_CONNECTED: &str = "the socket is not connected";
+
 /// Why an event was not sent.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EmitError {
+    /// The client has gone, or was not let in yet: of [`crate::Socket::emit`]. To many, those who are there are meant.
+    #[error("{NOT_CONNECTED}")]
+    NotConnected,
     /// The arguments cannot be encoded.
     #[error(transparent)]
     Encode(#[from] EncodeError),

@@ -15,3 +15,4 @@ pub use io::{EmitError, Io, Namespace};
 pub use payload::{Args, Binary, EncodeError, IntoArgs, Raw};
 pub use socket::{JoinError, Socket};
 pub use value::Value;
+pub(crate) use {answers::DISCONNECTED, io::NOT_CONNECTED};

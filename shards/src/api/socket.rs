@@ -5,6 +5,7 @@ use std::{
     cell::RefCell,
     collections::HashMap,
     fmt,
+    marker::PhantomData,
     rc::Rc,
     time::Duration,
 };
@@ -19,7 +20,7 @@ use stentor_engine::{
 use super::{
     answers::{AckError, FromAnswer, decode},
     broadcast::{Broadcast, names},
-    io::Io,
+    io::{EmitError, Io, NOT_CONNECTED},
     payload::{Encoded, IntoArgs, Raw},
 };
 use crate::{
@@ -74,7 +75,7 @@ impl Farewell {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum JoinError {
     /// It is not connected (any more).
-    #[error("the socket is not connected")]
+    #[error("{NOT_CONNECTED}")]
     NotConnected,
     /// It is in as many rooms as [`crate::Limits::rooms_per_socket`] allows, or the room's name is
     /// longer than [`stentor_engine::limits::NAME_BYTES_MAX`] bytes.
@@ -82,12 +83,20 @@ pub enum JoinError {
     Full,
 }
 
+/// Keeps what has it on its thread. The compiler names the type when user code would send it elsewhere, as
+/// `tokio::spawn` does.
+pub(crate) type StaysHere = PhantomData<*const UseTokioTaskSpawnLocal>;
+
+/// See [`StaysHere`].
+pub(crate) struct UseTokioTaskSpawnLocal;
+
 /// One client in one namespace: the official server's `Socket`.
 ///
 /// Cheap to clone, and only for the thread of its shard. Holding it after the client has gone is
 /// harmless: everything then answers "gone".
 #[derive(Clone)]
 pub struct Socket {
+    pub(crate) stays: StaysHere,
     pub(crate) shard: Rc<Shard>,
     pub(crate) key: SocketKey,
     pub(crate) namespace: NamespaceId,
@@ -157,59 +166,58 @@ impl Socket {
         self.shard.about_socket(self.key)
     }
 
-    #[cold]
-    fn log_not_sent(&self, event: &str, error: &dyn fmt::Display) {
-        log::line!(
-            EventNotSent,
-            self.about(),
-            event = log::peer(event),
-            error = log::failure(error)
-        );
-    }
-
-    fn encode(&self, event: &str, args: impl IntoArgs) -> Option<Encoded> {
-        if is_reserved(event) {
-            let event = log::peer(event);
-            log::line!(ReservedEvent, self.about(), event);
-            return None;
-        }
-        match args.encode() {
-            Ok(encoded) => Some(encoded),
-            Err(error) => {
-                self.log_not_sent(event, &error);
-                None
-            }
-        }
-    }
-
-    /// Sends an event to this client. False if it has gone, if the arguments cannot be encoded, if the
-    /// event would be longer than [`crate::Limits::packet_bytes`], or if the name is reserved
-    /// (`connect`, `disconnect`, …); the last three are logged.
-    pub fn emit(&self, event: &str, args: impl IntoArgs) -> bool {
+    /// Sends an event to this client. What it may say is any value of serde, [`crate::Args`] of several, `()`, or
+    /// [`Raw`]: see [`IntoArgs`].
+    ///
+    /// It returns when the event is queued; [`Socket::drained`] tells when the client has been sent all.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use stentor::prelude::*;
+    ///
+    /// /// Something every second, until the client goes.
+    /// async fn clock(s: Socket) -> Result<(), EmitError> {
+    ///     for seconds in 1.. {
+    ///         tokio::time::sleep(Duration::from_secs(1)).await;
+    ///         s.emit("clock", seconds)?;
+    ///     }
+    ///     Ok(())
+    /// }
+    /// # fn app(app: &mut App) { app.ns("/").on("start", clock); }
+    /// ```
+    ///
+    /// # Errors
+    /// [`EmitError::NotConnected`] if the client has gone, or was not let in yet; [`EmitError::Encode`],
+    /// [`EmitError::Reserved`] and [`EmitError::TooLarge`] for what cannot be sent to anybody.
+    pub fn emit(&self, event: &str, args: impl IntoArgs) -> Result<(), EmitError> {
         self.emit_as(event, args, false)
     }
 
-    /// Sends an event that may be lost: it is dropped if the client cannot take it now. False if
-    /// it was.
-    pub fn emit_volatile(&self, event: &str, args: impl IntoArgs) -> bool {
+    /// Sends an event that may be lost: it is dropped, without an error, if the client cannot take it now.
+    ///
+    /// # Errors
+    /// As [`Socket::emit`].
+    pub fn emit_volatile(&self, event: &str, args: impl IntoArgs) -> Result<(), EmitError> {
         self.emit_as(event, args, true)
     }
 
-    fn emit_as(&self, event: &str, args: impl IntoArgs, volatile: bool) -> bool {
-        let Some(Encoded { args, attachments }) = self.encode(event, args) else {
-            return false;
-        };
+    fn emit_as(&self, event: &str, args: impl IntoArgs, volatile: bool) -> Result<(), EmitError> {
+        if is_reserved(event) {
+            return Err(EmitError::Reserved(event.to_owned()));
+        }
+        let Encoded { args, attachments } = args.encode()?;
         let emit = Emit {
             name: event,
             args: &args,
             attachments: &attachments,
             volatile,
         };
-        let sent = self.shard.with_hub(|hub, _| hub.emit(self.key, &emit));
-        sent.unwrap_or_else(|error| {
-            self.log_not_sent(event, &error);
-            false
-        })
+        let sent = self.shard.with_hub(|hub, _| hub.emit(self.key, &emit))?;
+        if sent || volatile && self.is_connected() {
+            Ok(())
+        } else {
+            Err(EmitError::NotConnected)
+        }
     }
 
     /// Sends an event and waits for the client's answer, for at most 20 s. It is the answer's first
@@ -430,7 +438,7 @@ impl Socket {
     ///
     /// async fn history(socket: Socket) {
     ///     for page in 0..1_000 {
-    ///         socket.emit("page", &page);
+    ///         let _ = socket.emit("page", page);
     ///         if page % 100 == 99 && !socket.drained().await {
     ///             return; // the client has gone
     ///         }

@@ -7,6 +7,7 @@ use stentor_engine::{error::CloseReason, hub::Incoming};
 
 use super::{
     extract::{FromContext, Reject},
+    needs::Needs,
     wanted::Answered,
 };
 use crate::api::Socket;
@@ -81,20 +82,35 @@ pub(crate) trait Call<R> {
     fn may_wait(&self) -> bool;
 }
 
+/// The parameters of a handler: none, or up to six types that are [`FromContext`].
+#[diagnostic::on_unimplemented(
+    message = "a handler has at most six parameters",
+    label = "too many parameters",
+    note = "all arguments of an event can be one parameter: `Args((a, b, c)): Args<(A, B, C)>`",
+    note = "a type of your own that implements FromContext can hold several: what it is made of has FromContext too"
+)]
+pub trait Params: Sized {
+    #[doc(hidden)]
+    fn from_context(context: &Context<'_>) -> Result<Self, Reject>;
+
+    #[doc(hidden)]
+    fn needs(needs: &mut Needs);
+}
+
 /// An `async` function or closure whose parameters are [`FromContext`].
 ///
 /// Nothing needs to be `Send`: handlers and their futures never leave their shard's thread.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no async handler",
-    label = "not async, or a parameter that cannot be made from an event",
-    note = "if it is not async: give it to `on_sync`, or write `async` before it",
-    note = "if it is: a plain value such as `name: String` must be wrapped, `Data(name): Data<String>`; other parameters are Socket, Io, Args<T>, Raw, Auth<T>, State<T>, Local<T>, AckHandle, EventName, Reason, Rc<Handshake>, at most six in all"
+    message = "`{Self}` is not an async function that can be a handler",
+    label = "this has to be an async function or closure",
+    note = "write `async` before it: `async fn name(…)`, `async |…| …`",
+    note = "for an event, a function that is not async goes to `on_sync` instead of `on`"
 )]
-pub trait AsyncHandler<Params, R>: 'static {
+pub trait AsyncHandler<P, R>: 'static {
     #[doc(hidden)]
-    #[expect(private_interfaces, reason = "only the crate's own impls exist")]
-    fn begin<Q>(self: &Rc<Self>, context: &Context<'_>, convert: fn(R) -> Q) -> Outcome<Q>
+    fn begin<Q>(self: &Rc<Self>, params: P, convert: fn(R) -> Q) -> LocalFuture<Q>
     where
+        P: 'static,
         R: 'static,
         Q: 'static;
 }
@@ -102,52 +118,75 @@ pub trait AsyncHandler<Params, R>: 'static {
 /// A function or closure, not `async`, whose parameters are [`FromContext`]: the fast path, called
 /// without allocating a future.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no handler",
-    label = "has a parameter that cannot be made from an event",
-    note = "a plain value such as `name: String` must be wrapped, `Data(name): Data<String>`; other parameters are Socket, Io, Args<T>, Raw, Auth<T>, State<T>, Local<T>, AckHandle, EventName, Reason, Rc<Handshake>, at most six in all"
+    message = "`{Self}` is not a function that can be a handler",
+    label = "this has to be a function or closure with parameters of its own",
+    note = "a handler is called with what its parameters' types ask for: `fn name(s: Socket, Data(text): Data<String>)`"
 )]
-pub trait SyncHandler<Params, R>: 'static {
+pub trait SyncHandler<P, R>: 'static {
     #[doc(hidden)]
-    fn run(&self, context: &Context<'_>) -> Result<R, Reject>;
+    fn run(&self, params: P) -> R;
+}
+
+macro_rules! params {
+    ($($param:ident),*) => {
+        impl<$($param: FromContext),*> Params for ($($param,)*) {
+            // Else what the handler is given is moved once more.
+            #[inline(always)]
+            fn from_context(context: &Context<'_>) -> Result<Self, Reject> {
+                let _ = context; // without parameters
+                Ok(($($param::from_context(context)?,)*))
+            }
+
+            fn needs(needs: &mut Needs) {
+                let _ = &needs; // without parameters
+                $($param::needs(needs);)*
+            }
+        }
+    };
 }
 
 macro_rules! handlers {
     ($($param:ident $value:ident),*) => {
-        #[expect(private_interfaces, reason = "sealed by it")]
         impl<F, R, $($param),*> AsyncHandler<($($param,)*), R> for F
         where
             F: AsyncFn($($param),*) -> R + 'static,
-            R: 'static,
-            $($param: FromContext + 'static),*
         {
-            fn begin<Q>(self: &Rc<Self>, context: &Context<'_>, convert: fn(R) -> Q) -> Outcome<Q>
+            #[inline]
+            fn begin<Q>(
+                self: &Rc<Self>,
+                ($($value,)*): ($($param,)*),
+                convert: fn(R) -> Q,
+            ) -> LocalFuture<Q>
             where
+                ($($param,)*): 'static,
+                R: 'static,
                 Q: 'static,
             {
-                let _ = context; // without parameters
-                $(let $value = match $param::from_context(context) {
-                    Ok(value) => value,
-                    Err(reject) => return Outcome::Rejected(reject),
-                };)*
                 // The future borrows the function, so it takes it along.
                 let function = Rc::clone(self);
-                Outcome::Begun(Box::pin(async move { convert(function($($value),*).await) }))
+                Box::pin(async move { convert(function($($value),*).await) })
             }
         }
 
         impl<F, R, $($param),*> SyncHandler<($($param,)*), R> for F
         where
             F: Fn($($param),*) -> R + 'static,
-            $($param: FromContext),*
         {
-            fn run(&self, context: &Context<'_>) -> Result<R, Reject> {
-                let _ = context; // without parameters
-                $(let $value = $param::from_context(context)?;)*
-                Ok(self($($value),*))
+            #[inline(always)]
+            fn run(&self, ($($value,)*): ($($param,)*)) -> R {
+                self($($value),*)
             }
         }
     };
 }
+
+params!();
+params!(A);
+params!(A, B);
+params!(A, B, C);
+params!(A, B, C, D);
+params!(A, B, C, D, E);
+params!(A, B, C, D, E, G);
 
 handlers!();
 handlers!(A a);
@@ -156,6 +195,10 @@ handlers!(A a, B b, C c);
 handlers!(A a, B b, C c, D d);
 handlers!(A a, B b, C c, D d, E e);
 handlers!(A a, B b, C c, D d, E e, G g);
+// No handler has as many parameters: so that it is told so, and not that it is no function.
+handlers!(A a, B b, C c, D d, E e, G g, H h);
+handlers!(A a, B b, C c, D d, E e, G g, H h, I i);
+handlers!(A a, B b, C c, D d, E e, G g, H h, I i, J j);
 
 /// An async handler as a [`Call`].
 pub(crate) struct Awaited<F, P, R> {
@@ -187,13 +230,28 @@ impl<T: super::ConnectReply> Convert<Verdict> for AsVerdict<T> {
     }
 }
 
+impl<F, P, T> Awaited<F, P, T>
+where
+    F: AsyncHandler<P, T>,
+    P: Params + 'static,
+    T: 'static,
+{
+    fn begin<Q: 'static>(&self, context: &Context<'_>, convert: fn(T) -> Q) -> Outcome<Q> {
+        match P::from_context(context) {
+            Ok(params) => Outcome::Begun(self.handler.begin(params, convert)),
+            Err(reject) => Outcome::Rejected(reject),
+        }
+    }
+}
+
 impl<F, P, T> Call<super::Reply> for Awaited<F, P, T>
 where
     F: AsyncHandler<P, T>,
+    P: Params + 'static,
     T: super::IntoReply + 'static,
 {
     fn call(&self, context: &Context<'_>) -> Outcome<super::Reply> {
-        self.handler.begin(context, Convert::convert)
+        self.begin(context, Convert::convert)
     }
 
     fn may_wait(&self) -> bool {
@@ -204,11 +262,11 @@ where
 impl<F, P, T> Call<Verdict> for Awaited<F, P, T>
 where
     F: AsyncHandler<P, T>,
+    P: Params + 'static,
     T: super::ConnectReply + 'static,
 {
     fn call(&self, context: &Context<'_>) -> Outcome<Verdict> {
-        self.handler
-            .begin(context, |value| AsVerdict(value).convert())
+        self.begin(context, |value| AsVerdict(value).convert())
     }
 
     fn may_wait(&self) -> bool {
@@ -225,11 +283,12 @@ pub(crate) struct Called<F, P, R> {
 impl<F, P, T> Call<super::Reply> for Called<F, P, T>
 where
     F: SyncHandler<P, T>,
+    P: Params,
     T: super::IntoReply + 'static,
 {
     fn call(&self, context: &Context<'_>) -> Outcome<super::Reply> {
-        match self.handler.run(context) {
-            Ok(value) => Outcome::Done(value.convert()),
+        match P::from_context(context) {
+            Ok(params) => Outcome::Done(self.handler.run(params).convert()),
             Err(reject) => Outcome::Rejected(reject),
         }
     }

@@ -11,6 +11,7 @@ use stentor_engine::error::CloseReason;
 use super::{
     call::{CREDENTIALS, Cause, Context},
     handshake::Handshake,
+    needs::{Need, Needs, Type},
 };
 use crate::api::{
     Args, Io, Raw, Socket,
@@ -69,18 +70,55 @@ impl Reject {
         if let Some(end) = why.strip_suffix(&place).map(str::len) {
             why.truncate(end);
         }
+        let mut detail = format!("no {}", type_name::<T>());
+        if why == payload::UNEXPECTED_BINARY {
+            detail.push_str("; stentor::Value and Binary hold binary data");
+        }
         Self {
             message: format!("invalid {what}: {why}"),
-            detail: Some(format!("no {}", type_name::<T>())),
+            detail: Some(detail),
         }
     }
 }
 
 /// A type that a handler can have as a parameter.
+///
+/// A type of your own is one that is made of others:
+///
+/// ```
+/// use stentor::{Context, FromContext, Needs, Reject, prelude::*};
+///
+/// # #[derive(Clone)]
+/// # struct Users;
+/// # impl Users { fn name_of(&self, _: u64) -> Option<String> { None } }
+/// struct UserId(u64);
+///
+/// /// The name of the user that `auth` has kept with the socket.
+/// struct UserName(String);
+///
+/// impl FromContext for UserName {
+///     fn from_context(context: &Context<'_>) -> Result<Self, Reject> {
+///         let State(users): State<Users> = FromContext::from_context(context)?;
+///         let id: Kept<UserId> = FromContext::from_context(context)?;
+///         let name = users.name_of(id.0.0).ok_or_else(|| Reject::new("you are unknown"))?;
+///         Ok(Self(name))
+///     }
+///
+///     fn needs(needs: &mut Needs) {
+///         State::<Users>::needs(needs); // the start fails without it
+///     }
+/// }
+///
+/// fn app(app: &mut App) {
+///     app.ns("/").on_sync("who am I?", |UserName(name): UserName| name);
+/// }
+/// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be a handler's parameter",
-    note = "parameters are Socket, Io, Data<T>, Args<T>, Raw, Auth<T>, State<T>, Local<T>, AckHandle, EventName, Reason, Rc<Handshake>, or an Option of one of them",
-    note = "a plain value must be wrapped: `Data(name): Data<String>`"
+    message = "`{Self}` cannot be a parameter of a handler",
+    label = "this handler has a parameter of type `{Self}`",
+    note = "an argument of the event must be wrapped: `Data(name): Data<String>`, or `Args((a, b)): Args<(A, B)>` for several",
+    note = "other parameters are Socket, Io, Raw, Auth<T>, State<T>, Local<T>, Kept<T>, AckHandle, EventName, Reason, Rc<Handshake>, or an Option of one of them",
+    note = "a handler owns its parameters: `s: Socket`, not `s: &Socket`"
 )]
 pub trait FromContext: Sized {
     /// Makes the parameter.
@@ -88,6 +126,12 @@ pub trait FromContext: Sized {
     /// # Errors
     /// Why it cannot be made.
     fn from_context(context: &Context<'_>) -> Result<Self, Reject>;
+
+    /// Says what the parameter needs of the server, so that a server without it does not start: what the
+    /// parameters need that it is made of. By default nothing.
+    fn needs(needs: &mut Needs) {
+        let _ = needs;
+    }
 }
 
 /// The event's first argument, or the connection's credentials, as a `T`.
@@ -111,6 +155,35 @@ pub struct State<T>(pub T);
 pub struct Local<T>(pub Rc<T>);
 
 impl<T> std::ops::Deref for Local<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+/// A value of this type that was kept with the client ([`Socket::set`]), mostly by `auth`.
+///
+/// If none was kept the handler is not called: that is logged, and the client hears `Internal server error`. Where a
+/// client may come before a value is kept, `Option<Kept<T>>` is the parameter to have.
+///
+/// ```
+/// use stentor::prelude::*;
+///
+/// struct User { name: String }
+///
+/// fn app(app: &mut App) {
+///     app.ns("/")
+///         .auth(async |s: Socket, Auth(name): Auth<String>| s.set(User { name }))
+///         .on_sync("say", |s: Socket, user: Kept<User>, Data(text): Data<String>| {
+///             s.broadcast().emit("said", Args((&user.name, text)))
+///         });
+/// }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Kept<T>(pub Rc<T>);
+
+impl<T> std::ops::Deref for Kept<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -158,6 +231,10 @@ impl<T: DeserializeOwned> FromContext for Data<T> {
         data.map(Self)
             .map_err(|error| Reject::not_a::<T>(what, &error))
     }
+
+    fn needs(needs: &mut Needs) {
+        needs.add(Need::Arguments);
+    }
 }
 
 impl<T: DeserializeOwned> FromContext for Args<T> {
@@ -204,6 +281,10 @@ impl<T: DeserializeOwned> FromContext for Auth<T> {
         auth.map(Self)
             .map_err(|error| Reject::not_a::<T>(CREDENTIALS, &error))
     }
+
+    fn needs(needs: &mut Needs) {
+        needs.add(Need::Credentials);
+    }
 }
 
 impl<T: Clone + 'static> FromContext for State<T> {
@@ -220,6 +301,10 @@ impl<T: Clone + 'static> FromContext for State<T> {
             .map(Self)
             .ok_or_else(missing)
     }
+
+    fn needs(needs: &mut Needs) {
+        needs.add(Need::State(Type::of::<T>()));
+    }
 }
 
 impl<T: 'static> FromContext for Local<T> {
@@ -233,6 +318,22 @@ impl<T: 'static> FromContext for Local<T> {
             .get::<T>()
             .map(Self)
             .ok_or_else(missing)
+    }
+
+    fn needs(needs: &mut Needs) {
+        needs.add(Need::Local(Type::of::<T>()));
+    }
+}
+
+impl<T: 'static> FromContext for Kept<T> {
+    fn from_context(context: &Context<'_>) -> Result<Self, Reject> {
+        let missing = || {
+            let name = type_name::<T>();
+            Reject::internal(format!(
+                "no {name} is kept with the socket: Socket::set was not called with one"
+            ))
+        };
+        context.socket.get().map(Self).ok_or_else(missing)
     }
 }
 
@@ -256,6 +357,10 @@ impl FromContext for Reason {
             )),
         }
     }
+
+    fn needs(needs: &mut Needs) {
+        needs.add(Need::Reason);
+    }
 }
 
 impl FromContext for Rc<Handshake> {
@@ -264,6 +369,10 @@ impl FromContext for Rc<Handshake> {
             .socket
             .handshake()
             .ok_or_else(|| Reject::internal("the handshake is not kept"))
+    }
+
+    fn needs(needs: &mut Needs) {
+        needs.add(Need::Handshake);
     }
 }
 

@@ -6,15 +6,17 @@
 mod call;
 mod extract;
 mod handshake;
+mod needs;
 mod registry;
 mod reply;
 mod wanted;
 
-pub use call::{AsyncHandler, Context, SyncHandler};
+pub use call::{AsyncHandler, Context, Params, SyncHandler};
 pub(crate) use call::{Call, Cause, LocalFuture, Outcome, Verdict};
-pub use extract::{Auth, Data, EventName, FromContext, Local, Reason, Reject, State};
+pub use extract::{Auth, Data, EventName, FromContext, Kept, Local, Reason, Reject, State};
 pub(crate) use extract::{Credentials, INTERNAL_ERROR};
 pub use handshake::{Handshake, Keep};
+pub use needs::Needs;
 pub use registry::{App, NamespaceBuilder};
 pub(crate) use registry::{Handlers, Locals, States};
 pub(crate) use reply::Reply;

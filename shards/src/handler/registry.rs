@@ -12,7 +12,8 @@ use std::{
 
 use super::{
     ConnectReply, IntoReply, Reply,
-    call::{AsyncHandler, Awaited, Call, Called, SyncHandler, Verdict},
+    call::{AsyncHandler, Awaited, Call, Called, Params, SyncHandler, Verdict},
+    needs::{Needs, Needy, Place},
 };
 
 use stentor_engine::limits::NAME_BYTES_MAX;
@@ -70,6 +71,10 @@ impl States {
     pub(crate) fn get<T: 'static>(&self) -> Option<&T> {
         self.0.get(&TypeId::of::<T>())?.downcast_ref()
     }
+
+    pub(super) fn has(&self, state: TypeId) -> bool {
+        self.0.contains_key(&state)
+    }
 }
 
 impl fmt::Debug for States {
@@ -93,6 +98,10 @@ impl Locals {
     pub(crate) fn get<T: 'static>(&self) -> Option<Rc<T>> {
         self.0.get(&TypeId::of::<T>())?.clone().downcast().ok()
     }
+
+    pub(super) fn has(&self, state: TypeId) -> bool {
+        self.0.contains_key(&state)
+    }
 }
 
 impl Drop for Locals {
@@ -113,6 +122,9 @@ impl fmt::Debug for Locals {
 pub struct App {
     pub(crate) namespaces: Vec<(Box<str>, Handlers)>,
     pub(crate) locals: Locals,
+    /// What cannot be, in sentences: the start fails with them.
+    pub(super) faults: Vec<String>,
+    pub(super) needy: Vec<Needy>,
 }
 
 impl Default for App {
@@ -121,37 +133,62 @@ impl Default for App {
         Self {
             namespaces: vec![("/".into(), Handlers::default())],
             locals: Locals::default(),
+            faults: Vec::new(),
+            needy: Vec::new(),
         }
     }
+}
+
+/// Why nobody could join a namespace of this name, or nobody who means it.
+fn check_name(name: &str) -> Result<(), String> {
+    if let Some(end) = name.find([',', '?', '#']) {
+        let end = &name[end..=end];
+        return Err(format!(
+            "nobody can join a namespace with {end:?} in its name: {name:?}"
+        ));
+    }
+    if name.len() > NAME_BYTES_MAX {
+        let (len, start) = (name.len(), name.chars().take(40).collect::<String>());
+        return Err(format!(
+            "nobody can join a namespace whose name has {len} bytes, {start:?}…: {NAME_BYTES_MAX} may be sent"
+        ));
+    }
+    if name.contains(['*', '{', '}', '^', '$', '\\']) || name.contains("/:") {
+        return Err(format!(
+            "{name:?} looks like a pattern, and a namespace has one name: name each of them"
+        ));
+    }
+    Ok(())
 }
 
 impl App {
     /// A namespace, created if it is new. `/` exists anyway; a name that does not begin with `/`
     /// gets one. Clients that ask for one that was never named here are refused.
     ///
-    /// # Panics
-    /// If no client could join it: a comma ends a name on the wire, `?` and `#` end it in the client's URL,
-    /// and a name over 1,024 bytes closes the connection. The start then fails with this in
-    /// [`crate::ServerError::ShardDied`].
+    /// With a name that no client could join the server does not start ([`crate::ServerError::App`]): a comma ends a name
+    /// on the wire, `?` and `#` end it in the client's URL, and a name over 1,024 bytes closes the connection. Nor does it
+    /// with one that looks like a pattern, such as `/tenant-*`: every namespace is named.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// fn app(app: &mut App) {
+    ///     for tenant in ["acme", "initech"] {
+    ///         app.ns(&format!("/tenant-{tenant}")).on_sync("ping", || "pong");
+    ///     }
+    /// }
+    /// ```
     pub fn ns(&mut self, name: &str) -> NamespaceBuilder<'_> {
         let name = full_name(name);
-        if let Some(end) = name.find([',', '?', '#']) {
-            let end = &name[end..=end];
-            panic!("nobody can join a namespace with {end:?} in its name: {name:?}");
+        if let Err(fault) = check_name(&name) {
+            self.faults.push(fault);
         }
-        assert!(
-            name.len() <= NAME_BYTES_MAX,
-            "nobody can join a namespace whose name has {} bytes: {NAME_BYTES_MAX} may be sent",
-            name.len()
-        );
         let at = self.namespaces.iter().position(|(known, _)| *known == name);
-        let at = at.unwrap_or_else(|| {
+        let number = at.unwrap_or_else(|| {
             self.namespaces.push((name, Handlers::default()));
             self.namespaces.len() - 1
         });
-        NamespaceBuilder {
-            handlers: &mut self.namespaces[at].1,
-        }
+        NamespaceBuilder { app: self, number }
     }
 
     /// State of this shard for [`crate::Local`]; need not be `Send`.
@@ -164,7 +201,25 @@ impl App {
 /// Registers a namespace's handlers.
 #[derive(Debug)]
 pub struct NamespaceBuilder<'a> {
-    handlers: &'a mut Handlers,
+    app: &'a mut App,
+    number: usize,
+}
+
+impl NamespaceBuilder<'_> {
+    fn handlers(&mut self) -> &mut Handlers {
+        &mut self.app.namespaces[self.number].1
+    }
+
+    /// Writes down what a handler needs, and where it is registered.
+    fn note<P: Params>(&mut self, place: Place) {
+        let mut needs = Needs::default();
+        P::needs(&mut needs);
+        self.app.needy.push(Needy {
+            namespace: self.number,
+            place,
+            needs,
+        });
+    }
 }
 
 fn awaited<F, P, T>(handler: F) -> Awaited<F, P, T> {
@@ -182,13 +237,14 @@ fn awaited<F, P, T>(handler: F) -> Awaited<F, P, T> {
 impl NamespaceBuilder<'_> {
     /// Decides who may join: the official server's namespace middleware. Until it is done, the
     /// client is not connected and cannot send or join rooms. Replaces an earlier one.
-    pub fn auth<F, P, T>(self, handler: F) -> Self
+    pub fn auth<F, P, T>(mut self, handler: F) -> Self
     where
         F: AsyncHandler<P, T>,
-        P: 'static,
+        P: Params + 'static,
         T: ConnectReply + 'static,
     {
-        self.handlers.auth = Some(Rc::new(awaited(handler)));
+        self.note::<P>(Place::Auth);
+        self.handlers().auth = Some(Rc::new(awaited(handler)));
         self
     }
 
@@ -208,19 +264,20 @@ impl NamespaceBuilder<'_> {
     ///         .on_sync("who am I?", |Auth(login): Auth<Login>| login.user);
     /// }
     /// ```
-    pub const fn keep_auth(self) -> Self {
-        self.handlers.keep_auth = true;
+    pub fn keep_auth(mut self) -> Self {
+        self.handlers().keep_auth = true;
         self
     }
 
     /// Runs when a client has joined.
-    pub fn on_connect<F, P, T>(self, handler: F) -> Self
+    pub fn on_connect<F, P, T>(mut self, handler: F) -> Self
     where
         F: AsyncHandler<P, T>,
-        P: 'static,
+        P: Params + 'static,
         T: IntoReply + 'static,
     {
-        self.handlers.connect.push(Rc::new(awaited(handler)));
+        self.note::<P>(Place::Connect);
+        self.handlers().connect.push(Rc::new(awaited(handler)));
         self
     }
 
@@ -233,38 +290,49 @@ impl NamespaceBuilder<'_> {
     ///
     /// fn app(app: &mut App) {
     ///     app.ns("/").on_upgrade(async |s: Socket| {
-    ///         s.emit("you are on", s.transport().unwrap_or("nothing any more"));
+    ///         s.emit("you are on", s.transport())
     ///     });
     /// }
     /// ```
-    pub fn on_upgrade<F, P, T>(self, handler: F) -> Self
+    pub fn on_upgrade<F, P, T>(mut self, handler: F) -> Self
     where
         F: AsyncHandler<P, T>,
-        P: 'static,
+        P: Params + 'static,
         T: IntoReply + 'static,
     {
-        self.handlers.upgrade.push(Rc::new(awaited(handler)));
+        self.note::<P>(Place::Upgrade);
+        self.handlers().upgrade.push(Rc::new(awaited(handler)));
         self
     }
 
     /// Runs when a client has left, whatever the reason. It is out of its rooms already; which
     /// they were, its data and its id can still be read.
-    pub fn on_disconnect<F, P, T>(self, handler: F) -> Self
+    pub fn on_disconnect<F, P, T>(mut self, handler: F) -> Self
     where
         F: AsyncHandler<P, T>,
-        P: 'static,
+        P: Params + 'static,
         T: IntoReply + 'static,
     {
-        self.handlers.disconnect.push(Rc::new(awaited(handler)));
+        self.note::<P>(Place::Disconnect);
+        self.handlers().disconnect.push(Rc::new(awaited(handler)));
         self
     }
 
-    fn add(self, event: &str, handler: EventHandler) -> Self {
-        assert!(
-            !stentor_engine::sio::packet::is_reserved(event),
-            "{event:?} is a reserved event name and never comes from a client"
-        );
-        self.handlers
+    fn add<P: Params>(mut self, event: &str, handler: EventHandler) -> Self {
+        if stentor_engine::sio::packet::is_reserved(event) {
+            let instead = match event {
+                "connect" => ": on_connect runs when one has joined",
+                "disconnect" | "disconnecting" => ": on_disconnect runs when one has left",
+                _ => "",
+            };
+            let namespace = &self.app.namespaces[self.number].0;
+            let fault = format!(
+                "{event:?}, which has a handler in {namespace:?}, is a reserved event name and never comes from a client{instead}"
+            );
+            self.app.faults.push(fault);
+        }
+        self.note::<P>(Place::Event(event.into()));
+        self.handlers()
             .events
             .entry(event.into())
             .or_default()
@@ -275,29 +343,27 @@ impl NamespaceBuilder<'_> {
     /// Runs for an event. Handlers of one client *start* in the order of its events, always; one
     /// that awaits lets the next start.
     ///
-    /// # Panics
-    /// If the name is reserved (`connect`, `disconnect`, …).
+    /// With a name that is reserved (`connect`, `disconnect`, …) the server does not start.
     pub fn on<F, P, T>(self, event: &str, handler: F) -> Self
     where
         F: AsyncHandler<P, T>,
-        P: 'static,
+        P: Params + 'static,
         T: IntoReply + 'static,
     {
-        self.add(event, Rc::new(awaited(handler)))
+        self.add::<P>(event, Rc::new(awaited(handler)))
     }
 
     /// Runs for an event, without a future: the fast path. It must not block: while it runs, so
     /// waits its whole shard.
     ///
-    /// # Panics
-    /// If the name is reserved (`connect`, `disconnect`, …).
+    /// With a name that is reserved (`connect`, `disconnect`, …) the server does not start.
     pub fn on_sync<F, P, T>(self, event: &str, handler: F) -> Self
     where
         F: SyncHandler<P, T>,
-        P: 'static,
+        P: Params + 'static,
         T: IntoReply + 'static,
     {
-        self.add(
+        self.add::<P>(
             event,
             Rc::new(Called {
                 handler,
@@ -307,13 +373,14 @@ impl NamespaceBuilder<'_> {
     }
 
     /// Runs for events that have no handler of their own; [`crate::EventName`] says which it is.
-    pub fn on_fallback<F, P, T>(self, handler: F) -> Self
+    pub fn on_fallback<F, P, T>(mut self, handler: F) -> Self
     where
         F: AsyncHandler<P, T>,
-        P: 'static,
+        P: Params + 'static,
         T: IntoReply + 'static,
     {
-        self.handlers.fallback = Some(Rc::new(awaited(handler)));
+        self.note::<P>(Place::Fallback);
+        self.handlers().fallback = Some(Rc::new(awaited(handler)));
         self
     }
 }

@@ -1,6 +1,10 @@
 //! Answers: what does a handler's return value mean.
 
-use std::fmt::Display;
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
+    fmt::Display,
+};
 
 use serde::Serialize;
 
@@ -17,7 +21,26 @@ pub(crate) enum Reply {
     Failed(String),
 }
 
-/// The acknowledgement `T`, for types that do not implement [`IntoReply`] themselves.
+/// The acknowledgement `T`: for a type of your own, which is not a result by itself.
+///
+/// Inside of an `Option`, a `Result` or a list it needs no wrapping.
+///
+/// ```
+/// use stentor::prelude::*;
+///
+/// #[derive(serde::Serialize)]
+/// struct Point { x: i32, y: i32 }
+///
+/// fn app(app: &mut App) {
+///     app.ns("/")
+///         .on_sync("origin", || Ack(Point { x: 0, y: 0 }))
+///         .on_sync("line", || vec![Point { x: 0, y: 0 }, Point { x: 1, y: 1 }])
+///         .on_sync("find", |Data(x): Data<i32>| (x > 0).then_some(Point { x, y: 1 }))
+///         .on_sync("parse", |Data(text): Data<String>| {
+///             text.parse().map(|x| Point { x, y: 0 })
+///         });
+/// }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ack<T>(pub T);
 
@@ -27,11 +50,15 @@ pub struct NoAck;
 
 /// What an event's handler may return. The value is the acknowledgement.
 ///
-/// `()` acknowledges without arguments, so that a client that waits never waits in vain.
+/// `()` acknowledges without arguments, so that a client that waits never waits in vain. A list, a map, an `Option` or a
+/// `Result` may hold any value of serde; a type of your own alone is wrapped in [`Ack`]: Rust lets a library
+/// say of all such types what they mean as a result, or of `Result`, and not of both.
 #[diagnostic::on_unimplemented(
-    message = "a handler cannot return `{Self}`",
-    note = "return (), NoAck, a string, number, bool, serde_json::Value, Raw, Binary, SocketId, or Ack(value) for any serde::Serialize value",
-    note = "or Option<one of these>, or Result<one of these, E> where E implements Display",
+    message = "a handler cannot return `{Self}` as it is",
+    label = "return `Ack(value)` if `{Self}` implements serde::Serialize",
+    note = "several arguments are `Args((a, b))`, a tuple as one argument is `Ack((a, b))`",
+    note = "without Ack: (), NoAck, a string, number, bool, serde_json::Value, Raw, Binary, SocketId, a list or map",
+    note = "and Option<T>, or Result<T, E> where E implements Display, of any T that implements serde::Serialize",
     note = "if it is a future or an async block: the handler is async, and belongs to `on`, not `on_sync`"
 )]
 pub trait IntoReply {
@@ -47,10 +74,11 @@ fn ack(args: impl IntoArgs) -> Reply {
     }
 }
 
+/// Types of serde's that are one argument.
 macro_rules! serialized {
-    ($($type:ty),*) => {$(
+    ($([$($generic:tt)*] $type:ty;)*) => {$(
         #[expect(private_interfaces, reason = "sealed by it")]
-        impl IntoReply for $type {
+        impl<$($generic)*> IntoReply for $type {
             fn into_reply(self) -> Reply {
                 ack(&self)
             }
@@ -58,27 +86,47 @@ macro_rules! serialized {
     )*};
 }
 
-serialized!(
-    bool,
-    u8,
-    u16,
-    u32,
-    u64,
-    usize,
-    i8,
-    i16,
-    i32,
-    i64,
-    isize,
-    f32,
-    f64,
-    String,
-    &str,
-    serde_json::Value,
-    crate::Binary,
-    crate::SocketId,
-    crate::Value
-);
+serialized! {
+    [] bool;
+    [] char;
+    [] u8;
+    [] u16;
+    [] u32;
+    [] u64;
+    [] usize;
+    [] i8;
+    [] i16;
+    [] i32;
+    [] i64;
+    [] isize;
+    [] f32;
+    [] f64;
+    [] String;
+    [T: Serialize + ?Sized] &T;
+    [T: Serialize + ?Sized] Box<T>;
+    [T: Serialize + ToOwned + ?Sized] Cow<'_, T>;
+    [T: Serialize] Vec<T>;
+    [T: Serialize] VecDeque<T>;
+    [T: Serialize, S] HashSet<T, S>;
+    [T: Serialize] BTreeSet<T>;
+    [K: Serialize, V: Serialize, S] HashMap<K, V, S>;
+    [K: Serialize, V: Serialize] BTreeMap<K, V>;
+    [] serde_json::Value;
+    [] serde_json::Map<String, serde_json::Value>;
+    [] crate::Binary;
+    [] crate::SocketId;
+    [] crate::Value;
+}
+
+#[expect(private_interfaces, reason = "sealed by it")]
+impl<T, const N: usize> IntoReply for [T; N]
+where
+    [T; N]: Serialize,
+{
+    fn into_reply(self) -> Reply {
+        ack(&self)
+    }
+}
 
 #[expect(private_interfaces, reason = "sealed by it")]
 impl IntoReply for () {
@@ -88,50 +136,61 @@ impl IntoReply for () {
 }
 
 #[expect(private_interfaces, reason = "sealed by it")]
-impl IntoReply for NoAck {
+impl<T: Serialize> IntoReply for Option<T> {
     fn into_reply(self) -> Reply {
-        Reply::Silent
+        ack(&self)
     }
 }
 
 #[expect(private_interfaces, reason = "sealed by it")]
-impl<T: Serialize> IntoReply for Ack<T> {
+impl<T: Serialize, E: Display> IntoReply for Result<T, E> {
     fn into_reply(self) -> Reply {
-        ack(&self.0)
+        self.map_or_else(failed, ack)
     }
 }
 
-#[expect(private_interfaces, reason = "sealed by it")]
-impl<T: Serialize> IntoReply for Args<T> {
-    fn into_reply(self) -> Reply {
-        ack(self)
-    }
-}
-
-#[expect(private_interfaces, reason = "sealed by it")]
-impl IntoReply for Raw {
-    fn into_reply(self) -> Reply {
-        ack(self)
-    }
+fn failed(error: impl Display) -> Reply {
+    Reply::Failed(error.to_string())
 }
 
 /// `None` is `null`, as it is inside of a value and as `undefined` is on the official server: who
 /// waits is told that there is nothing. [`NoAck`] says nothing.
-#[expect(private_interfaces, reason = "sealed by it")]
-impl<R: IntoReply> IntoReply for Option<R> {
-    fn into_reply(self) -> Reply {
-        self.map_or_else(|| ack(&serde_json::Value::Null), IntoReply::into_reply)
-    }
+fn or_null(reply: Option<impl IntoReply>) -> Reply {
+    reply.map_or_else(|| ack(&serde_json::Value::Null), IntoReply::into_reply)
 }
 
-#[expect(private_interfaces, reason = "sealed by it")]
-impl<R: IntoReply, E: Display> IntoReply for Result<R, E> {
-    fn into_reply(self) -> Reply {
-        match self {
-            Ok(value) => value.into_reply(),
-            Err(error) => Reply::Failed(error.to_string()),
+/// Types that mean something else than serde would, in an `Option` and a `Result` too.
+macro_rules! special {
+    ($([$($generic:tt)*] $type:ty: |$value:ident| $reply:expr;)*) => {$(
+        #[expect(private_interfaces, reason = "sealed by it")]
+        impl<$($generic)*> IntoReply for $type {
+            fn into_reply(self) -> Reply {
+                let $value = self;
+                $reply
+            }
         }
-    }
+
+        #[expect(private_interfaces, reason = "sealed by it")]
+        impl<$($generic)*> IntoReply for Option<$type> {
+            fn into_reply(self) -> Reply {
+                or_null(self)
+            }
+        }
+
+        #[expect(private_interfaces, reason = "sealed by it")]
+        impl<E: Display, $($generic)*> IntoReply for Result<$type, E> {
+            fn into_reply(self) -> Reply {
+                self.map_or_else(failed, IntoReply::into_reply)
+            }
+        }
+    )*};
+}
+
+special! {
+    [] NoAck: |_none| Reply::Silent;
+    [] Raw: |args| ack(args);
+    [T: Serialize] Args<T>: |args| ack(args);
+    [T: Serialize] Ack<T>: |value| ack(&value.0);
 }
 
 /// Why a client may not join a namespace: sent as its `connect_error`.
@@ -165,9 +224,23 @@ impl<E: std::error::Error> From<E> for Refused {
 }
 
 /// What a namespace's `auth` may return: `()` lets the client in, an error refuses it.
+///
+/// Any error that can be displayed will do, a text too, which is the message of the client's `connect_error`;
+/// [`Refused`] adds data to it.
+///
+/// ```
+/// use stentor::prelude::*;
+///
+/// fn app(app: &mut App) {
+///     app.ns("/").auth(async |Auth(token): Auth<String>| {
+///         if token == "letmein" { Ok(()) } else { Err("who are you?") }
+///     });
+/// }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "an auth handler cannot return `{Self}`",
-    note = "return () or Result<(), E>, where E is Refused or implements std::error::Error"
+    label = "neither () nor a Result<(), E>",
+    note = "return `Ok(())` to let the client in and `Err(why)` to refuse it: Result<(), E>, where E is Refused or implements Display, as &str and String do"
 )]
 pub trait ConnectReply {
     #[doc(hidden)]
@@ -180,8 +253,15 @@ impl ConnectReply for () {
     }
 }
 
-impl<E: Into<Refused>> ConnectReply for Result<(), E> {
+impl ConnectReply for Result<(), Refused> {
+    fn into_verdict(self) -> Self {
+        self
+    }
+}
+
+// `Refused` has no `Display`, so that it is not meant here: its data would be lost.
+impl<E: Display> ConnectReply for Result<(), E> {
     fn into_verdict(self) -> Result<(), Refused> {
-        self.map_err(Into::into)
+        self.map_err(|error| Refused::new(error.to_string()))
     }
 }

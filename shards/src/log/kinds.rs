@@ -41,8 +41,6 @@ kinds! {
     ERROR DropPanicked "a value of the application panicked while it was dropped";
     ERROR PagePanicked "a page panicked";
     ERROR ReleaseMemoryPanicked "`release_memory` panicked";
-    ERROR ReservedEvent "a reserved event name cannot be emitted";
-    ERROR EventNotSent "event not sent";
     ERROR AckNotSent "acknowledgement not sent";
     ERROR RefusalNotSent "the reason of a refusal not sent";
     ERROR ServiceFailed "the HTTP service failed";
@@ -67,6 +65,7 @@ kinds! {
 
     // What a client causes.
     DEBUG NotCalled "a handler was not called";
+    DEBUG ClientGone "a handler ended because its client has gone";
     DEBUG TooManyWait "too many handlers of a socket wait";
     DEBUG NotAllJoined "a selection did not all join";
     DEBUG Closing "closing a session";

@@ -16,7 +16,11 @@ use stentor_engine::{
 
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 
-use super::{Build, words};
+use super::{
+    Build,
+    error::{Failure, words},
+    first::First,
+};
 use crate::{
     clock::Clock,
     config::{MAILBOX_CAPACITY, ShardConfig},
@@ -108,10 +112,13 @@ pub(super) struct Plan {
     pub(super) pin: bool,
     /// Set if the descriptor tables are to part.
     pub(super) parting: Option<Arc<Parting>>,
+    pub(super) first: Arc<First>,
 }
 
 impl Plan {
-    pub(super) fn run(self, seat: Seat) -> io::Result<()> {
+    pub(super) fn run(self, seat: Seat) -> Result<(), Failure> {
+        let first = Arc::clone(&self.first);
+        let telling = (self.id.0 == 0).then(|| first.telling());
         if self.pin && placement::pin(usize::from(self.id.0)).is_none() {
             log::notice!(NotPinned, About::shard(self.id.0));
         }
@@ -131,8 +138,14 @@ impl Plan {
         let _waker = seat.waker;
         let registry = seat.poll.registry().try_clone();
         let registry = registry.map_err(|error| why("the epoll", error))?;
-        let ended = runtime.block_on(async move {
-            let built = self.build(registry, seat.passage);
+        if telling.is_none() && !first.is_built() {
+            return Err(Failure::First);
+        }
+        let ended: Result<(), Failure> = runtime.block_on(async move {
+            let built = self.build(registry, seat.passage)?;
+            if let Some(telling) = telling {
+                telling.built();
+            }
             shared.ready.fetch_add(1, Ordering::Release);
             let listener = Some(mio::net::TcpListener::from_std(seat.listener));
             shard::run(
@@ -143,7 +156,8 @@ impl Plan {
                     mailbox: seat.mailbox,
                 },
             )
-            .await
+            .await?;
+            Ok(())
         });
         let by = shard::here().map_or(Tick(0), |shard| shard.stop_by.get());
         let left = Duration::from_millis(by.since(clock.now()));
@@ -152,21 +166,16 @@ impl Plan {
         ended
     }
 
-    fn build(self, registry: mio::Registry, passage: Option<Passage>) -> Rc<Shard> {
-        let (mode, application, locals) = match self.build {
+    fn build(
+        self,
+        registry: mio::Registry,
+        passage: Option<Passage>,
+    ) -> Result<Rc<Shard>, Failure> {
+        let (mode, application, locals) = match &self.build {
             Build::SocketIo(build) => {
                 let mut app = App::default();
                 build(&mut app);
-                let names: Vec<Box<str>> = app
-                    .namespaces
-                    .iter()
-                    .map(|(name, _)| name.clone())
-                    .collect();
-                let known = self.shared.namespaces.get_or_init(|| names.clone());
-                assert!(
-                    *known == names,
-                    "the app's namespaces differ from shard to shard"
-                );
+                self.check(&app)?;
                 let gates = app.namespaces.iter().map(|(name, handlers)| Namespace {
                     name: name.clone(),
                     gated: handlers.auth.is_some(),
@@ -204,7 +213,7 @@ impl Plan {
             directory,
             entropy: Box::new(move |bytes| entropy.fill(bytes)),
         });
-        Shard::new(Parts {
+        Ok(Shard::new(Parts {
             id: self.id,
             hub,
             config: self.config,
@@ -216,6 +225,27 @@ impl Plan {
             clock: self.clock,
             registry,
             passage,
-        })
+        }))
+    }
+
+    /// Whether an application can run, and is the same as on the first shard.
+    fn check(&self, app: &App) -> Result<(), Failure> {
+        if let Some(fault) = app.fault(&self.states, self.config.keep) {
+            return Err(Failure::App(fault));
+        }
+        let names: Vec<Box<str>> = app
+            .namespaces
+            .iter()
+            .map(|(name, _)| name.clone())
+            .collect();
+        let known = self.shared.namespaces.get_or_init(|| names.clone());
+        if *known != names {
+            let shard = self.id.0;
+            return Err(Failure::App(format!(
+                "shard {shard} was given the namespaces {names:?}, and shard 0 {known:?}: they must be the \
+                 same, in the same order"
+            )));
+        }
+        Ok(())
     }
 }

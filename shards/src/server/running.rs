@@ -3,14 +3,21 @@
 use std::{
     io,
     net::SocketAddr,
-    sync::{Mutex, PoisonError, atomic::Ordering, mpsc::RecvTimeoutError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::Ordering,
+        mpsc::{Receiver, RecvTimeoutError},
+    },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
 use tokio::sync::mpsc::error::TryRecvError;
 
-use super::{ServerError, Signals, words};
+use super::{
+    ServerError, Signals,
+    error::{Failure, words},
+};
 use crate::{
     api::{EmitError, Io},
     clock::Clock,
@@ -42,14 +49,16 @@ pub struct Running {
 
 /// The shards' threads, by shard; those that have ended and been asked how are gone.
 #[derive(Debug, Default)]
-pub(super) struct Threads(Mutex<Vec<Option<JoinHandle<io::Result<()>>>>>);
+pub(super) struct Threads(Mutex<Vec<Option<Thread>>>);
+
+type Thread = JoinHandle<Result<(), Failure>>;
 
 impl Threads {
-    pub(super) fn add(&self, thread: JoinHandle<io::Result<()>>) {
+    pub(super) fn add(&self, thread: Thread) {
         self.with(|threads| threads.push(Some(thread)));
     }
 
-    fn with<R>(&self, call: impl FnOnce(&mut Vec<Option<JoinHandle<io::Result<()>>>>) -> R) -> R {
+    fn with<R>(&self, call: impl FnOnce(&mut Vec<Option<Thread>>) -> R) -> R {
         // A list of handles is never half written.
         call(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -71,24 +80,29 @@ impl Threads {
         self.with(|threads| threads.iter().any(finished))
     }
 
-    /// A shard that has ended and was not asked before, and how it did.
+    /// A shard that has ended and was not asked before, and how it did. One that ended with the first is
+    /// passed over, as the first says why.
     fn ended(&self) -> Option<(usize, Result<(), ServerError>)> {
-        let (shard, thread) = self.with(|threads| {
-            let is_finished = |thread: &Option<JoinHandle<_>>| {
-                thread.as_ref().is_some_and(JoinHandle::is_finished)
+        loop {
+            let (shard, thread) = self.with(|threads| {
+                let is_finished = |thread: &Option<JoinHandle<_>>| {
+                    thread.as_ref().is_some_and(JoinHandle::is_finished)
+                };
+                let shard = threads.iter().position(is_finished)?;
+                Some((shard, threads[shard].take()?))
+            })?;
+            let ended = match thread.join() {
+                Ok(Err(Failure::First)) => continue,
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(Failure::System(error))) => Err(ServerError::ShardFailed { shard, error }),
+                Ok(Err(Failure::App(fault))) => Err(ServerError::App(fault)),
+                Err(panic) => Err(ServerError::ShardDied {
+                    shard,
+                    panic: words(panic),
+                }),
             };
-            let shard = threads.iter().position(is_finished)?;
-            Some((shard, threads[shard].take()?))
-        })?;
-        let ended = match thread.join() {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(ServerError::ShardFailed { shard, error }),
-            Err(panic) => Err(ServerError::ShardDied {
-                shard,
-                panic: words(panic),
-            }),
-        };
-        Some((shard, ended))
+            return Some((shard, ended));
+        }
     }
 }
 
@@ -134,11 +148,12 @@ impl Running {
         }))
     }
 
-    /// Waits for SIGINT or SIGTERM, which are caught from now on: see [`Signals`].
+    /// Waits for SIGINT or SIGTERM, which are caught from now on: see [`Signals`]. It blocks the thread; a program that
+    /// has a runtime awaits [`Running::serve`] instead.
     ///
     /// # Errors
-    /// [`ServerError::Start`] if signals cannot be waited for; [`ServerError::SignalsTooLate`];
-    /// [`ServerError::ShardDied`] and [`ServerError::ShardFailed`].
+    /// [`ServerError::Start`] if signals cannot be waited for; [`ServerError::SignalsTooLate`]; [`ServerError::WouldBlock`] in a
+    /// tokio runtime that has only this thread; [`ServerError::ShardDied`] and [`ServerError::ShardFailed`].
     pub fn wait_for_signal(&self) -> Result<(), ServerError> {
         if self.parted {
             // A shard that sees the signal first would wake this thread by a descriptor's number that
@@ -148,12 +163,19 @@ impl Running {
         self.wait_for(Signals::catch()?)
     }
 
-    /// Waits for one of these signals. After that the next one ends the process at once.
+    /// Waits for one of these signals. After that the next one ends the process at once. It blocks the thread.
     ///
     /// # Errors
-    /// [`ServerError::ShardDied`] and [`ServerError::ShardFailed`].
+    /// [`ServerError::WouldBlock`] in a tokio runtime that has only this thread; [`ServerError::ShardDied`] and
+    /// [`ServerError::ShardFailed`].
     pub fn wait_for(&self, signals: Signals) -> Result<(), ServerError> {
+        super::serve::may_block()?;
         let Signals { first } = signals;
+        self.wait(&first)
+    }
+
+    /// Waits until `first` says so, or a shard ends.
+    pub(super) fn wait(&self, first: &Receiver<()>) -> Result<(), ServerError> {
         loop {
             match first.recv_timeout(Duration::from_secs(1)) {
                 Ok(()) => return Ok(()),
@@ -252,7 +274,7 @@ mod tests {
     use super::*;
     use crate::Server;
 
-    fn running(end: fn() -> io::Result<()>) -> Running {
+    fn running(end: fn() -> Result<(), Failure>) -> Running {
         let threads = Threads::default();
         for end in [|| Ok(()), end] {
             threads.add(thread::spawn(end));
@@ -270,7 +292,7 @@ mod tests {
     #[test]
     fn how_a_shard_ended_is_told_by_the_stop() {
         running(|| Ok(())).stop().unwrap();
-        let failed = running(|| Err(io::Error::other("epoll"))).stop();
+        let failed = running(|| Err(io::Error::other("epoll").into())).stop();
         let error = failed.unwrap_err();
         assert!(
             matches!(error, ServerError::ShardFailed { shard: 1, .. }),

@@ -2,7 +2,7 @@
 
 use std::{
     io, process,
-    sync::mpsc::{Receiver, SyncSender, sync_channel},
+    sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     thread,
 };
 
@@ -37,8 +37,14 @@ impl Signals {
     /// # Errors
     /// [`ServerError::Start`] if that is not possible.
     pub fn catch() -> Result<Self, ServerError> {
+        Ok(Self::catch_or_told()?.0)
+    }
+
+    /// The same; who has the other end can say what the first signal says.
+    pub(super) fn catch_or_told() -> Result<(Self, SyncSender<()>), ServerError> {
         let fail = |why: String| ServerError::Start(io::Error::other(why));
         let (tell, first) = sync_channel(1);
+        let also = tell.clone();
         let (ready, is_ready) = sync_channel(1);
         let thread = thread::Builder::new().name("signals".into());
         let thread = thread.stack_size(STACK_BYTES);
@@ -51,7 +57,7 @@ impl Signals {
         });
         let thread = thread.map_err(|error| fail(format!("no thread for signals: {error}")))?;
         match is_ready.recv() {
-            Ok(Ok(())) => Ok(Self { first }),
+            Ok(Ok(())) => Ok((Self { first }, also)),
             Ok(Err(error)) => Err(fail(format!("signals cannot be caught: {error}"))),
             // tokio panics where it lacks a descriptor.
             Err(_) => {
@@ -90,7 +96,8 @@ impl Caught {
 
     fn pass_on(mut self, tell: &SyncSender<()>) {
         let first = self.next();
-        if tell.send(()).is_err() {
+        // Full: it has been told to end by who has the other end, and this one counts with that.
+        if let Err(TrySendError::Disconnected(())) = tell.try_send(()) {
             process::exit(128 + first);
         }
         let second = self.next();

@@ -23,8 +23,9 @@ use stentor_engine::{
 use super::{Application, Shard, take};
 use crate::{
     api::{
+        DISCONNECTED, NOT_CONNECTED,
         payload::Encoded,
-        socket::{Farewell, Socket},
+        socket::{Farewell, Socket, StaysHere},
     },
     discard::discard,
     engine_server::{EngineHandlers, Message},
@@ -114,6 +115,16 @@ fn log_reject(about: impl FnOnce() -> About, event: &str, reject: &Reject) {
     }
 }
 
+/// A handler has returned an error. That its client has gone is no affair of the operator's.
+fn log_failure(about: impl FnOnce() -> About, event: &str, error: &str) {
+    let event = log::peer(event);
+    if error == NOT_CONNECTED || error == DISCONNECTED {
+        log::line!(ClientGone, about(), event, error);
+    } else {
+        log::line!(HandlerFailed, about(), event, error = log::failure(&error));
+    }
+}
+
 impl Shard {
     /// The same; `finish` gets the handler's result, now or later. One that waits is the socket's, if there
     /// is one ([`super::tasks`]).
@@ -159,6 +170,7 @@ impl Shard {
 
     fn socket(self: &Rc<Self>, key: SocketKey, namespace: NamespaceId) -> Socket {
         Socket {
+            stays: StaysHere::default(),
             shard: Rc::clone(self),
             key,
             namespace,
@@ -291,8 +303,7 @@ impl Shard {
                 INTERNAL_ERROR.to_owned()
             }
             Some(Ok(Reply::Failed(error))) => {
-                let event = log::peer(event);
-                log::line!(HandlerFailed, about(), event, error = log::failure(&error));
+                log_failure(about, event, &error);
                 error
             }
             Some(Err(reject)) => {

@@ -36,7 +36,7 @@ fn history(app: &mut App) {
         .on_sync("history", |s: Socket, Data(rows): Data<u32>| {
             let row = "r".repeat(1000);
             for nth in 0..rows {
-                s.emit("row", Args((nth, row.as_str())));
+                let _ = s.emit("row", Args((nth, row.as_str())));
             }
         });
 }
@@ -93,9 +93,8 @@ fn a_client_whose_answers_wait_is_not_read_from() {
         ..Limits::default()
     };
     let app = |app: &mut App| {
-        app.ns("/").on_sync("echo", |s: Socket, args: Raw| {
-            s.emit("echo", args);
-        });
+        app.ns("/")
+            .on_sync("echo", |s: Socket, args: Raw| s.emit("echo", args));
     };
     let running = server(1).limits(limits).app(app).start().unwrap();
     let mut client = over(narrow(running.address()));
@@ -125,7 +124,7 @@ fn a_handler_goes_as_fast_as_its_client() {
             let piece = "p".repeat(200_000);
             let mut most = 0;
             for nth in 0..PIECES {
-                s.emit("piece", Args((nth, piece.as_str())));
+                let _ = s.emit("piece", Args((nth, piece.as_str())));
                 if !s.drained().await {
                     return;
                 }
@@ -150,7 +149,7 @@ fn who_waits_for_a_client_that_goes_is_told() {
     let app = move |app: &mut App| {
         let told = told.clone();
         app.ns("/").on("much", async move |s: Socket| {
-            s.emit("much", &"m".repeat(8_000_000));
+            let _ = s.emit("much", &"m".repeat(8_000_000));
             told.send(None).unwrap();
             told.send(Some(s.drained().await)).unwrap();
         });

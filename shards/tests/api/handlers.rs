@@ -55,22 +55,23 @@ fn state_is_the_servers_and_local_is_the_shards() {
 fn what_was_not_given_fails_the_event_alone() {
     let running = start(|app| {
         app.ns("/")
-            .on_sync("state", |_: State<Total>| ())
-            .on_sync("local", |_: Local<u8>| ())
+            .on_sync("kept", |_: Kept<Total>| ())
             .on_sync("data", |Data(n): Data<u8>| n)
             .on_sync("maybe", |n: Option<Data<u8>>| n.is_some())
-            .on_sync("reason", |_: Reason| ())
-            .on_sync("auth", |_: Auth<()>| ());
+            .on_sync("state", |state: Option<State<Total>>| state.is_some())
+            .on_sync("reason", |reason: Option<Reason>| reason.is_some());
     });
     let mut client = Client::join(running.address());
-    for event in ["state", "local", "data", "reason", "auth"] {
+    for event in ["kept", "data"] {
         let answer = client.ask(&format!(r#"["{event}","x"]"#));
         assert!(
             answer[0]["error"]["message"].is_string(),
             "{event}: {answer}"
         );
     }
-    assert_eq!(client.ask(r#"["maybe","x"]"#), json!([false]));
+    for event in ["maybe", "state", "reason"] {
+        assert_eq!(client.ask(&format!(r#"["{event}","x"]"#)), json!([false]));
+    }
     assert_eq!(client.ask(r#"["maybe",1]"#), json!([true]));
     assert_eq!(client.ask(r#"["data",7]"#), json!([7]));
     drop(client);
@@ -82,16 +83,16 @@ fn several_handlers_run_in_their_order_and_the_first_answers() {
     let running = start(|app| {
         app.ns("/")
             .on_sync("e", |s: Socket| {
-                s.emit("first", ());
+                s.emit("first", ()).unwrap();
                 1
             })
             .on("e", async |s: Socket| {
-                s.emit("second", ());
+                s.emit("second", ()).unwrap();
                 2
             });
         // The namespace is asked for again: what it has stays.
         app.ns("/").on_sync("e", |s: Socket| {
-            s.emit("third", ());
+            s.emit("third", ()).unwrap();
             3
         });
     });
@@ -210,13 +211,16 @@ fn a_handler_may_have_nothing_to_say() {
             .on_sync("find", |Data(n): Data<u32>| (n > 0).then_some(n))
             .on("try", async |Data(n): Data<u32>| match n {
                 0 => Err("zero"),
-                n => Ok((n > 1).then_some(Args((n, n)))),
-            });
+                n => Ok((n > 1).then_some((n, n))),
+            })
+            .on_sync("two", |Data(n): Data<u32>| (n > 1).then_some(Args((n, n))));
     });
     let mut client = Client::join(running.address());
     assert_eq!(client.ask(r#"["find",3]"#), json!([3]));
     assert_eq!(client.ask(r#"["find",0]"#), json!([null]));
-    assert_eq!(client.ask(r#"["try",2]"#), json!([2, 2]));
+    assert_eq!(client.ask(r#"["try",2]"#), json!([[2, 2]]));
+    assert_eq!(client.ask(r#"["two",2]"#), json!([2, 2]));
+    assert_eq!(client.ask(r#"["two",1]"#), json!([null]));
     assert_eq!(client.ask(r#"["try",1]"#), json!([null]));
     let error = json!([{ "error": { "message": "zero" } }]);
     assert_eq!(client.ask(r#"["try",0]"#), error);
@@ -229,7 +233,7 @@ fn a_handler_that_fails_harms_only_its_event() {
     let running = start(|app| {
         app.ns("/")
             .on_sync("panics", || -> NoAck { panic!("as it should") })
-            .on_sync("extracts", |_: Local<u8>| ())
+            .on_sync("extracts", |_: Kept<u8>| ())
             .on("panics later", async || -> NoAck {
                 tokio::task::yield_now().await;
                 panic!("as it should")
@@ -266,14 +270,14 @@ fn handlers_of_one_client_start_in_the_order_of_its_events() {
     let running = start(|app| {
         app.ns("/")
             .on("slow", async |s: Socket, Data(n): Data<u32>| {
-                s.emit("began", &n);
+                s.emit("began", &n).unwrap();
                 if n % 2 == 0 {
                     tokio::task::yield_now().await;
                 }
                 NoAck
             })
             .on_sync("fast", |s: Socket, Data(n): Data<u32>| {
-                s.emit("began", &n);
+                s.emit("began", &n).unwrap();
             });
     });
     let mut client = Client::join(running.address());
@@ -329,7 +333,7 @@ fn joining_says_why_not() {
                     s.disconnect(false);
                     assert_eq!(s.join("c"), Err(JoinError::NotConnected));
                     assert!(s.rooms().is_empty() && s.id().is_none() && !s.is_connected());
-                    assert!(!s.emit("lost", ()));
+                    assert!(s.emit("lost", ()).is_err());
                     s.io().emit("checked", ())
                 });
         })

@@ -328,7 +328,7 @@ fn auth_refuses_with_a_message_and_data() {
             app.ns("/guarded")
                 .auth(async |s: Socket, Auth(login): Auth<Login>| {
                     tokio::task::yield_now().await;
-                    assert!(!s.is_connected() && !s.emit("too soon", ()));
+                    assert!(!s.is_connected() && s.emit("too soon", ()).is_err());
                     if login.token != "letmein" {
                         return Err(Refused::new("no").with_data(json!({ "why": login.token })));
                     }
@@ -336,7 +336,7 @@ fn auth_refuses_with_a_message_and_data() {
                     Ok(())
                 })
                 .on_connect(async |s: Socket| {
-                    s.emit("welcome", &*s.get::<String>().unwrap());
+                    s.emit("welcome", &*s.get::<String>().unwrap()).unwrap();
                 });
             app.ns("/panics")
                 .auth(async || -> () { panic!("as it should") });

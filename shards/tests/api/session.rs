@@ -127,7 +127,7 @@ fn who_upgrades_is_told_of() {
                 for name in ["/", "/other"] {
                     app.ns(name)
                         .on_upgrade(async |s: Socket, EventName(name): EventName| {
-                            s.emit(&name, s.transport().unwrap());
+                            s.emit(&name, s.transport()).unwrap();
                             tokio::task::yield_now().await;
                             Err::<(), _>("as good as any, and logged")
                         })
@@ -159,7 +159,7 @@ fn who_upgrades_is_told_of() {
 fn a_client_may_be_removed_as_it_upgrades() {
     let running = start(|app| {
         app.ns("/").on_upgrade(async |s: Socket| {
-            s.emit("bye", ());
+            let _ = s.emit("bye", ());
             s.disconnect(true);
         });
     });

@@ -178,19 +178,7 @@ fn a_server_that_could_serve_nobody_does_not_start() {
 }
 
 #[test]
-fn namespaces_that_nobody_can_join_are_refused_with_their_names() {
-    let long = format!("/{}", "x".repeat(1_024));
-    for name in ["/acme, inc", "what?", "/a#b", &*long] {
-        let name = name.to_owned();
-        let app = move |app: &mut App| {
-            app.ns(&name);
-        };
-        let error = server(1).app(app).start().unwrap_err();
-        let ServerError::ShardDied { panic, .. } = &error else {
-            panic!("{error}")
-        };
-        assert!(panic.starts_with("nobody can join a namespace"), "{panic}");
-    }
+fn namespaces_with_odd_names_are_served() {
     let longest = format!("/{}", "x".repeat(1_023));
     let known = longest.clone();
     let running = start(move |app| {

@@ -5,6 +5,6 @@ use stentor::prelude::*;
 fn main() {
     let _ = Server::new().app(|app| {
         app.ns("/bool").auth(async || true);
-        app.ns("/text").auth(async || Err::<(), _>("no"));
+        app.ns("/user").auth(async || Ok::<_, Refused>("ada"));
     });
 }

@@ -1,14 +1,16 @@
-//! An event's argument given by value.
+//! What cannot be the argument of an event.
 
 use stentor::prelude::*;
+
+struct Point {
+    x: i32,
+}
 
 fn main() {
     let _ = Server::new().app(|app| {
         app.ns("/").on_sync("hello", |s: Socket, io: Io| {
-            s.emit("number", 5);
-            s.emit("string", String::from("x"));
-            s.emit("tuple", (1, 2));
-            let _ = io.emit("list", vec![1]);
+            let _ = s.emit("by value", Point { x: 1 });
+            let _ = io.emit("by reference", &Point { x: 1 });
         });
     });
 }

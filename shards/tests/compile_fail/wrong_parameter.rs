@@ -7,7 +7,7 @@ async fn hello(name: String) -> String {
 }
 
 fn bye(s: Socket, name: String) {
-    s.emit("bye", &name);
+    let _ = s.emit("bye", &name);
 }
 
 fn main() {

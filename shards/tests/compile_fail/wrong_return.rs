@@ -1,4 +1,4 @@
-//! A handler's result that is no acknowledgement: a type of its own, not wrapped in Ack.
+//! Results that are no acknowledgement as they are: a type of its own, and a tuple.
 
 use stentor::prelude::*;
 
@@ -12,6 +12,6 @@ fn main() {
         app.ns("/")
             .on("async", async || Point { x: 1 })
             .on_sync("sync", || Point { x: 1 })
-            .on_sync("result", || Ok::<_, std::fmt::Error>(Point { x: 1 }));
+            .on_sync("tuple", || (1, 2));
     });
 }

@@ -1,5 +1,8 @@
 //! Answers: does every placeholder of a binary packet name one of its attachments, and are there no more
-//! of them than attachments.
+//! of them than attachments; what stands there without them.
+
+use alloc::{string::String, vec::Vec};
+use core::ops::Range;
 
 use super::{Result, Scanner, escape::unescape, scanner};
 use crate::error::PeerError;
@@ -15,15 +18,59 @@ use crate::error::PeerError;
 /// # Errors
 /// [`PeerError::Placeholder`].
 pub fn placeholders(values: &str, count: usize, uses: usize) -> Result<()> {
+    let mut left = uses;
+    each(values, count, &mut |_, number| {
+        left = left.checked_sub(1).ok_or(PeerError::Placeholder)?;
+        number.map(drop).ok_or(PeerError::Placeholder)
+    })
+}
+
+/// The same values with `with` in place of each placeholder whose number `which` says yes to; `None` if there
+/// are none. `values` have been checked ([`placeholders`]).
+#[must_use]
+pub fn replace_placeholders(
+    values: &str,
+    which: impl Fn(usize) -> bool,
+    with: &str,
+) -> Option<String> {
+    let mut found: Vec<Range<usize>> = Vec::new();
+    let walked = each(values, usize::MAX, &mut |range, number| {
+        if number.is_some_and(&which) {
+            // One that stands in another one came first.
+            while found.pop_if(|inner| inner.start > range.start).is_some() {}
+            found.push(range);
+        }
+        Ok(())
+    });
+    if walked.is_err() || found.is_empty() {
+        return None;
+    }
+    let (mut out, mut copied) = (String::with_capacity(values.len()), 0);
+    for range in found {
+        out.push_str(&values[copied..range.start]);
+        out.push_str(with);
+        copied = range.end;
+    }
+    out.push_str(&values[copied..]);
+    Some(out)
+}
+
+/// Told of a placeholder: where it stands, and its number if that is one of so many.
+trait Tell: FnMut(Range<usize>, Option<usize>) -> Result<()> {}
+
+impl<F: FnMut(Range<usize>, Option<usize>) -> Result<()>> Tell for F {}
+
+/// Tells of each placeholder in `values`, of which `count` have a number.
+fn each(values: &str, count: usize, tell: &mut impl Tell) -> Result<()> {
     let mut scan = scanner(values);
-    let mut uses = Uses { count, left: uses };
     scan.skip_space();
     while scan.peek().is_some() {
-        if let Some(len) = as_clients_write_it(&scan.bytes[scan.at..], count) {
-            uses.add(true)?;
+        let at = scan.at;
+        if let Some((len, number)) = as_clients_write_it(&scan.bytes[at..], count) {
             scan.at += len;
+            tell(at..scan.at, Some(number))?;
         } else {
-            walk(&mut scan, &mut uses)?;
+            walk(&mut scan, count, tell)?;
         }
         scan.skip_space();
         if scan.peek() == Some(b',') {
@@ -34,54 +81,34 @@ pub fn placeholders(values: &str, count: usize, uses: usize) -> Result<()> {
     Ok(())
 }
 
-/// How often attachments are named.
-struct Uses {
-    /// How many attachments there are.
-    count: usize,
-    /// How many more placeholders there may be.
-    left: usize,
-}
-
-impl Uses {
-    /// One more placeholder; `valid` if it names an attachment.
-    fn add(&mut self, valid: bool) -> Result<()> {
-        self.left = self.left.checked_sub(1).ok_or(PeerError::Placeholder)?;
-        if valid {
-            Ok(())
-        } else {
-            Err(PeerError::Placeholder)
-        }
-    }
-}
-
-/// The length of a placeholder written as the official clients do and valid, if `values` begin with
-/// one: an argument that is itself binary, which needs no walk.
-fn as_clients_write_it(values: &[u8], count: usize) -> Option<usize> {
+/// The length and number of a placeholder written as the official clients do and valid, if `values` begin
+/// with one: an argument that is itself binary, which needs no walk.
+fn as_clients_write_it(values: &[u8], count: usize) -> Option<(usize, usize)> {
     const BEGIN: &[u8] = br#"{"_placeholder":true,"num":"#;
     let rest = values.strip_prefix(BEGIN)?;
     let len = rest.iter().take_while(|b| b.is_ascii_digit()).count();
-    let valid = rest.get(len) == Some(&b'}') && is_number(&rest[..len], count);
-    valid.then_some(BEGIN.len() + len + 1)
+    let number = number(&rest[..len], count)?;
+    (rest.get(len) == Some(&b'}')).then_some((BEGIN.len() + len + 1, number))
 }
 
-/// Whether a value is the number of one of `count` attachments. No more of it is read than such a number
+/// A value that is the number of one of `count` attachments. No more of it is read than such a number
 /// has: the value of a key `num` may be the rest of the packet, at each level of it anew.
-fn is_number(value: &[u8], count: usize) -> bool {
+fn number(value: &[u8], count: usize) -> Option<usize> {
     const DIGITS_MAX: usize = 20; // of a usize
     let digits = Some(value).filter(|value| value.len() <= DIGITS_MAX);
     let digits = digits.and_then(|digits| core::str::from_utf8(digits).ok());
-    digits.is_some_and(|digits| digits.parse().is_ok_and(|number: usize| number < count))
+    digits?.parse().ok().filter(|number| *number < count)
 }
 
 /// Recursion is bounded by [`JSON_DEPTH_MAX`], which the first scan checked.
-fn walk(scan: &mut Scanner<'_>, uses: &mut Uses) -> Result<()> {
+fn walk(scan: &mut Scanner<'_>, count: usize, tell: &mut impl Tell) -> Result<()> {
     scan.skip_space();
     match scan.peek() {
         Some(b'[') => {
             scan.at += 1;
             scan.skip_space();
             while scan.peek() != Some(b']') {
-                walk(scan, uses)?;
+                walk(scan, count, tell)?;
                 scan.skip_space();
                 if scan.peek() == Some(b',') {
                     scan.at += 1;
@@ -90,26 +117,27 @@ fn walk(scan: &mut Scanner<'_>, uses: &mut Uses) -> Result<()> {
             scan.at += 1;
             Ok(())
         }
-        Some(b'{') => walk_object(scan, uses),
+        Some(b'{') => walk_object(scan, count, tell),
         _ => scan.value(0),
     }
 }
 
-fn walk_object(scan: &mut Scanner<'_>, uses: &mut Uses) -> Result<()> {
+fn walk_object(scan: &mut Scanner<'_>, count: usize, tell: &mut impl Tell) -> Result<()> {
     let bytes = scan.bytes;
+    let begin = scan.at;
     let mut placeholder = false;
-    let mut valid = false;
+    let mut named = None;
     scan.at += 1;
     scan.skip_space();
     while scan.peek() != Some(b'}') {
         let key = scan.key()?;
         scan.skip_space();
         let start = scan.at;
-        walk(scan, uses)?;
+        walk(scan, count, tell)?;
         let value = &bytes[start..scan.at];
         match &*unescape(core::str::from_utf8(&bytes[key]).unwrap_or_default()) {
             "_placeholder" => placeholder = value == b"true",
-            "num" => valid = is_number(value, uses.count),
+            "num" => named = number(value, count),
             _ => {}
         }
         scan.skip_space();
@@ -118,7 +146,11 @@ fn walk_object(scan: &mut Scanner<'_>, uses: &mut Uses) -> Result<()> {
         }
     }
     scan.at += 1;
-    if placeholder { uses.add(valid) } else { Ok(()) }
+    if placeholder {
+        tell(begin..scan.at, named)
+    } else {
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -159,5 +191,21 @@ mod tests {
                 "{bad}"
             );
         }
+    }
+
+    #[test]
+    fn placeholders_are_replaced_by_number() {
+        let values = r#"{"_placeholder":true,"num":0},[{"num":1,"_placeholder":true}],{"num":0}"#;
+        let replaced = |which: &[usize]| replace_placeholders(values, |n| which.contains(&n), "x");
+        assert_eq!(replaced(&[2]), None);
+        let all = r#"x,[x],{"num":0}"#;
+        assert_eq!(replaced(&[0, 1]).as_deref(), Some(all));
+        let second = r#"{"_placeholder":true,"num":0},[x],{"num":0}"#;
+        assert_eq!(replaced(&[1]).as_deref(), Some(second));
+        let nested = r#"[1,{"_placeholder":true,"a":{"_placeholder":true,"num":1},"num":0}]"#;
+        assert_eq!(
+            replace_placeholders(nested, |_| true, "x").as_deref(),
+            Some("[1,x]")
+        );
     }
 }

@@ -12,9 +12,7 @@ use crate::cli::BenchOptions;
 /// Adds the contract's events to `/`.
 pub(crate) fn events(app: &mut App) {
     app.ns("/")
-        .on_sync("echo", |s: Socket, args: Raw| {
-            s.emit("echo", args);
-        })
+        .on_sync("echo", |s: Socket, args: Raw| s.emit("echo", args))
         .on_sync("echo_ack", |args: Raw| args)
         .on_sync("broadcast", |io: Io, args: Raw| io.emit("broadcast", args))
         .on_sync("join", |s: Socket, Data(room): Data<String>| s.join(room))
@@ -40,8 +38,9 @@ fn rude_events(app: &mut App) {
             |s: Socket, Args((rows, bytes)): Args<(u32, usize)>| {
                 let row = "x".repeat(bytes);
                 for _ in 0..rows {
-                    s.emit("burst", &row);
+                    s.emit("burst", &row)?;
                 }
+                Ok::<_, EmitError>(())
             },
         )
         // One that waits, and is a task of the runtime meanwhile.

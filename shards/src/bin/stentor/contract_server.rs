@@ -24,8 +24,8 @@ struct Token {
 /// What a socket that asked `watch` tells when it is gone.
 struct Watched(String);
 
-async fn greet(s: Socket, Auth(auth): Auth<serde_json::Value>) {
-    s.emit("auth", &auth);
+async fn greet(s: Socket, Auth(auth): Auth<serde_json::Value>) -> Result<(), EmitError> {
+    s.emit("auth", auth)
 }
 
 async fn guard(Auth(auth): Auth<Token>) -> Result<(), Refused> {
@@ -58,15 +58,15 @@ async fn late_ack(Data(ms): Data<u64>, args: Raw) -> Raw {
     args.rest()
 }
 
-async fn ask(s: Socket, Data(ms): Data<u64>, args: Raw) -> NoAck {
+async fn ask(s: Socket, Data(ms): Data<u64>, args: Raw) -> Result<NoAck, EmitError> {
     let answer = s
         .call_raw(Duration::from_millis(ms), "question", args.rest())
         .await;
     match answer {
         Ok(answer) => s.emit("asked", answer.prefixed(&serde_json::Value::Null)),
-        Err(error) => s.emit("asked", &error.to_string()),
-    };
-    NoAck
+        Err(error) => s.emit("asked", error.to_string()),
+    }?;
+    Ok(NoAck)
 }
 
 async fn survey(
@@ -85,16 +85,14 @@ async fn survey(
     ))
 }
 
-fn flood(s: Socket, Args((n, data)): Args<(u32, Value)>) {
-    for i in 0..n {
-        s.emit("flood", Args((i, &data)));
-    }
+fn flood(s: Socket, Args((n, data)): Args<(u32, Value)>) -> Result<(), EmitError> {
+    (0..n).try_for_each(|i| s.emit("flood", Args((i, &data))))
 }
 
 async fn dismiss(s: Socket, Args((ms, n)): Args<(u64, u32)>) -> NoAck {
     tokio::time::sleep(Duration::from_millis(ms)).await;
     for i in 0..n {
-        s.emit("flood", &i);
+        let _ = s.emit("flood", i);
     }
     s.disconnect(true);
     NoAck
@@ -104,12 +102,10 @@ fn events(ns: NamespaceBuilder<'_>) {
     ns.on_connect(greet)
         .on_disconnect(gone)
         .on_sync("message", |s: Socket, args: Raw| {
-            s.emit("message-back", args);
+            s.emit("message-back", args)
         })
         .on_sync("message-with-ack", |args: Raw| args)
-        .on_sync("echo", |s: Socket, args: Raw| {
-            s.emit("echo", args);
-        })
+        .on_sync("echo", |s: Socket, args: Raw| s.emit("echo", args))
         .on_sync("echo_ack", |args: Raw| args)
         .on_sync("whoami", whoami)
         .on("late-ack", late_ack)
@@ -148,7 +144,7 @@ fn events(ns: NamespaceBuilder<'_>) {
         })
         .on("survey", survey)
         .on_sync("volatile", |s: Socket, args: Raw| {
-            s.emit_volatile("volatile", args);
+            s.emit_volatile("volatile", args)
         })
         .on_sync("flood", flood)
         .on("dismiss", dismiss)
