@@ -170,11 +170,12 @@ impl<T> std::ops::Deref for Local<T> {
 /// ```
 /// use stentor::prelude::*;
 ///
+/// #[derive(serde::Deserialize)]
 /// struct User { name: String }
 ///
 /// fn app(app: &mut App) {
 ///     app.ns("/")
-///         .auth(async |s: Socket, Auth(name): Auth<String>| s.set(User { name }))
+///         .auth(async |s: Socket, Auth(user): Auth<User>| s.set(user))
 ///         .on_sync("say", |s: Socket, user: Kept<User>, Data(text): Data<String>| {
 ///             s.broadcast().emit("said", Args((&user.name, text)))
 ///         });

@@ -231,9 +231,11 @@ impl<E: std::error::Error> From<E> for Refused {
 /// ```
 /// use stentor::prelude::*;
 ///
+/// # #[derive(serde::Deserialize)]
+/// # struct Login { token: String }
 /// fn app(app: &mut App) {
-///     app.ns("/").auth(async |Auth(token): Auth<String>| {
-///         if token == "letmein" { Ok(()) } else { Err("who are you?") }
+///     app.ns("/").auth(async |Auth(login): Auth<Login>| {
+///         if login.token == "letmein" { Ok(()) } else { Err("who are you?") }
 ///     });
 /// }
 /// ```

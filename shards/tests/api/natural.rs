@@ -137,11 +137,18 @@ fn results_need_no_wrapping() {
 
 #[test]
 fn what_auth_keeps_is_a_parameter() {
+    #[derive(Deserialize)]
+    struct Login {
+        #[serde(default)]
+        name: String,
+        #[serde(default)]
+        n: u16,
+    }
     struct User(String);
     struct Absent;
     let running = start(|app| {
         app.ns("/users")
-            .auth(async |s: Socket, Auth(name): Auth<String>| {
+            .auth(async |s: Socket, Auth(Login { name, .. }): Auth<Login>| {
                 if name == "nobody" {
                     return Err("who are you?");
                 }
@@ -154,21 +161,21 @@ fn what_auth_keeps_is_a_parameter() {
             })
             .on_sync("maybe", |absent: Option<Kept<Absent>>| absent.is_some())
             .on_sync("absent", |_: Kept<Absent>| ());
-        app.ns("/texts").auth(async |Auth(n): Auth<u8>| {
-            let n = u16::from(n);
-            if n > 7 {
-                Err(format!("{n} are too many"))
-            } else {
-                Ok(())
-            }
-        });
+        app.ns("/texts")
+            .auth(async |Auth(Login { n, .. }): Auth<Login>| {
+                if n > 7 {
+                    Err(format!("{n} are too many"))
+                } else {
+                    Ok(())
+                }
+            });
     });
     let join = |namespace, auth| Client::join_as(running.address(), namespace, auth);
-    let refused = join("/users", r#""nobody""#).err().unwrap();
+    let refused = join("/users", r#"{"name":"nobody"}"#).err().unwrap();
     assert_eq!(refused, json!({ "message": "who are you?" }));
-    let refused = join("/texts", "8").err().unwrap();
+    let refused = join("/texts", r#"{"n":8}"#).err().unwrap();
     assert_eq!(refused, json!({ "message": "8 are too many" }));
-    let mut client = join("/users", r#""ada""#).ok().unwrap();
+    let mut client = join("/users", r#"{"name":"ada"}"#).ok().unwrap();
     assert_eq!(client.ask(r#"["who"]"#), json!(["ada"]));
     assert_eq!(client.ask(r#"["same"]"#), json!([true]));
     assert_eq!(client.ask(r#"["maybe"]"#), json!([false]));

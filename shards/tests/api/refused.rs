@@ -46,10 +46,6 @@ fn namespaces_that_are_patterns() {
         let fault = fault(move |app| {
             app.ns(name);
         });
-        assert!(
-            fault.contains(name.trim_start_matches('/').get(..6).unwrap()),
-            "{fault}"
-        );
         assert!(fault.contains("looks like a pattern"), "{fault}");
     }
     start(|app| {
