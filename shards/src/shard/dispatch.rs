@@ -121,7 +121,7 @@ fn log_failure(about: impl FnOnce() -> About, event: &str, error: &str) {
     if error == NOT_CONNECTED || error == DISCONNECTED {
         log::line!(ClientGone, about(), event, error);
     } else {
-        log::line!(HandlerFailed, about(), event, error = log::failure(&error));
+        log::line!(HandlerFailed, about(), event, error = log::failure(error));
     }
 }
 

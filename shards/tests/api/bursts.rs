@@ -149,7 +149,7 @@ fn who_waits_for_a_client_that_goes_is_told() {
     let app = move |app: &mut App| {
         let told = told.clone();
         app.ns("/").on("much", async move |s: Socket| {
-            let _ = s.emit("much", &"m".repeat(8_000_000));
+            let _ = s.emit("much", "m".repeat(8_000_000));
             told.send(None).unwrap();
             told.send(Some(s.drained().await)).unwrap();
         });
@@ -177,7 +177,7 @@ fn a_client_that_posts_faster_than_it_polls_has_all_its_answers() {
         let echo = |app: &mut App| {
             app.ns("/")
                 .on_sync("echo", |s: Socket, Data(d): Data<String>| {
-                    s.emit("echo", &d);
+                    s.emit("echo", d).unwrap();
                 });
         };
         let running = server(shards).limits(limits).app(echo).start().unwrap();

@@ -27,13 +27,13 @@ fn io_reaches_everybody_from_another_thread() {
         }
         let io = running.io().clone();
         let emitted = thread::spawn(move || {
-            io.emit("one", &1).unwrap();
+            io.emit("one", 1).unwrap();
             io.to("even").emit("two", Args(("a", "b"))).unwrap();
             io.except("even").emit("three", ()).unwrap();
-            io.of("/other").emit("four", &[4]).unwrap();
-            io.of("/nowhere").emit("five", &5).unwrap();
-            io.to("nobody").emit("six", &6).unwrap();
-            io.to("even").to("even").emit("seven", &7).unwrap();
+            io.of("/other").emit("four", [4]).unwrap();
+            io.of("/nowhere").emit("five", 5).unwrap();
+            io.to("nobody").emit("six", 6).unwrap();
+            io.to("even").to("even").emit("seven", 7).unwrap();
             io.emit("end", ()).unwrap();
         });
         emitted.join().unwrap();
@@ -94,12 +94,12 @@ fn io_moves_and_removes_clients_from_another_thread() {
 fn go_round(io: &Io, round: usize) -> Result<(), EmitError> {
     let at = |step: &str| io.to(format!("{step}{round}"));
     io.all().join(format!("a{round}"))?;
-    at("a").emit("joined", &round)?;
+    at("a").emit("joined", round)?;
     at("a").join(format!("b{round}"))?;
     at("a").leave(format!("a{round}"))?;
-    at("a").emit("never", &round)?;
+    at("a").emit("never", round)?;
     drop(at("b").call::<()>("asked", ()));
-    at("b").emit("moved", &round)
+    at("b").emit("moved", round)
 }
 
 fn assert_went_round(clients: &mut [Client], round: usize) {
@@ -309,10 +309,10 @@ fn too_long(app: &mut App) {
             .join(" ")
         })
         .on_sync("many", move |s: Socket, io: Io| {
-            let to = |room| io.to(room).emit("long", &text()).unwrap_err();
+            let to = |room| io.to(room).emit("long", text()).unwrap_err();
             [
                 said(to("nobody")),
-                said(s.all().emit("long", &text()).unwrap_err()),
+                said(s.all().emit("long", text()).unwrap_err()),
             ]
             .join("; ")
         })
@@ -323,7 +323,7 @@ fn too_long(app: &mut App) {
         })
         .on_sync("answer", text)
         .on_sync("answer later", move |ack: AckHandle| {
-            assert!(!ack.send(&text()));
+            assert!(!ack.send(text()));
             NoAck
         });
 }

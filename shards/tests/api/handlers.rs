@@ -270,14 +270,14 @@ fn handlers_of_one_client_start_in_the_order_of_its_events() {
     let running = start(|app| {
         app.ns("/")
             .on("slow", async |s: Socket, Data(n): Data<u32>| {
-                s.emit("began", &n).unwrap();
+                s.emit("began", n).unwrap();
                 if n % 2 == 0 {
                     tokio::task::yield_now().await;
                 }
                 NoAck
             })
             .on_sync("fast", |s: Socket, Data(n): Data<u32>| {
-                s.emit("began", &n).unwrap();
+                s.emit("began", n).unwrap();
             });
     });
     let mut client = Client::join(running.address());

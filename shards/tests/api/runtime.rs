@@ -30,7 +30,7 @@ fn a_server_is_awaited_until_something_ends_it() {
             app.ns("/").on_sync("ping", || "pong");
         });
         let io = server.io();
-        let served = async { server.serve_until(async { drop(ended.await) }).await };
+        let running = async { server.serve_until(async { drop(ended.await) }).await };
         let used = async {
             while io.emit("anybody?", ()).is_err() {
                 tokio::time::sleep(Duration::from_millis(1)).await;
@@ -38,7 +38,7 @@ fn a_server_is_awaited_until_something_ends_it() {
             end.send(()).unwrap();
         };
         runtime
-            .block_on(async { tokio::join!(served, used) })
+            .block_on(async { tokio::join!(running, used) })
             .0
             .unwrap();
         assert!(io.emit("anybody?", ()).is_err(), "it has stopped");
@@ -51,13 +51,13 @@ fn a_server_that_is_not_awaited_any_more_stops() {
     for runtime in runtimes() {
         let mut server = server(1);
         let io = server.io();
-        let served = runtime.block_on(async {
+        let outcome = runtime.block_on(async {
             tokio::select! {
                 ended = server.serve() => Some(ended),
                 () = tokio::time::sleep(Duration::from_millis(50)) => None,
             }
         });
-        assert!(served.is_none(), "{served:?}");
+        assert!(outcome.is_none(), "{outcome:?}");
         while io.emit("anybody?", ()).is_ok() {
             std::thread::sleep(Duration::from_millis(5));
         }

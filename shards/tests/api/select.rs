@@ -92,7 +92,7 @@ fn a_namespace_may_be_named_before_the_start() {
     assert!(matches!(error, EmitError::NotRunning), "{error}");
     let running = server.start().unwrap();
     let mut client = Client::join_as(running.address(), "/other", "").unwrap();
-    other.emit("hello", &1).unwrap();
+    other.emit("hello", 1).unwrap();
     assert_eq!(client.event(), json!(["hello", 1]));
     drop(client);
     running.stop().unwrap();

@@ -58,28 +58,28 @@ fn a_question_is_answered_once() {
         app.ns("/")
             .on_sync("both", |ack: AckHandle| {
                 assert!(ack.is_wanted());
-                assert!(ack.send(&1));
+                assert!(ack.send(1));
                 2
             })
             .on("both later", async |ack: AckHandle| {
                 tokio::task::yield_now().await;
-                assert!(ack.send(&1));
+                assert!(ack.send(1));
                 tokio::task::yield_now().await;
                 2
             })
             .on_sync("and fails", |ack: AckHandle| {
-                assert!(ack.send(&1));
+                assert!(ack.send(1));
                 Err::<(), _>("too late to say so")
             })
             .on_sync("two handles", |one: AckHandle, two: AckHandle| {
-                assert!(one.send(&1));
+                assert!(one.send(1));
                 assert!(!two.is_wanted());
-                assert!(!two.send(&2));
+                assert!(!two.send(2));
                 NoAck
             })
             .on_sync("two handlers", || 1)
             .on_sync("two handlers", |ack: AckHandle| {
-                assert!(!ack.send(&2));
+                assert!(!ack.send(2));
             })
             .on_sync(
                 "result first",
@@ -91,7 +91,7 @@ fn a_question_is_answered_once() {
             .on_sync("then the handle", |Local(kept): Local<Kept>| {
                 let kept: Rc<Kept> = kept;
                 let late = kept.borrow_mut().pop().unwrap();
-                late.is_wanted() || late.send(&2)
+                late.is_wanted() || late.send(2)
             })
             .on_sync("cannot be encoded", |ack: AckHandle| {
                 assert!(!ack.send(Args(5)));

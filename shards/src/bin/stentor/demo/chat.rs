@@ -119,7 +119,7 @@ async fn welcome(s: Socket, State(demo): Shown, Auth(hello): Auth<Hello>) {
         let _ = s.broadcast().emit(event, &person);
         demo.meters.count(0, demo.room().tabs().saturating_sub(1));
     }
-    s.emit(
+    let _ = s.emit(
         "welcome",
         &Welcome {
             epoch: demo.epoch,
