@@ -115,6 +115,14 @@ impl Server {
     }
 
     /// An Engine.IO server without Socket.IO, at `/engine.io/`.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// let server = Server::engine(|app| {
+    ///     app.on_message(|s, message| { s.send(message); });
+    /// });
+    /// ```
     #[must_use]
     pub fn engine(app: impl Fn(&mut EngineApp) + Send + Sync + 'static) -> Self {
         let mut server = Self::new().path("/engine.io");
@@ -123,6 +131,12 @@ impl Server {
     }
 
     /// The address to listen on, `host:port`. Port 0 takes a free one.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// let server = Server::new().listen("127.0.0.1:0");
+    /// ```
     #[must_use]
     pub fn listen(mut self, address: impl Into<String>) -> Self {
         self.address = address.into();
@@ -130,6 +144,12 @@ impl Server {
     }
 
     /// The number of shards, 1 to 64; unless set, the number of cores.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// let server = Server::new().shards(2);
+    /// ```
     #[must_use]
     pub const fn shards(mut self, shards: usize) -> Self {
         self.shards = shards;
@@ -137,6 +157,12 @@ impl Server {
     }
 
     /// Whether each shard's thread is pinned to a core. Default true.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// let server = Server::new().pin(false);
+    /// ```
     #[must_use]
     pub const fn pin(mut self, pin: bool) -> Self {
         self.pin = pin;
@@ -153,6 +179,12 @@ impl Server {
 
     /// The path that is served (`path`). Default `/socket.io`; requests need the slash after it. With
     /// `/` every path is.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// let server = Server::new().path("/realtime");
+    /// ```
     #[must_use]
     pub fn path(mut self, path: &str) -> Self {
         self.path = match path.trim_matches('/') {
@@ -163,6 +195,13 @@ impl Server {
     }
 
     /// Time between a pong and the next ping (`pingInterval`). Default 25 s.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use stentor::prelude::*;
+    ///
+    /// let server = Server::new().ping_interval(Duration::from_secs(10));
+    /// ```
     #[must_use]
     pub const fn ping_interval(mut self, interval: Duration) -> Self {
         self.config.ping_interval = interval;
@@ -170,6 +209,13 @@ impl Server {
     }
 
     /// Time a client has to answer a ping (`pingTimeout`). Default 20 s.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use stentor::prelude::*;
+    ///
+    /// let server = Server::new().ping_timeout(Duration::from_secs(5));
+    /// ```
     #[must_use]
     pub const fn ping_timeout(mut self, timeout: Duration) -> Self {
         self.config.ping_timeout = timeout;
@@ -177,6 +223,13 @@ impl Server {
     }
 
     /// Time an upgrade to WebSocket may take (`upgradeTimeout`). Default 10 s.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use stentor::prelude::*;
+    ///
+    /// let server = Server::new().upgrade_timeout(Duration::from_secs(5));
+    /// ```
     #[must_use]
     pub const fn upgrade_timeout(mut self, timeout: Duration) -> Self {
         self.config.upgrade_timeout = timeout;
@@ -184,6 +237,13 @@ impl Server {
     }
 
     /// Time a client has to join its first namespace (`connectTimeout`). Default 45 s.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use stentor::prelude::*;
+    ///
+    /// let server = Server::new().connect_timeout(Duration::from_secs(10));
+    /// ```
     #[must_use]
     pub const fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.config.connect_timeout = timeout;
@@ -191,6 +251,12 @@ impl Server {
     }
 
     /// Bytes of one message (`maxHttpBufferSize`), inclusive. Default 1,000,000.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// let server = Server::new().max_payload(10_000_000);
+    /// ```
     #[must_use]
     pub const fn max_payload(mut self, bytes: usize) -> Self {
         self.config.limits.payload_bytes = bytes;
@@ -198,6 +264,12 @@ impl Server {
     }
 
     /// The transports (`transports`). Default both.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// let server = Server::new().transports(false, true); // WebSocket alone
+    /// ```
     #[must_use]
     pub const fn transports(mut self, polling: bool, websocket: bool) -> Self {
         self.config.polling = polling;
@@ -206,6 +278,12 @@ impl Server {
     }
 
     /// Whether polling clients may upgrade (`allowUpgrades`). Default true.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// let server = Server::new().allow_upgrades(false);
+    /// ```
     #[must_use]
     pub const fn allow_upgrades(mut self, allow: bool) -> Self {
         self.config.allow_upgrades = allow;
@@ -213,6 +291,13 @@ impl Server {
     }
 
     /// The bounds of what one client may cost.
+    ///
+    /// ```
+    /// use stentor::{Limits, prelude::*};
+    ///
+    /// let limits = Limits { outbox_bytes: 4 << 20, ..Limits::default() };
+    /// let server = Server::new().limits(limits);
+    /// ```
     #[must_use]
     pub const fn limits(mut self, limits: Limits) -> Self {
         self.config.limits = limits;
@@ -233,6 +318,13 @@ impl Server {
     /// is still there, can be a task of its own (`tokio::task::spawn_local`).
     ///
     /// A server that stops waits for all of them, for [`Server::stop_timeout`].
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use stentor::prelude::*;
+    ///
+    /// let server = Server::new().farewell_timeout(Duration::from_secs(60));
+    /// ```
     #[must_use]
     pub const fn farewell_timeout(mut self, timeout: Duration) -> Self {
         self.farewell_timeout = timeout;
@@ -240,6 +332,12 @@ impl Server {
     }
 
     /// Whether [`crate::Socket::handshake`] is kept. Default: whole.
+    ///
+    /// ```
+    /// use stentor::{Keep, prelude::*};
+    ///
+    /// let server = Server::new().keep_handshakes(Keep::Nothing);
+    /// ```
     #[must_use]
     pub const fn keep_handshakes(mut self, keep: Keep) -> Self {
         self.keep = keep;
@@ -248,6 +346,13 @@ impl Server {
 
     /// How long sent data may stay unacknowledged before the kernel gives a connection up
     /// (`TCP_USER_TIMEOUT`). Default: the kernel's.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use stentor::prelude::*;
+    ///
+    /// let server = Server::new().tcp_user_timeout(Duration::from_secs(30));
+    /// ```
     #[must_use]
     pub const fn tcp_user_timeout(mut self, timeout: Duration) -> Self {
         self.tcp_user_timeout = Some(timeout);
@@ -257,6 +362,13 @@ impl Server {
     /// How long a server that stops waits for its clients to take their last words, for requests
     /// that are being answered, for handlers that wait for something, and for `spawn_blocking`. Default 2 s. It stops
     /// earlier when all of them have ended.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use stentor::prelude::*;
+    ///
+    /// let server = Server::new().stop_timeout(Duration::from_secs(10));
+    /// ```
     #[must_use]
     pub const fn stop_timeout(mut self, timeout: Duration) -> Self {
         self.stop_timeout = timeout;
@@ -282,6 +394,15 @@ impl Server {
     /// Decides which sessions may begin (`allowRequest`), before anything is kept of them. An
     /// error's text is the message of the 403 (400 for WebSocket) that the client gets. A panic
     /// refuses too.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// let server = Server::new().allow_request(|request| match request.query("key") {
+    ///     Some(key) if key == "secret" => Ok(()),
+    ///     _ => Err("the key is missing".to_owned()),
+    /// });
+    /// ```
     #[must_use]
     pub fn allow_request(
         mut self,
@@ -292,6 +413,14 @@ impl Server {
     }
 
     /// State for all shards, for [`crate::State`].
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// let server = Server::new().state(String::from("of the whole server")).app(|app| {
+    ///     app.ns("/").on_sync("read", |State(text): State<String>| text);
+    /// });
+    /// ```
     #[must_use]
     pub fn state<T: Clone + Send + Sync + 'static>(mut self, state: T) -> Self {
         self.states.insert(state);
@@ -303,6 +432,13 @@ impl Server {
     /// A page that panics is answered for with 500, and its connection serves on. Its requests are judged like the
     /// engine's, and the times of [`HttpWaits`] hold for their heads and bodies and for taking its answers; how
     /// long it may take to answer is its own affair, as long as its client listens.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// let pages = axum::Router::new().route("/", axum::routing::get(|| async { "hello" }));
+    /// let server = Server::new().http(pages).app(|app| { app.ns("/"); });
+    /// ```
     #[must_use]
     pub fn http<S, B>(mut self, service: S) -> Self
     where
@@ -326,6 +462,15 @@ impl Server {
     /// needs to be `Send`; it must name the same namespaces in the same order each time. It runs on the first shard, and if that is well
     /// on the others. What cannot be, such as a handler that wants a [`crate::State`] which was not given, fails the start
     /// ([`ServerError::App`]).
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// let server = Server::new().app(|app| {
+    ///     app.ns("/").on_sync("ping", || "pong");
+    ///     app.ns("/admin").auth(async || Err::<(), _>(Refused::new("closed")));
+    /// });
+    /// ```
     #[must_use]
     pub fn app(mut self, app: impl Fn(&mut App) + Send + Sync + 'static) -> Self {
         self.build = Some(Build::SocketIo(Arc::new(app)));

@@ -65,6 +65,18 @@ pub enum EmitError {
 /// The server, for any thread: the official server's `io`.
 ///
 /// Without [`Io::of`] it is the namespace `/`.
+///
+/// ```
+/// use stentor::prelude::*;
+///
+/// # fn main() -> stentor::Result {
+/// let mut server = Server::new().listen("127.0.0.1:0").shards(1).pin(false).app(|app| { app.ns("/"); });
+/// let io = server.io();
+/// let running = server.start()?;
+/// std::thread::spawn(move || io.emit("news", "from another thread")).join().unwrap().unwrap();
+/// running.stop()
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Io {
     pub(crate) shared: Arc<Shared>,
@@ -88,6 +100,15 @@ pub struct Namespace {
 impl Io {
     /// The namespace of this name; a `/` is put before it if it has none. Emitting to one that does
     /// not exist reaches nobody.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// fn handler(io: Io) -> Result<(), EmitError> {
+    ///     io.of("/admin").emit("news", "for all in /admin")
+    /// }
+    /// # fn app(app: &mut App) { app.ns("/").on_sync("x", handler); }
+    /// ```
     #[must_use]
     pub fn of(&self, namespace: &str) -> Namespace {
         Namespace {
@@ -125,6 +146,15 @@ impl Io {
     }
 
     /// Engine.IO sessions on all shards, as of their last turns.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// fn handler(io: Io) -> usize {
+    ///     io.sessions()
+    /// }
+    /// # fn app(app: &mut App) { app.ns("/").on_sync("x", handler); }
+    /// ```
     #[must_use]
     pub fn sessions(&self) -> usize {
         let counts = self.shared.sessions.iter();

@@ -114,6 +114,15 @@ impl fmt::Debug for Socket {
 impl Socket {
     /// The public id, `socket.id` on the client. `None` if the client has gone, except in its
     /// disconnect handlers.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// fn handler(s: Socket) -> String {
+    ///     s.id().map_or("gone".to_owned(), |id| id.to_string())
+    /// }
+    /// # fn app(app: &mut App) { app.ns("/").on_sync("x", handler); }
+    /// ```
     #[must_use]
     pub fn id(&self) -> Option<SocketId> {
         match &self.farewell {
@@ -123,12 +132,30 @@ impl Socket {
     }
 
     /// Whether the client is connected to the namespace.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// fn handler(s: Socket) -> bool {
+    ///     s.is_connected()
+    /// }
+    /// # fn app(app: &mut App) { app.ns("/").on_sync("x", handler); }
+    /// ```
     #[must_use]
     pub fn is_connected(&self) -> bool {
         self.shard.hub.borrow().is_connected(self.key)
     }
 
     /// The namespace's name.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// fn handler(s: Socket) -> String {
+    ///     s.namespace()
+    /// }
+    /// # fn app(app: &mut App) { app.ns("/").on_sync("x", handler); }
+    /// ```
     #[must_use]
     pub fn namespace(&self) -> String {
         self.shard
@@ -139,6 +166,15 @@ impl Socket {
     }
 
     /// `polling` or `websocket`, as it is now; `None` if the client has gone.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// fn handler(s: Socket) -> bool {
+    ///     s.transport() == Some("websocket")
+    /// }
+    /// # fn app(app: &mut App) { app.ns("/").on_sync("x", handler); }
+    /// ```
     #[must_use]
     pub fn transport(&self) -> Option<&'static str> {
         let hub = self.shard.hub.borrow();
@@ -147,6 +183,16 @@ impl Socket {
 
     /// The request the session began with, unless the server does not keep it
     /// ([`crate::Server::keep_handshakes`]) or the client has gone.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// fn handler(s: Socket) -> String {
+    ///     let Some(request) = s.handshake() else { return String::new() };
+    ///     request.header("user-agent").unwrap_or_default().to_owned()
+    /// }
+    /// # fn app(app: &mut App) { app.ns("/").on_sync("x", handler); }
+    /// ```
     #[must_use]
     pub fn handshake(&self) -> Option<Rc<Handshake>> {
         if let Some(farewell) = &self.farewell {
@@ -195,6 +241,15 @@ impl Socket {
 
     /// Sends an event that may be lost: it is dropped, without an error, if the client cannot take it now.
     ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// fn handler(s: Socket) {
+    ///     let _ = s.emit_volatile("position", &[1.5, 2.5]);
+    /// }
+    /// # fn app(app: &mut App) { app.ns("/").on_sync("x", handler); }
+    /// ```
+    ///
     /// # Errors
     /// As [`Socket::emit`].
     pub fn emit_volatile(&self, event: &str, args: impl IntoArgs) -> Result<(), EmitError> {
@@ -222,6 +277,15 @@ impl Socket {
 
     /// Sends an event and waits for the client's answer, for at most 20 s. It is the answer's first
     /// argument, or all of them as [`crate::Args`]; see [`FromAnswer`].
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// async fn handler(s: Socket) -> Result<u32, AckError> {
+    ///     s.call("how old are you?", ()).await
+    /// }
+    /// # fn app(app: &mut App) { app.ns("/").on("x", handler); }
+    /// ```
     ///
     /// # Errors
     /// [`AckError`]: every question is settled, also when the client leaves.
@@ -299,21 +363,57 @@ impl Socket {
     }
 
     /// Everybody in this room but this client: `socket.to(room)`.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// fn handler(s: Socket) -> Result<(), EmitError> {
+    ///     s.to("room").emit("news", "for the others in the room")
+    /// }
+    /// # fn app(app: &mut App) { app.ns("/").on_sync("x", handler); }
+    /// ```
     pub fn to(&self, room: impl fmt::Display) -> Broadcast {
         self.broadcast().to(room)
     }
 
     /// The same as [`Socket::to`], which the official server calls `in`.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// fn handler(s: Socket) -> Result<(), EmitError> {
+    ///     s.within("room").emit("news", "for the others in the room")
+    /// }
+    /// # fn app(app: &mut App) { app.ns("/").on_sync("x", handler); }
+    /// ```
     pub fn within(&self, room: impl fmt::Display) -> Broadcast {
         self.to(room)
     }
 
     /// Everybody in the namespace but this client who is not in this room.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// fn handler(s: Socket) -> Result<(), EmitError> {
+    ///     s.except("busy").emit("news", "for the others who are not in `busy`")
+    /// }
+    /// # fn app(app: &mut App) { app.ns("/").on_sync("x", handler); }
+    /// ```
     pub fn except(&self, room: impl fmt::Display) -> Broadcast {
         self.broadcast().except(room)
     }
 
     /// Everybody in the namespace but this client: `socket.broadcast`.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// fn handler(s: Socket) -> Result<(), EmitError> {
+    ///     s.broadcast().emit("news", "for all others")
+    /// }
+    /// # fn app(app: &mut App) { app.ns("/").on_sync("x", handler); }
+    /// ```
     pub fn broadcast(&self) -> Broadcast {
         let to = Selection {
             not: self.id(),
@@ -323,12 +423,30 @@ impl Socket {
     }
 
     /// The server; `io().of(…)` for another namespace. [`Socket::all`] stays in this one.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// fn handler(s: Socket) -> Result<(), EmitError> {
+    ///     s.io().of("/admin").emit("news", "for another namespace")
+    /// }
+    /// # fn app(app: &mut App) { app.ns("/").on_sync("x", handler); }
+    /// ```
     #[must_use]
     pub fn io(&self) -> Io {
         self.shard.io()
     }
 
     /// Everybody in the namespace, this client too.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// fn handler(s: Socket) -> Result<(), EmitError> {
+    ///     s.all().emit("news", "for all, this client too")
+    /// }
+    /// # fn app(app: &mut App) { app.ns("/").on_sync("x", handler); }
+    /// ```
     pub fn all(&self) -> Broadcast {
         Broadcast::new(self.io(), Selection::all(self.namespace))
     }
@@ -336,6 +454,15 @@ impl Socket {
     // ---- rooms ----
 
     /// Puts the client into a room. It is in its own room, named by its id, anyway.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// fn handler(s: Socket, Data(room): Data<String>) -> Result<(), JoinError> {
+    ///     s.join(room)
+    /// }
+    /// # fn app(app: &mut App) { app.ns("/").on_sync("x", handler); }
+    /// ```
     ///
     /// # Errors
     /// [`JoinError`].
@@ -376,11 +503,29 @@ impl Socket {
     }
 
     /// Takes the client out of a room.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// fn handler(s: Socket, Data(room): Data<String>) {
+    ///     s.leave(room);
+    /// }
+    /// # fn app(app: &mut App) { app.ns("/").on_sync("x", handler); }
+    /// ```
     pub fn leave(&self, room: impl fmt::Display) {
         self.leave_each([room]);
     }
 
     /// Takes the client out of each of these rooms.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// fn handler(s: Socket) {
+    ///     s.leave_each(["red", "blue"]);
+    /// }
+    /// # fn app(app: &mut App) { app.ns("/").on_sync("x", handler); }
+    /// ```
     pub fn leave_each<R: fmt::Display>(&self, rooms: impl IntoIterator<Item = R>) {
         let rooms = names(rooms);
         self.shard.with_hub(|hub, _| {
@@ -391,6 +536,15 @@ impl Socket {
     }
 
     /// Takes the client out of all rooms but its own, which nobody leaves.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// fn handler(s: Socket) {
+    ///     s.leave_all();
+    /// }
+    /// # fn app(app: &mut App) { app.ns("/").on_sync("x", handler); }
+    /// ```
     pub fn leave_all(&self) {
         self.shard.with_hub(|hub, _| {
             for room in hub.rooms_of(self.key) {
@@ -400,6 +554,15 @@ impl Socket {
     }
 
     /// The rooms the client is in, its own not included. In a disconnect handler: those it was in.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// fn handler(s: Socket) -> Ack<Vec<String>> {
+    ///     Ack(s.rooms())
+    /// }
+    /// # fn app(app: &mut App) { app.ns("/").on_sync("x", handler); }
+    /// ```
     #[must_use]
     pub fn rooms(&self) -> Vec<String> {
         match &self.farewell {
@@ -411,6 +574,15 @@ impl Socket {
     /// Removes the client from the namespace. With `close`, its whole connection ends, other
     /// namespaces too. In an `auth` handler it refuses the client, whatever the handler returns. What was
     /// emitted before still arrives.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// fn handler(s: Socket) {
+    ///     s.disconnect(true); // the whole connection, not the namespace alone
+    /// }
+    /// # fn app(app: &mut App) { app.ns("/").on_sync("x", handler); }
+    /// ```
     pub fn disconnect(&self, close: bool) {
         self.shard
             .with_hub(|hub, now| hub.disconnect(now, self.key, close));
@@ -422,6 +594,17 @@ impl Socket {
     ///
     /// Above [`crate::Limits::outbox_bytes`] nothing more is read from the client, and it is closed when
     /// it takes too little for five seconds.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// fn handler(s: Socket, Data(frame): Data<String>) {
+    ///     if s.backlog() < 100_000 {
+    ///         let _ = s.emit("frame", &frame); // else the client misses it
+    ///     }
+    /// }
+    /// # fn app(app: &mut App) { app.ns("/").on_sync("x", handler); }
+    /// ```
     #[must_use]
     pub fn backlog(&self) -> usize {
         let session = self.shard.hub.borrow().session_of(self.key);
@@ -456,6 +639,16 @@ impl Socket {
     // ---- data ----
 
     /// Keeps a value with the socket, in place of the one of the same type.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// fn handler(s: Socket, Data(name): Data<String>) {
+    ///     struct Name(String);
+    ///     s.set(Name(name));
+    /// }
+    /// # fn app(app: &mut App) { app.ns("/").on_sync("x", handler); }
+    /// ```
     pub fn set<T: 'static>(&self, value: T) {
         if let Some(extensions) = self.extensions(true) {
             let value: Rc<dyn Any> = Rc::new(value);
@@ -465,6 +658,17 @@ impl Socket {
     }
 
     /// The value of this type that was kept.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// struct Name(String);
+    ///
+    /// fn handler(s: Socket) -> Option<String> {
+    ///     s.get::<Name>().map(|name| name.0.clone())
+    /// }
+    /// # fn app(app: &mut App) { app.ns("/").on_sync("x", handler); }
+    /// ```
     #[must_use]
     pub fn get<T: 'static>(&self) -> Option<Rc<T>> {
         let value = self

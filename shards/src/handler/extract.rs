@@ -135,6 +135,14 @@ pub trait FromContext: Sized {
 }
 
 /// The event's first argument, or the connection's credentials, as a `T`.
+///
+/// ```
+/// use stentor::prelude::*;
+///
+/// fn app(app: &mut App) {
+///     app.ns("/").on_sync("greet", |Data(name): Data<String>| format!("hi {name}"));
+/// }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Data<T>(pub T);
 
@@ -147,10 +155,34 @@ pub struct Auth<T>(pub T);
 pub(crate) struct Credentials(pub(crate) Option<Box<str>>);
 
 /// State of the server, given to [`crate::Server::state`]: one for all shards, cloned out.
+///
+/// ```
+/// use std::sync::{Arc, atomic::{AtomicUsize, Ordering}};
+/// use stentor::prelude::*;
+///
+/// #[derive(Clone, Default)]
+/// struct Count(Arc<AtomicUsize>);
+///
+/// let server = Server::new().state(Count::default()).app(|app| {
+///     app.ns("/").on_sync("count", |State(count): State<Count>| count.0.fetch_add(1, Ordering::Relaxed));
+/// });
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct State<T>(pub T);
 
 /// State of the shard, given to [`crate::App::local`]: needs no lock and need not be `Send`.
+///
+/// ```
+/// use stentor::prelude::*;
+///
+/// fn app(app: &mut App) {
+///     app.local(std::cell::Cell::new(0_u32));
+///     app.ns("/").on_sync("count", |Local(count): Local<std::cell::Cell<u32>>| {
+///         count.set(count.get() + 1);
+///         count.get() // of this shard
+///     });
+/// }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Local<T>(pub Rc<T>);
 
@@ -193,6 +225,14 @@ impl<T> std::ops::Deref for Kept<T> {
 }
 
 /// Why a client left, with the official strings.
+///
+/// ```
+/// use stentor::prelude::*;
+///
+/// fn app(app: &mut App) {
+///     app.ns("/").on_disconnect(async |reason: Reason| println!("a client left: {reason}"));
+/// }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reason(pub CloseReason);
 
@@ -203,6 +243,14 @@ impl fmt::Display for Reason {
 }
 
 /// The event's name.
+///
+/// ```
+/// use stentor::prelude::*;
+///
+/// fn app(app: &mut App) {
+///     app.ns("/").on_fallback(async |EventName(name): EventName| format!("there is no `{name}`"));
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventName(pub String);
 

@@ -192,6 +192,14 @@ impl App {
     }
 
     /// State of this shard for [`crate::Local`]; need not be `Send`.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// fn app(app: &mut App) {
+    ///     app.local(std::cell::Cell::new(0_u32));
+    /// }
+    /// ```
     pub fn local<T: 'static>(&mut self, state: T) -> &mut Self {
         self.locals.0.insert(TypeId::of::<T>(), Rc::new(state));
         self
@@ -270,6 +278,16 @@ impl NamespaceBuilder<'_> {
     }
 
     /// Runs when a client has joined.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// fn app(app: &mut App) {
+    ///     app.ns("/").on_connect(async |s: Socket| {
+    ///         let _ = s.emit("welcome", ());
+    ///     });
+    /// }
+    /// ```
     pub fn on_connect<F, P, T>(mut self, handler: F) -> Self
     where
         F: AsyncHandler<P, T>,
@@ -307,6 +325,16 @@ impl NamespaceBuilder<'_> {
 
     /// Runs when a client has left, whatever the reason. It is out of its rooms already; which
     /// they were, its data and its id can still be read.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// fn app(app: &mut App) {
+    ///     app.ns("/").on_disconnect(async |s: Socket, reason: Reason| {
+    ///         let _ = s.broadcast().emit("left", &reason.to_string());
+    ///     });
+    /// }
+    /// ```
     pub fn on_disconnect<F, P, T>(mut self, handler: F) -> Self
     where
         F: AsyncHandler<P, T>,
@@ -344,6 +372,17 @@ impl NamespaceBuilder<'_> {
     /// that awaits lets the next start.
     ///
     /// With a name that is reserved (`connect`, `disconnect`, …) the server does not start.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// fn app(app: &mut App) {
+    ///     app.ns("/").on("later", async |Data(seconds): Data<u64>| {
+    ///         tokio::time::sleep(std::time::Duration::from_secs(seconds)).await;
+    ///         "now" // the acknowledgement
+    ///     });
+    /// }
+    /// ```
     pub fn on<F, P, T>(self, event: &str, handler: F) -> Self
     where
         F: AsyncHandler<P, T>,
@@ -357,6 +396,14 @@ impl NamespaceBuilder<'_> {
     /// waits its whole shard.
     ///
     /// With a name that is reserved (`connect`, `disconnect`, …) the server does not start.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// fn app(app: &mut App) {
+    ///     app.ns("/").on_sync("add", |Args((a, b)): Args<(i64, i64)>| a + b);
+    /// }
+    /// ```
     pub fn on_sync<F, P, T>(self, event: &str, handler: F) -> Self
     where
         F: SyncHandler<P, T>,
@@ -373,6 +420,14 @@ impl NamespaceBuilder<'_> {
     }
 
     /// Runs for events that have no handler of their own; [`crate::EventName`] says which it is.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// fn app(app: &mut App) {
+    ///     app.ns("/").on_fallback(async |EventName(name): EventName| format!("there is no `{name}`"));
+    /// }
+    /// ```
     pub fn on_fallback<F, P, T>(mut self, handler: F) -> Self
     where
         F: AsyncHandler<P, T>,
