@@ -3,13 +3,15 @@
 use stentor::prelude::*;
 
 async fn later(s: Socket) {
-    tokio::spawn(async move {
-        let _ = s.emit("later", ());
-    });
+    tokio::spawn(say_later(s));
 }
 
 fn main() {
     let _ = Server::new().app(|app| {
         app.ns("/").on("later", later);
     });
+}
+
+async fn say_later(s: Socket) {
+    let _ = s.emit("later", ());
 }
