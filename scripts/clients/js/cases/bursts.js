@@ -35,6 +35,8 @@ module.exports = [
   ...BURSTS.map(burst),
   {
     name: "100 echoes of 990 kB, asked for at once",
+    // Version 3 makes one POST of them, which is over the limit of every server.
+    only: ({ version, transport }) => version !== "js3" || transport !== "polling",
     async run(bench) {
       for (const [way, url] of Object.entries(await urls(bench))) {
         const client = await bench.connect({ url });
