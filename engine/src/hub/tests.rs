@@ -46,6 +46,17 @@ impl Io<Client> for Wire {
     }
 }
 
+/// Connections whose peers take half of each packet.
+struct Half;
+
+impl Io<Client> for Half {
+    fn write(&mut self, _: ConnId, slices: &[&[u8]]) -> Written {
+        Written::Bytes(slices.concat().len() / 2)
+    }
+
+    fn answer(&mut self, _: SessionKey, _: Vec<u8>) {}
+}
+
 fn hub(config: Config) -> Hub {
     one_of(1, 0, config, Box::new(Alone))
 }

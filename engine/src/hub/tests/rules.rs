@@ -4,9 +4,9 @@ use alloc::{boxed::Box, vec, vec::Vec};
 use core::cell::Cell;
 
 use super::{
-    Action, Alone, Client, Config, ConnId, Ending, Event, Hub, Io, Kind, Mode, NAME_BYTES_MAX,
-    PeerError, SessionKey, Setup, ShardId, Signal, Tick, WS, event, everybody, flush, hub, parked,
-    session, socket,
+    Action, Alone, Client, Config, ConnId, Ending, Event, Half, Hub, Io, Kind, Mode,
+    NAME_BYTES_MAX, PeerError, SessionKey, Setup, ShardId, Signal, Tick, WS, event, everybody,
+    flush, hub, parked, session, socket,
 };
 use crate::{
     eio::session::Poll,
@@ -316,13 +316,6 @@ fn a_session_that_is_closing_is_not_held() {
 /// A client that took half a packet before its session was closed, and then nothing.
 #[test]
 fn when_the_time_to_drain_is_over_half_a_packet_is_cut_off() {
-    struct Half;
-    impl Io<Client> for Half {
-        fn write(&mut self, _: ConnId, slices: &[&[u8]]) -> Written {
-            Written::Bytes(slices.concat().len() / 2)
-        }
-        fn answer(&mut self, _: SessionKey, _: Vec<u8>) {}
-    }
     let mut hub = hub(Config::default());
     let key = session(&mut hub, &["40"]);
     hub.send(key, Kind::Text, b"not all of this");

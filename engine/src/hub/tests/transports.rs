@@ -220,13 +220,6 @@ fn what_is_held_leaves_before_a_session_ends_and_before_it_is_too_much() {
 /// A client that does not take all of a packet, and then not more of it in time.
 #[test]
 fn a_cut_packet_is_followed_by_no_close_frame() {
-    struct Half;
-    impl Io<Client> for Half {
-        fn write(&mut self, _: ConnId, slices: &[&[u8]]) -> Written {
-            Written::Bytes(slices.concat().len() / 2)
-        }
-        fn answer(&mut self, _: SessionKey, _: Vec<u8>) {}
-    }
     let mut hub = hub(Config::default());
     let key = session(&mut hub, &["40"]);
     flush(&mut hub, 1);
