@@ -26,6 +26,10 @@ const FORMS: &str = "\
 TIME is a number with ms, s, m, h or d: 250ms, 25s, 1.5m. A bare number is milliseconds.
 SIZE is a number with B, KB, MB, GB, KiB, MiB or GiB: 1MB, 64KiB. A bare number is bytes.";
 
+/// What is said below the demo's options.
+const DEMO_HOSTS: &str =
+    "On another host than this machine's own the page's buttons that make load are off.";
+
 /// A sharded Socket.IO and Engine.IO server.
 #[derive(Debug, Parser)]
 #[command(version, about, after_help = FIRST_STEPS)]
@@ -48,7 +52,8 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Serve a chat and the server's live figures on <http://localhost:3000>; works offline.
-    Demo(DemoOptions),
+    #[command(after_help = DEMO_HOSTS)]
+    Demo(Place),
     /// Hold idle clients for the demo, which starts this.
     #[command(hide = true)]
     DemoIdle(DemoIdleOptions),
@@ -73,9 +78,10 @@ impl Command {
     }
 }
 
+/// Where a server listens, and on how many threads.
 #[derive(Debug, Args)]
-pub(crate) struct DemoOptions {
-    /// Address to listen on. On another than this machine's own the page's buttons that make load are off.
+pub(crate) struct Place {
+    /// Address to listen on.
     #[arg(long, default_value = "127.0.0.1")]
     pub(crate) host: String,
     /// Port to listen on; 0 takes a free one.
@@ -84,6 +90,13 @@ pub(crate) struct DemoOptions {
     /// Number of shards, 1 to 64. [default: one per core]
     #[arg(long, value_name = "N")]
     pub(crate) shards: Option<usize>,
+}
+
+impl Place {
+    /// As [`Server::listen`] wants it.
+    pub(crate) fn address(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
 }
 
 #[derive(Debug, Args)]
@@ -112,15 +125,8 @@ pub(crate) enum FdTablesOption {
 
 #[derive(Debug, Args)]
 pub(crate) struct ServeOptions {
-    /// Address to listen on.
-    #[arg(long, default_value = "127.0.0.1")]
-    pub(crate) host: String,
-    /// Port to listen on; 0 takes a free one.
-    #[arg(long, default_value_t = 3000)]
-    pub(crate) port: u16,
-    /// Number of shards, 1 to 64. [default: one per core]
-    #[arg(long, value_name = "N")]
-    pub(crate) shards: Option<usize>,
+    #[command(flatten)]
+    pub(crate) place: Place,
     /// Time between a pong and the next ping, in ms or with a unit.
     #[arg(long, value_name = "TIME", value_parser = time, default_value = "25s", help_heading = "Clients")]
     pub(crate) ping_interval: Duration,
@@ -224,7 +230,7 @@ impl ServeOptions {
     fn fd_tables(&self) -> FdTables {
         match self.fd_tables {
             FdTablesOption::PerShard => tables::per_shard(),
-            FdTablesOption::Auto if self.shards == Some(1) && FdTables::may_part() => {
+            FdTablesOption::Auto if self.place.shards == Some(1) && FdTables::may_part() => {
                 tables::per_shard()
             }
             FdTablesOption::Auto | FdTablesOption::Shared => FdTables::shared(),
@@ -239,7 +245,7 @@ impl ServeOptions {
             ..Limits::default()
         };
         let server = server
-            .listen(format!("{}:{}", self.host, self.port))
+            .listen(self.place.address())
             .release_memory(crate::memory::release)
             .ping_interval(self.ping_interval)
             .ping_timeout(self.ping_timeout)
@@ -261,7 +267,7 @@ impl ServeOptions {
             })
             .fd_tables(self.fd_tables())
             .pin(!self.no_pin);
-        match self.shards {
+        match self.place.shards {
             Some(shards) => server.shards(shards),
             None => server,
         }

@@ -72,7 +72,8 @@ fn public_id(tab: &str, s: &Socket) -> String {
     format!("{:012x}", u64::from_be_bytes(first))
 }
 
-fn now() -> u64 {
+/// Milliseconds since 1970.
+pub(super) fn now() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     now.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
 }
@@ -93,7 +94,7 @@ async fn welcome(s: Socket, State(demo): Shown, Auth(hello): Auth<Hello>) {
     } else {
         0
     };
-    // Whoever says something after this sees the newcomer as a member of the namespace.
+    // The newcomer is a member of the namespace already: it gets what is said after this.
     let (entered, people, (history, missed)) = {
         let mut room = demo.room();
         let entered = room.enter(&you, name.clone());

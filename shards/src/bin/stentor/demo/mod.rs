@@ -22,10 +22,11 @@ use std::{
         mpsc::{Sender, channel},
     },
     thread::{self, JoinHandle},
-    time::{Instant, SystemTime, UNIX_EPOCH},
+    time::Instant,
 };
 
 use stentor::{Io, Keep, Running, Server, ServerError, Signals, unpin_thread};
+use stentor_engine::limits::SHARDS_MAX;
 
 use self::{
     crowd::{Crowd, News, Orders},
@@ -33,7 +34,7 @@ use self::{
     pages::Pages,
     room::Room,
 };
-use crate::cli::DemoOptions;
+use crate::cli::Place;
 
 /// Bytes of one message: a text of [`words::TEXT_CHARS`] has some thousand.
 const MESSAGE_BYTES: usize = 16 * 1_024;
@@ -113,17 +114,10 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     }
 }
 
-/// Whether all addresses of a host are this machine's own.
-fn is_loopback(host: &str) -> bool {
-    let name = host.trim_start_matches('[').trim_end_matches(']');
-    let address = name.parse::<IpAddr>();
-    name == "localhost" || address.is_ok_and(|address| address.is_loopback())
-}
-
-fn server(options: &DemoOptions, demo: &Arc<Demo>, shards: usize) -> Server {
+fn server(options: &Place, demo: &Arc<Demo>, shards: usize) -> Server {
     let is_local = demo.is_local;
     Server::new()
-        .listen(format!("{}:{}", options.host, options.port))
+        .listen(options.address())
         .shards(shards)
         .release_memory(crate::memory::release)
         // What an idle client costs is shown: the request that it began with is not kept.
@@ -139,19 +133,16 @@ fn server(options: &DemoOptions, demo: &Arc<Demo>, shards: usize) -> Server {
 }
 
 /// Serves the demo until a signal.
-pub(crate) fn run(options: &DemoOptions) -> stentor::Result {
-    let cores = || thread::available_parallelism().map_or(1, |cores| cores.get().min(64));
+pub(crate) fn run(options: &Place) -> stentor::Result {
+    let cores = || thread::available_parallelism().map_or(1, |cores| cores.get().min(SHARDS_MAX));
     let shards = options.shards.unwrap_or_else(cores);
     let (crowd, orders) = Crowd::new(crowd::raise_file_limit());
-    let epoch = SystemTime::now().duration_since(UNIX_EPOCH);
     let demo = Arc::new(Demo {
         room: Mutex::default(),
         meters: Meters::new(shards),
         crowd: Arc::new(crowd),
-        is_local: is_loopback(&options.host),
-        epoch: epoch.map_or(0, |epoch| {
-            u64::try_from(epoch.as_millis()).unwrap_or(u64::MAX)
-        }),
+        is_local: visit::is_loopback(&options.host),
+        epoch: chat::now(),
         began: Instant::now(),
         next_power: AtomicU64::new(0),
         next_wave: AtomicU64::new(1),

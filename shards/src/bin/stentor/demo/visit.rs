@@ -7,16 +7,20 @@ use std::net::IpAddr;
 
 use stentor::Handshake;
 
-/// Whether a `Host` header names this machine: `localhost:3000`, `127.0.0.1`, `[::1]:3000`. Another name that
-/// leads here is one that somebody else's DNS gives.
-fn is_here(host: &str) -> bool {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
-        _ => host,
-    };
-    let name = name.trim_start_matches('[').trim_end_matches(']');
+/// Whether a host, without a port, is this machine and no other: `localhost`, `127.0.0.1`, `::1`, `[::1]`.
+pub(super) fn is_loopback(host: &str) -> bool {
+    let name = host.trim_start_matches('[').trim_end_matches(']');
     let address = name.parse::<IpAddr>();
     name.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
+}
+
+/// Whether a `Host` header names this machine: `localhost:3000`, `127.0.0.1`, `[::1]:3000`. Another name that
+/// leads here comes from somebody else's DNS.
+fn is_here(host: &str) -> bool {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => is_loopback(name),
+        _ => is_loopback(host),
+    }
 }
 
 fn judge(host: Option<&str>, origin: Option<&str>, loopback: bool) -> Result<(), String> {
