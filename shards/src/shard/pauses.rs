@@ -35,7 +35,8 @@ const GET_PAUSE_MS: u64 = 5;
 /// The body of a POST that closes its session and does nothing else.
 const CLOSE: &[u8] = b"1";
 
-/// How long a POST waits for its client to take what is queued.
+/// How long a POST waits for its client to take what is queued, and half the time for a pong at the most: one may
+/// be in it.
 const TAKING_MAX_MS: u64 = 2_000;
 /// How often it is looked whether it has.
 const TAKING_LOOK_MS: u64 = 20;
@@ -106,6 +107,11 @@ impl Shard {
         self.has_much(session).then_some(Pause::Taking)
     }
 
+    fn taking_max_ms(&self) -> u64 {
+        let pong = self.config.engine.ping_timeout.as_millis() / 2;
+        u64::try_from(pong).map_or(TAKING_MAX_MS, |pong| TAKING_MAX_MS.min(pong))
+    }
+
     fn has_much(&self, session: SessionKey) -> bool {
         self.hub.borrow_mut().sessions().is_watched(session)
     }
@@ -114,7 +120,7 @@ impl Shard {
     pub(super) async fn pause_over(&self, session: SessionKey, pause: Pause) {
         let (every, most) = match pause {
             Pause::Get => (GET_PAUSE_MS, 1),
-            Pause::Taking => (TAKING_LOOK_MS, TAKING_MAX_MS / TAKING_LOOK_MS),
+            Pause::Taking => (TAKING_LOOK_MS, self.taking_max_ms() / TAKING_LOOK_MS),
         };
         for _ in 0..most {
             tokio::time::sleep(Duration::from_millis(every)).await;
@@ -146,7 +152,7 @@ impl Shard {
                 pauses.closing.push_back((due, key));
             }
             Pause::Taking => {
-                let until = Tick(now + TAKING_MAX_MS);
+                let until = Tick(now + self.taking_max_ms());
                 let due = Tick(now + TAKING_LOOK_MS);
                 pauses.taking.push_back((due, (key, until)));
                 conns.set_due(key, Tick::NEVER); // all of the body has come

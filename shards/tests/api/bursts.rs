@@ -3,7 +3,7 @@
 
 use std::{
     io::{Read as _, Write as _},
-    net::TcpStream,
+    net::{SocketAddr, TcpStream},
     thread,
     time::Duration,
 };
@@ -15,7 +15,7 @@ use stentor::{Limits, prelude::*};
 use crate::{Client, SHARD_COUNTS, channel, client, server};
 
 /// A connection whose kernel takes little at once, as on a real network.
-fn narrow(address: std::net::SocketAddr) -> TcpStream {
+fn narrow(address: SocketAddr) -> TcpStream {
     let socket = RawSocket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.set_tcp_mss(1400).unwrap();
     socket.set_recv_buffer_size(32 * 1024).unwrap();
@@ -29,6 +29,14 @@ fn over(stream: TcpStream) -> Client {
     let target = "/socket.io/?EIO=4&transport=websocket";
     let ws = client::upgrade(stream, target).unwrap();
     Client::join_over(ws, "/", "").unwrap()
+}
+
+/// What requests of a new polling session ask for.
+fn polled(address: SocketAddr) -> String {
+    let target = "/socket.io/?EIO=4&transport=polling";
+    let (_, open) = client::http(address, &format!("GET {target}"), "");
+    let open: serde_json::Value = serde_json::from_str(&open[1..]).unwrap();
+    format!("{target}&sid={}", open["sid"].as_str().unwrap())
 }
 
 fn history(app: &mut App) {
@@ -59,10 +67,7 @@ fn a_long_history_reaches_a_client_that_reads() {
 fn a_long_history_reaches_a_client_that_polls() {
     const ROWS: usize = 3_000;
     let running = server(1).app(history).start().unwrap();
-    let target = "/socket.io/?EIO=4&transport=polling";
-    let (_, open) = client::http(running.address(), &format!("GET {target}"), "");
-    let open: serde_json::Value = serde_json::from_str(&open[1..]).unwrap();
-    let target = format!("{target}&sid={}", open["sid"].as_str().unwrap());
+    let target = polled(running.address());
     let post = |body: &str| {
         let answer = client::http(running.address(), &format!("POST {target}"), body);
         assert_eq!(answer, (200, "ok".to_owned()));
@@ -164,14 +169,26 @@ fn who_waits_for_a_client_that_goes_is_told() {
     running.stop().unwrap();
 }
 
-/// A client that polls asks for more than its outbox holds, and fetches more slowly than it asks: its
-/// POSTs wait for it.
-#[test]
-fn a_client_that_posts_faster_than_it_polls_has_all_its_answers() {
-    const ASKED: usize = 30;
+/// Questions whose answers are far more than the outbox of [`asked_by_posts`] may hold.
+const ASKED: usize = 30;
+
+/// A POST's status, from a connection that stays.
+fn posted(stream: &mut TcpStream) -> String {
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\nok") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        answer.push(byte[0]);
+    }
+    String::from_utf8_lossy(&answer[9..12]).into_owned()
+}
+
+/// A client that polls asks by POSTs for more than its outbox holds, and fetches more slowly than it asks:
+/// its POSTs wait for it. `ask` is given the server's address, a POST's first line and its body.
+fn asked_by_posts(ask: fn(SocketAddr, &str, &str)) {
     for shards in SHARD_COUNTS {
         let limits = Limits {
-            outbox_bytes: 10_000, // 16 times that is the end
+            outbox_bytes: 100_000, // 16 times that is the end; a turn reads a megabyte
             ..Limits::default()
         };
         let echo = |app: &mut App| {
@@ -182,41 +199,11 @@ fn a_client_that_posts_faster_than_it_polls_has_all_its_answers() {
         };
         let running = server(shards).limits(limits).app(echo).start().unwrap();
         let address = running.address();
-        let target = "/socket.io/?EIO=4&transport=polling";
-        let (_, open) = client::http(address, &format!("GET {target}"), "");
-        let open: serde_json::Value = serde_json::from_str(&open[1..]).unwrap();
-        let target = format!("{target}&sid={}", open["sid"].as_str().unwrap());
-        client::http(address, &format!("POST {target}"), "40");
-        let asks = thread::spawn({
-            let target = target.clone();
-            move || {
-                let question = format!(r#"42["echo","{}"]"#, "q".repeat(9_000));
-                let mut kept = TcpStream::connect(address).unwrap();
-                for nth in 0..ASKED {
-                    // Over a connection that stays, and over new ones that hyper serves.
-                    let status = if nth % 2 == 0 {
-                        let head = format!("Content-Length: {}", question.len());
-                        write!(
-                            kept,
-                            "POST {target} HTTP/1.1\r\nHost: x\r\n{head}\r\n\r\n{question}"
-                        )
-                        .unwrap();
-                        let mut answer = [0; 12];
-                        kept.read_exact(&mut answer).unwrap();
-                        let mut rest = Vec::new();
-                        while !rest.ends_with(b"\r\n\r\nok") {
-                            let mut byte = [0];
-                            kept.read_exact(&mut byte).unwrap();
-                            rest.push(byte[0]);
-                        }
-                        String::from_utf8_lossy(&answer[9..]).parse().unwrap()
-                    } else {
-                        client::http(address, &format!("POST {target}"), &question).0
-                    };
-                    assert_eq!(status, 200, "POST {nth}");
-                }
-            }
-        });
+        let target = polled(address);
+        let post = format!("POST {target}");
+        client::http(address, &post, "40");
+        let question = format!(r#"42["echo","{}"]"#, "q".repeat(90_000));
+        let asks = thread::spawn(move || ask(address, &post, &question));
         let mut answers = 0;
         while answers < ASKED {
             thread::sleep(Duration::from_millis(400));
@@ -227,4 +214,73 @@ fn a_client_that_posts_faster_than_it_polls_has_all_its_answers() {
         asks.join().unwrap();
         running.stop().unwrap();
     }
+}
+
+fn request(post: &str, body: &str) -> String {
+    let length = body.len();
+    format!("{post} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n{body}")
+}
+
+/// Over a connection that stays, and over new ones that hyper serves.
+#[test]
+fn a_client_that_posts_faster_than_it_polls_has_all_its_answers() {
+    asked_by_posts(|address, post, question| {
+        let mut kept = TcpStream::connect(address).unwrap();
+        for nth in 0..ASKED {
+            if nth % 2 == 0 {
+                kept.write_all(request(post, question).as_bytes()).unwrap();
+                assert_eq!(posted(&mut kept), "200", "POST {nth}");
+            } else {
+                let (status, _) = client::http(address, post, question);
+                assert_eq!(status, 200, "POST {nth}");
+            }
+        }
+    });
+}
+
+/// More comes behind a POST that waits than is read meanwhile.
+#[test]
+fn what_comes_behind_a_post_that_waits_is_handled_after_it() {
+    asked_by_posts(|address, post, question| {
+        let mut kept = TcpStream::connect(address).unwrap();
+        let all = request(post, question).repeat(ASKED);
+        kept.write_all(all.as_bytes()).unwrap();
+        for nth in 0..ASKED {
+            assert_eq!(posted(&mut kept), "200", "POST {nth}");
+        }
+    });
+}
+
+/// A pong stands in a POST that waits: the client has sent it in time.
+#[test]
+fn a_pong_in_a_post_that_waits_is_in_time() {
+    /// Less than a POST waits at most where a pong has more time.
+    const PONG_WAIT: Duration = Duration::from_millis(1_900);
+    let limits = Limits {
+        outbox_bytes: 1_000,
+        ..Limits::default()
+    };
+    let app = |app: &mut App| {
+        app.ns("/").on_sync("much", |s: Socket| {
+            for _ in 0..4 {
+                s.emit("row", "r".repeat(1_000)).unwrap();
+            }
+        });
+    };
+    let server = server(1).limits(limits).app(app);
+    let server = server.ping_interval(Duration::from_secs(1));
+    let running = server.ping_timeout(PONG_WAIT).start().unwrap();
+    let address = running.address();
+    let target = polled(address);
+    let (get, post) = (format!("GET {target}"), format!("POST {target}"));
+    client::http(address, &post, "40");
+    while client::http(address, &get, "").1 != "2" {}
+    client::http(address, &post, r#"42["much"]"#);
+    assert_eq!(
+        client::http(address, &post, "3\u{1e}42[\"much\"]"),
+        (200, "ok".to_owned())
+    );
+    let (status, rows) = client::http(address, &get, "");
+    assert_eq!((status, rows.matches("row").count()), (200, 8));
+    running.stop().unwrap();
 }
