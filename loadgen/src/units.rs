@@ -57,7 +57,7 @@ pub fn quantity(text: &str) -> anyhow::Result<(f64, Unit)> {
 /// A time as `250ms`, `25s` or `2min`, in seconds; a bare number means seconds.
 ///
 /// # Errors
-/// When it is no time, or negative.
+/// When it is not a time, or negative.
 pub fn seconds(text: &str) -> anyhow::Result<f64> {
     match quantity(text)? {
         (secs, Unit::None | Unit::Time) if secs >= 0.0 => Ok(secs),
@@ -69,7 +69,7 @@ pub fn seconds(text: &str) -> anyhow::Result<f64> {
 /// A time above 0, in seconds.
 ///
 /// # Errors
-/// When it is no time, or not above 0.
+/// When it is not a time, or not above 0.
 pub fn some_seconds(text: &str) -> anyhow::Result<f64> {
     let secs = seconds(text)?;
     ensure!(secs > 0.0, "a time above 0 is needed");
@@ -79,7 +79,7 @@ pub fn some_seconds(text: &str) -> anyhow::Result<f64> {
 /// A size as `64KiB` or `1MB`, in bytes; a bare number means bytes.
 ///
 /// # Errors
-/// When it is no size, or not above 0.
+/// When it is not a size, or not above 0.
 #[expect(clippy::cast_sign_loss, reason = "it was checked to be above 0")]
 pub fn bytes(text: &str) -> anyhow::Result<usize> {
     match quantity(text)? {

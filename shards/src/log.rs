@@ -10,7 +10,7 @@
 //!   bound of a whole shard is reached is said at warn, every ten seconds (`shard/seldom.rs`).
 //! - Of each kind of line a shard says ten a second, and then how many more there were ([`say`]). What has a
 //!   pace of its own, as the watchdog has, is a [`notice`].
-//! - A line says whom it is about: shard, session, namespace, address ([`About`]). That is found out only
+//! - A line says which shard, session, namespace and address it is about ([`About`]). That is found out only
 //!   for a line that is said.
 
 mod brief;
@@ -73,7 +73,7 @@ macro_rules! event {
 }
 pub(crate) use {event, line, notice};
 
-/// Whom a line is about, as far as that is known.
+/// The client and shard that a line is about, as far as they are known.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct About {
     pub(crate) shard: Option<usize>,
@@ -87,7 +87,7 @@ pub(crate) struct About {
 }
 
 impl About {
-    /// The shard whose thread this is, if it is one's.
+    /// The shard that this thread runs, if it runs one.
     pub(crate) fn here() -> Self {
         Self {
             shard: shard::here().map(|shard| shard.id.0.into()),

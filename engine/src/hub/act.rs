@@ -1,4 +1,4 @@
-//! Answers: what is done with everybody whom a selection means, here and on other shards.
+//! Answers: what is done with every socket that a selection reaches, here and on other shards.
 
 use alloc::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::{
 };
 
 impl Hub {
-    /// Does something with everybody whom a selection means, on all shards.
+    /// Does something with every socket that a selection reaches, on all shards.
     pub fn act(&mut self, now: Tick, to: Selection, action: Action) {
         let others = self.others(&to);
         if let Action::Join(rooms) = &action

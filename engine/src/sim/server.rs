@@ -273,7 +273,7 @@ impl World {
                 Upgrade::Pausing(c) | Upgrade::Asked(c, super::client::Style::Good) if c == at
             );
         let patience = self.config.upgrade_timeout.as_millis() as u64;
-        // Whoever was not heard in time said nothing wrong.
+        // A client that was not heard in time did nothing wrong.
         let heard = self.oracle.looked_since(conn.client, conn.opened);
         let sound = session.lapse.saturating_add(patience) < self.now.0 && !session.left && heard;
         let changed = client.via == Via::Ws(at);

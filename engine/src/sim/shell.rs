@@ -366,7 +366,7 @@ impl World {
         self.shells[self.clients[client].hub].stuck
     }
 
-    /// Whether more may be posted to everybody whom a selection means.
+    /// Whether more may be posted to every shard that a selection reaches.
     pub(super) fn has_room(&self, hub: usize, to: &Selection) -> bool {
         let waiting = self.shells[hub].overflow.iter().enumerate();
         let full = waiting.filter(|(_, waiting)| waiting.len() >= OVERFLOW_MAX);

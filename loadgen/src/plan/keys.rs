@@ -231,7 +231,7 @@ fn size<'de, D: Deserializer<'de>>(from: D) -> Result<Option<usize>, D::Error> {
 /// A payload's size: it holds its own check.
 ///
 /// # Errors
-/// When it is no size, or too small.
+/// When it is not a size, or too small.
 pub fn payload(text: &str) -> anyhow::Result<usize> {
     let size = units::bytes(text)?;
     anyhow::ensure!(

@@ -50,7 +50,7 @@ impl Ready {
         )
     }
 
-    /// Refuses options that would change nothing: whoever gives one expects something of it.
+    /// Refuses options that would change nothing: a user who gives one expects an effect.
     ///
     /// # Errors
     /// Names the option and why this scenario has no use for it.

@@ -182,7 +182,7 @@ export function startChat({ socket, me, store, random }) {
       list.append(li);
     });
   }
-  // The line of one's own that has this id, under the id that others see once that is known.
+  // The tab's own line that has this id, or the id that others see once that is known.
   function adopt(id) {
     const li = lines.get(`own/${id}`);
     if (!li || !me.id) return li;

@@ -81,7 +81,7 @@ export function startLive({ socket, me }) {
     set("rates", `${number.format(mean("received"))} in, ${number.format(mean("sent"))} out`);
     if (now.memory !== null) set("memory", bytes(now.memory));
     set("bytes", now.bytes !== null ? `${number.format(now.bytes)} bytes a client` :
-      now.idle > 0 ? "settling…" : "add clients to see one's share");
+      now.idle > 0 ? "settling…" : "add clients to see what each costs");
     const up = now.up < 120 ? `${now.up} s` : now.up < 7200 ? `${Math.floor(now.up / 60)} min` : `${Math.floor(now.up / 3600)} h`;
     set("up", `up ${up}`);
     const some = now.idle === now.wanted ? number.format(now.idle) : now.wanted === 0 ? `${number.format(now.idle)} still leaving` : `${number.format(now.idle)} of ${number.format(now.wanted)}`;

@@ -204,7 +204,7 @@ impl Socket {
 
     // ---- sending ----
 
-    /// Whom a line of the log is about that this socket causes.
+    /// What a log line that this socket causes says about the client.
     pub(crate) fn about(&self) -> About {
         if let Some(farewell) = &self.farewell {
             return farewell.about(&self.shard, self.namespace);

@@ -195,7 +195,7 @@ handlers!(A a, B b, C c);
 handlers!(A a, B b, C c, D d);
 handlers!(A a, B b, C c, D d, E e);
 handlers!(A a, B b, C c, D d, E e, G g);
-// No handler has as many parameters: so that it is told so, and not that it is no function.
+// No handler may have so many parameters. With these the compiler says that, and not that it is not a function.
 handlers!(A a, B b, C c, D d, E e, G g, H h);
 handlers!(A a, B b, C c, D d, E e, G g, H h, I i);
 handlers!(A a, B b, C c, D d, E e, G g, H h, I i, J j);

@@ -139,7 +139,7 @@ impl Default for App {
     }
 }
 
-/// Why nobody could join a namespace of this name, or nobody who means it.
+/// Why no client could join a namespace of this name, or why the name must be a mistake.
 fn check_name(name: &str) -> Result<(), String> {
     if let Some(end) = name.find([',', '?', '#']) {
         let end = &name[end..=end];

@@ -1,7 +1,7 @@
 //! Answers: how does a program wait for its server, with a runtime and without one.
 //!
 //! A server has threads of its own, and needs no runtime to run. A program that has one awaits the server's
-//! end; a thread waits in its stead, as the end of the shards is no future.
+//! end; a thread waits for it, because the end of the shards is not a future.
 
 use std::{
     io,

@@ -1,4 +1,4 @@
-//! Answers: whom is a line of the log about.
+//! Answers: which shard and client is a line of the log about?
 //!
 //! Asked only when a line is written, and so at the price of a look into tables and a system call.
 

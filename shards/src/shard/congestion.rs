@@ -78,7 +78,7 @@ impl Shard {
         self.congested.get()
     }
 
-    /// Whether more may be posted to everybody whom a selection means. If not, the room that there is
+    /// Whether more may be posted to every shard that a selection reaches. If not, the room that there is
     /// was used first.
     pub(crate) fn has_room(&self, to: &Selection) -> bool {
         if !self.congested.get() || self.overflow.borrow().full == 0 {

@@ -95,7 +95,7 @@ fn begin<R>(call: &Rc<dyn Call<R>>, context: &Context<'_>) -> Driven<R> {
 /// What a client is told whose handlers wait, so many that no more may.
 const TOO_MANY_WAIT: &str = "Too many handlers are waiting";
 
-/// A handler was not called. What a client sent it is no affair of the operator's.
+/// A handler was not called. An operator need not hear what a client sent.
 #[cold]
 fn log_reject(about: impl FnOnce() -> About, event: &str, reject: &Reject) {
     if reject.is_internal() {
@@ -115,7 +115,7 @@ fn log_reject(about: impl FnOnce() -> About, event: &str, reject: &Reject) {
     }
 }
 
-/// A handler has returned an error. That its client has gone is no affair of the operator's.
+/// A handler has returned an error. An operator need not hear that its client has gone.
 fn log_failure(about: impl FnOnce() -> About, event: &str, error: &str) {
     let event = log::peer(event);
     if error == NOT_CONNECTED || error == DISCONNECTED {

@@ -342,7 +342,7 @@ fn close_frames_say_why() {
     assert_eq!(vec![hub.next_signal()], [None]);
 }
 
-/// Whoever polls over a shard that stands still is given the ping late: its answer may take as long as ever.
+/// A client that polls a shard that stood still gets the ping late: its answer may take as long as ever.
 #[test]
 fn a_ping_that_a_request_carries_late_has_its_time() {
     let config = Config::default();
@@ -382,7 +382,7 @@ fn a_ping_that_a_request_carries_late_has_its_time() {
     assert!(!hub.is_open(key), "and no longer");
 }
 
-/// Whoever has taken nothing at all is told so by the close code: nothing of a packet went before it.
+/// A client that has taken nothing learns why by the close code: no part of a packet went before it.
 #[test]
 fn a_slow_client_that_took_nothing_is_closed_with_1013() {
     struct Full;

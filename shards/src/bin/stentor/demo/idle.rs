@@ -35,7 +35,7 @@ const PER_SOURCE: usize = 8_192;
 const PAUSE: Duration = Duration::from_millis(200);
 /// Between two reports of a number that changes.
 const REPORTS: Duration = Duration::from_millis(50);
-/// A broadcast has reached whom it reaches after so long.
+/// How long a broadcast may take to reach the clients.
 const REACHES: Duration = Duration::from_secs(10);
 const WAKER: Token = Token(usize::MAX);
 

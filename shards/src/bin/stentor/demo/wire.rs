@@ -4,7 +4,7 @@
 
 use std::{io, net::SocketAddr};
 
-/// A mask hides nothing from a server of one's own machine.
+/// A mask hides nothing from a server on the same machine.
 const MASK: [u8; 4] = [0x5a, 0x17, 0xc3, 0x88];
 
 /// The request that begins a session over WebSocket.
@@ -50,7 +50,7 @@ pub(super) struct Frame<'a> {
 /// The frame at the beginning; `None` if it has not come as a whole.
 ///
 /// # Errors
-/// It is no whole text: the server closes, or it is not ours.
+/// It is not a whole text: the server closes, or it is another server.
 pub(super) fn frame(bytes: &[u8]) -> io::Result<Option<Frame<'_>>> {
     let (head, length) = match bytes {
         [0x81, short @ 0..=125, ..] => (2, usize::from(*short)),

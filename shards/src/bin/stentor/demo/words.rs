@@ -35,8 +35,8 @@ pub(super) enum Refusal {
     Busy,
 }
 
-/// An acknowledgement: what was asked for, or why not, in the form of Stentor's own errors. A visitor who
-/// asks for too much is nothing that the log must know.
+/// An acknowledgement: what was asked for, or why not, in the form of Stentor's own errors. The log
+/// does not record a visitor who asks for too much.
 pub(super) fn told<T: Serialize>(result: Result<T, Refusal>) -> Ack<Told<T>> {
     Ack(result.map_or_else(
         |why| Told::Refused {
