@@ -1,4 +1,4 @@
-//! Answers: what waits some milliseconds, so that clients see the order that they see from the official
+//! Answers: what waits a little, so that clients see the order that they see from the official
 //! server (docs/decisions/0014).
 //!
 //! The answer to a CONNECT leaves alone. A client that listens to one message at a time, as the
