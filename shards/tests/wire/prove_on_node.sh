@@ -19,11 +19,11 @@ start() { # name, ping interval, ping timeout, connect timeout, upgrade timeout,
   until grep -q listening "$work/$1.out"; do sleep 0.05; done
   urls="$urls,$1=$(sed 's|.*http://||' "$work/$1.out")@$!"
 }
-start calm 25000 20000 45000 10000 1000000
+start calm 150000 100000 45000 10000 1000000
 start beats 300 600 45000 10000 1000000
-start hasty 25000 20000 400 400 1000000
-start small 25000 20000 45000 10000 10000
-start alone 25000 20000 45000 10000 1000000
+start hasty 150000 100000 400 400 1000000
+start small 150000 100000 45000 10000 10000
+start alone 150000 100000 45000 10000 1000000
 
 export STENTOR_WIRE_PEER=node STENTOR_WIRE_URL="${urls#,}"
 cd "$here/../.." && cargo test --test wire -- "$@"
