@@ -372,6 +372,12 @@ impl Session {
         self.text_only = true;
     }
 
+    /// Whether a ping was queued or sent, and its pong has not come.
+    #[must_use]
+    pub const fn awaits_pong(&self) -> bool {
+        matches!(self.heart, Heart::AwaitPong { .. })
+    }
+
     /// Whether the session is on a WebSocket that takes no binary frames.
     #[must_use]
     pub const fn is_text_only(&self) -> bool {

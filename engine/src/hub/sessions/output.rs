@@ -147,7 +147,9 @@ impl<A> Sessions<A> {
         failed: &mut Vec<(Key<Entry<A>>, Flushed)>,
     ) {
         let mut done = 0;
-        if dirty.len() <= self.config.limits.slice_sessions {
+        if dirty.len() > self.config.limits.slice_sessions {
+            self.flush_pinged(now, dirty, io, failed);
+        } else {
             let mut room = SLICE_BYTES;
             for group in dirty.chunks(self.together()) {
                 room = room.saturating_sub(self.flush_group(now, group, io, failed));
@@ -159,6 +161,35 @@ impl<A> Sessions<A> {
         }
         if done < dirty.len() {
             self.let_wait(now, &dirty[done..]);
+        }
+    }
+
+    /// Of more sessions than a slice holds, those that wait for a pong are given theirs at once: the ping is
+    /// among it, and behind a broadcast to all it could come so late that the client gives up. What would be
+    /// more than a slice waits like the rest.
+    fn flush_pinged(
+        &mut self,
+        now: Tick,
+        dirty: &[u32],
+        io: &mut impl Io<A>,
+        failed: &mut Vec<(Key<Entry<A>>, Flushed)>,
+    ) {
+        let together = self.together();
+        let mut room = SLICE_BYTES;
+        let mut rest = dirty.iter().copied();
+        let mut seen = 0;
+        while room > 0 && seen < self.config.limits.slice_sessions {
+            let pinged = rest.by_ref().filter(|slot| {
+                self.slab
+                    .at(*slot)
+                    .is_some_and(|e| e.dirty && e.session.awaits_pong())
+            });
+            let group: ArrayVec<u32, WRITES_TOGETHER> = pinged.take(together).collect();
+            if group.is_empty() {
+                return;
+            }
+            seen += group.len();
+            room = room.saturating_sub(self.flush_group(now, &group, io, failed));
         }
     }
 
