@@ -1,6 +1,6 @@
 //! Answers: what time is it, for all that waits or is late. A turn reads it once.
 //!
-//! The wall clock, which may jump, is read where a date is told: in `shard/answer.rs` and for
+//! The wall clock, which may jump, is read where a date is told: in `net/response.rs` and for
 //! [`crate::Handshake::issued`].
 
 use std::time::Instant;

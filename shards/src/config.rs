@@ -7,6 +7,7 @@ use stentor_engine::config::Config;
 use crate::{
     discard::discard,
     handler::{Handshake, Keep},
+    net::response::HeaderSets,
 };
 
 pub(crate) type AllowRequest = dyn Fn(&Handshake) -> Result<(), String> + Send + Sync;
@@ -96,6 +97,8 @@ pub(crate) struct ShardConfig {
     pub(crate) path: Box<str>,
     pub(crate) keep: Keep,
     pub(crate) allow_request: Option<Box<AllowRequest>>,
+    /// Headers of responses that the options decide.
+    pub(crate) header_sets: HeaderSets,
     pub(crate) tcp_user_timeout: Option<Duration>,
     pub(crate) waits: HttpWaits,
     pub(crate) release_memory: Option<fn()>,

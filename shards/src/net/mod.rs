@@ -1,4 +1,4 @@
-//! Answers: what do the bytes on a connection say: request heads, WebSocket frames.
+//! Answers: what do the bytes on a connection say: request heads, responses, WebSocket frames.
 //!
 //! It imports nothing of ours. Which connections there are, and what is done with what they say, is the
 //! shard's.
@@ -6,6 +6,7 @@
 pub(crate) mod gate;
 pub mod head;
 pub(crate) mod replay;
+pub mod response;
 pub mod ws;
 
 use std::time::Duration;

@@ -22,6 +22,7 @@ use crate::{
     config::{BACKLOG, ShardConfig},
     fd_table::{Parting, passage},
     log::{self, About},
+    net::response::HeaderSets,
     placement,
     shared::Shared,
 };
@@ -61,6 +62,7 @@ impl Server {
             path: self.path.into(),
             keep: self.keep,
             allow_request: self.allow_request,
+            header_sets: HeaderSets::default(),
             tcp_user_timeout: self.tcp_user_timeout,
             waits: self.waits,
             release_memory: self.release_memory,

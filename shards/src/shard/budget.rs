@@ -24,11 +24,13 @@ use stentor_engine::{
 
 use super::{
     Shard,
-    answer::Answer,
     conns::{ConnKey, Role},
     seldom::Seldom,
 };
-use crate::log::{self, About};
+use crate::{
+    log::{self, About},
+    net::response::Response,
+};
 
 /// The close code of a WebSocket that goes for that (IANA: try again later).
 const TRY_AGAIN_LATER: u16 = 1013;
@@ -115,7 +117,8 @@ impl Shard {
         conns.recount(key);
         drop(conns);
         if let Some(body) = body {
-            self.respond(key, &Answer::status(StatusCode::SERVICE_UNAVAILABLE), true);
+            let full = Response::status(StatusCode::SERVICE_UNAVAILABLE);
+            self.respond(key, full.closing());
             self.fail(body.session, PeerError::Aborted);
             return;
         }

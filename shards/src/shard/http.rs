@@ -6,13 +6,12 @@
 //! ([`super::pages`]).
 
 use std::{
-    borrow::Cow, convert::Infallible, future::Future, net::SocketAddr, pin::pin, rc::Rc, sync::Arc,
-    task::Poll,
+    convert::Infallible, future::Future, net::SocketAddr, pin::pin, rc::Rc, sync::Arc, task::Poll,
 };
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt, Either, Full};
+use http::{HeaderValue, Method, Request, StatusCode, header};
+use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use hyper_util::rt::TokioIo;
 use stentor_engine::{
@@ -23,14 +22,16 @@ use stentor_engine::{
 use tokio::sync::oneshot;
 
 use super::{
-    Shard,
-    answer::Answer,
-    keep_handshake,
-    pages::{self, ResponseBody},
+    Shard, keep_handshake,
+    pages::{self, HttpResponse, for_hyper},
+    respond::refused,
 };
 use crate::{
     log::{self, About},
-    net::replay::{Patience, Replay, Wire},
+    net::{
+        replay::{Patience, Replay, Wire},
+        response::Response,
+    },
     post::{PollKind, Reply},
 };
 
@@ -108,54 +109,16 @@ impl Drop for Open {
     }
 }
 
-fn full(answer: Answer) -> Response<ResponseBody> {
-    let body = match answer.body {
-        Cow::Borrowed(body) => Bytes::from_static(body),
-        Cow::Owned(body) => body.into(),
-    };
-    let mut response = Response::new(Either::Left(Full::new(body)));
-    *response.status_mut() = answer.status;
-    let headers = response.headers_mut();
-    if !answer.kind.is_empty() {
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(answer.kind));
-    }
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
-}
-
-pub(super) fn status(status: StatusCode) -> Response<ResponseBody> {
-    full(Answer::status(status))
-}
-
-fn refused(refusal: Refusal, message: Option<&str>) -> Response<ResponseBody> {
-    full(Answer::refused(refusal, message))
-}
-
-/// After which the connection is closed.
-pub(super) fn closing(mut response: Response<ResponseBody>) -> Response<ResponseBody> {
-    response
-        .headers_mut()
-        .insert(header::CONNECTION, HeaderValue::from_static("close"));
-    response
-}
-
-fn reply(reply: Reply) -> Response<ResponseBody> {
-    full(reply.into())
-}
-
 /// Answers one request.
 async fn answer(
     shard: &Rc<Shard>,
     wire: &Arc<Wire>,
     address: SocketAddr,
     request: Request<Incoming>,
-) -> Response<ResponseBody> {
+) -> HttpResponse {
+    let sets = &shard.config.header_sets;
     if let Some(error) = wire.refused() {
-        return closing(full(Answer {
-            status: StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST),
-            kind: "text/plain",
-            body: error.to_string().into_bytes().into(),
-        }));
+        return for_hyper(error.response(), sets);
     }
     // Where such a body ends only hyper knows: a request behind it would not be judged.
     let last = request.headers().contains_key(header::TRANSFER_ENCODING);
@@ -163,23 +126,25 @@ async fn answer(
     let is_engine = request.uri().path().starts_with(&*shard.config.path);
     wire.set_brief(is_engine);
     let service = shard.http.borrow().clone();
-    let response = if is_engine {
-        engine(shard, wire, address, request).await
+    let mut response = if is_engine {
+        let value = |name: &str| request.headers().get(name).map(HeaderValue::as_bytes);
+        let options = shard.response_options(value);
+        let mut response = engine(shard, wire, address, request).await;
+        response.options = options;
+        for_hyper(response, sets)
     } else if let Some(service) = &service {
         pages::page(service, wire, shard.config.waits.idle, request).await
     } else {
-        status(StatusCode::NOT_FOUND)
+        for_hyper(Response::status(StatusCode::NOT_FOUND), sets)
     };
     let status = response.status();
     if status == StatusCode::SWITCHING_PROTOCOLS || (connects && status.is_success()) {
         wire.open();
-        return response;
+    } else if last || shard.stopping.get() {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
     }
-    if last || shard.stopping.get() {
-        closing(response)
-    } else {
-        response
-    }
+    response
 }
 
 /// Answers a request for the Engine.IO path, in the official order of checks (PROTOCOL.md 2.2).
@@ -188,7 +153,7 @@ async fn engine(
     wire: &Arc<Wire>,
     address: SocketAddr,
     mut request: Request<Incoming>,
-) -> Response<ResponseBody> {
+) -> Response {
     let query = request.uri().query().unwrap_or("").to_owned();
     let query = Query::parse(&query);
     let origin = request
@@ -226,17 +191,14 @@ async fn engine(
 
 /// A request that does not fit its session's transport or version, or is of another method. That
 /// there is such a session comes first.
-async fn misfit(shard: &Rc<Shard>, sid: Sid, served: bool) -> Response<ResponseBody> {
+async fn misfit(shard: &Rc<Shard>, sid: Sid, served: bool) -> Response {
     if wait(shard, sid, PollKind::Exists).await != Some(Reply::Ok) {
         return refused(Refusal::SessionUnknown, None);
     }
     if served {
         return refused(Refusal::BadRequest, None);
     }
-    let mut response = status(StatusCode::METHOD_NOT_ALLOWED);
-    let allow = HeaderValue::from_static("GET, POST");
-    response.headers_mut().insert(header::ALLOW, allow);
-    response
+    Response::status(StatusCode::METHOD_NOT_ALLOWED).with("allow", "GET, POST")
 }
 
 async fn wait(shard: &Rc<Shard>, sid: Sid, what: PollKind) -> Option<Reply> {
@@ -250,12 +212,12 @@ fn handshake(
     address: SocketAddr,
     query: &Query<'_>,
     request: &Request<Incoming>,
-) -> Response<ResponseBody> {
+) -> Response {
     if shard.stopping.get() {
-        return closing(status(StatusCode::SERVICE_UNAVAILABLE));
+        return Response::status(StatusCode::SERVICE_UNAVAILABLE).closing();
     }
     if let Err(too_many) = shard.room_for_newcomer(Some(address)) {
-        return closing(full(too_many));
+        return too_many;
     }
     let head = head_of(request);
     let kept = keep_handshake(shard.config.keep, &head, address);
@@ -268,9 +230,7 @@ fn handshake(
     let session = shard.with_hub(|hub, now| hub.open(now, None));
     shard.add_newcomer(session, Some(address));
     shard.begin_session(session, kept);
-    reply(Reply::Payload(
-        shard.with_hub(|hub, now| hub.sessions().take_poll(now, session)),
-    ))
+    Reply::Payload(shard.with_hub(|hub, now| hub.sessions().take_poll(now, session))).into()
 }
 
 /// A request's head as it may have looked on the wire.
@@ -304,7 +264,7 @@ impl Drop for Abort<'_> {
     }
 }
 
-async fn get(shard: &Rc<Shard>, wire: &Wire, sid: Sid) -> Response<ResponseBody> {
+async fn get(shard: &Rc<Shard>, wire: &Wire, sid: Sid) -> Response {
     // The guard is dropped after the receiver, whose being gone is what marks the GET as aborted.
     let mut abort = Abort {
         shard,
@@ -316,11 +276,13 @@ async fn get(shard: &Rc<Shard>, wire: &Wire, sid: Sid) -> Response<ResponseBody>
         biased;
         answer = receiver => answer,
         // As in the official server: who ends his side gives his GET up.
-        () = wire.ended() => return closing(status(StatusCode::BAD_REQUEST)),
+        () = wire.ended() => return Response::status(StatusCode::BAD_REQUEST).closing(),
     };
     abort.what = None;
     // The session's shard has stopped: the client will find out by its next request.
-    reply(answer.unwrap_or(Reply::Refused(Refusal::SessionUnknown)))
+    answer
+        .unwrap_or(Reply::Refused(Refusal::SessionUnknown))
+        .into()
 }
 
 async fn post(
@@ -328,10 +290,10 @@ async fn post(
     wire: &Arc<Wire>,
     sid: Sid,
     request: Request<Incoming>,
-) -> Response<ResponseBody> {
+) -> Response {
     match wait(shard, sid, PollKind::PostBegin).await {
         Some(Reply::Continue) => {}
-        Some(other) => return closing(reply(other)),
+        Some(other) => return Response::from(other).closing(),
         None => return refused(Refusal::SessionUnknown, None),
     }
     let mut abort = Abort {
@@ -352,13 +314,15 @@ async fn post(
     abort.what = None;
     let answer = match body {
         Ok(body) => wait(shard, sid, PollKind::PostBody(body)).await,
-        Err(BodyError::Ended(answer)) => return closing(reply(answer)),
+        Err(BodyError::Ended(answer)) => return Response::from(answer).closing(),
         Err(error) => {
             fail(shard, wire, sid, error.peer_error());
-            return closing(status(error.status()));
+            return Response::status(error.status()).closing();
         }
     };
-    reply(answer.unwrap_or(Reply::Refused(Refusal::SessionUnknown)))
+    answer
+        .unwrap_or(Reply::Refused(Refusal::SessionUnknown))
+        .into()
 }
 
 /// The session fails by a POST that is refused. The client hears of the POST first: else it would see
@@ -453,11 +417,11 @@ fn late_upgrade(
     shard: &Rc<Shard>,
     address: SocketAddr,
     request: &mut Request<Incoming>,
-) -> Response<ResponseBody> {
+) -> Response {
     let head = head_of(request);
     let (verdict, switching) = match shard.judge_late(&head, address) {
         Ok(granted) => granted,
-        Err(answer) => return closing(full(answer)),
+        Err(refused) => return refused.closing(),
     };
     let upgraded = hyper::upgrade::on(&mut *request);
     let shard = Rc::clone(shard);
@@ -476,20 +440,5 @@ fn late_upgrade(
             shard.adopt(stream, verdict, read, length);
         }
     });
-    switched(&switching)
-}
-
-/// The response that this is, whose status is 101, for hyper to write.
-fn switched(response: &str) -> Response<ResponseBody> {
-    let mut switched = Response::new(Either::Left(Full::default()));
-    *switched.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    for line in response.lines() {
-        let Some((name, value)) = line.split_once(": ") else {
-            continue; // the status
-        };
-        if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), value.parse()) {
-            switched.headers_mut().append(name, value);
-        }
-    }
-    switched
+    switching
 }

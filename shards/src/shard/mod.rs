@@ -5,7 +5,6 @@
 //! never while user code runs or something is awaited.
 
 mod about;
-mod answer;
 mod budget;
 mod congestion;
 mod conns;
@@ -26,6 +25,7 @@ mod polling;
 pub(crate) mod questions;
 mod reactor;
 mod requests;
+mod respond;
 mod seldom;
 mod tasks;
 mod upgrade;
@@ -58,10 +58,10 @@ use crate::{
     engine_server::EngineHandlers,
     fd_table::Passage,
     handler::{Handlers, Handshake, Locals, States},
+    net::response::Writer,
     post::{List, Post},
     shared::{Shared, Vital},
 };
-use answer::Writer;
 use budget::Budget;
 use congestion::{MAIL_KEPT, Overflow};
 use conns::{ConnKey, Conns};

@@ -18,10 +18,11 @@ use stentor_engine::{
     time::Tick,
 };
 
-use super::{Application, Shard, answer::Answer, seldom::Seldom, take};
+use super::{Application, Shard, seldom::Seldom, take};
 use crate::{
     config::ShardLimits,
     log::{self, About},
+    net::response::Response,
 };
 
 /// A table is looked through for sessions that ended before they joined no more often than this.
@@ -103,7 +104,7 @@ impl Newcomers {
 
 impl Shard {
     /// Whether a session may begin over polling; an error is the answer to a client that is refused.
-    pub(super) fn room_for_newcomer(&self, address: Option<SocketAddr>) -> Result<(), Answer> {
+    pub(super) fn room_for_newcomer(&self, address: Option<SocketAddr>) -> Result<(), Response> {
         let limits = &self.config.shard_limits;
         let ip = ip(address);
         let mut room = self.newcomers.room(ip, limits);
@@ -121,10 +122,11 @@ impl Shard {
             };
             log::notice!(SessionsRefused, about, times, ?why);
         }
-        Err(Answer::status(match why {
+        Err(Response::status(match why {
             TooMany::OfShard => StatusCode::SERVICE_UNAVAILABLE,
             TooMany::OfAddress => StatusCode::TOO_MANY_REQUESTS,
-        }))
+        })
+        .closing())
     }
 
     /// A session has begun over polling.

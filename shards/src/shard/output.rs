@@ -38,7 +38,7 @@ impl Io<Client> for Port<'_> {
     fn answer(&mut self, session: Key<Entry<Client>>, body: Vec<u8>) {
         let parked = take(&self.0.parked, session.to_bits());
         match parked {
-            Some(Parked::Conn(key)) => self.0.answer_parked(key, &Reply::Payload(body).into()),
+            Some(Parked::Conn(key)) => self.0.answer_parked(key, Reply::Payload(body)),
             Some(Parked::Task(reply)) => {
                 // A client that went away meanwhile is noticed by its request's own guard.
                 let _ = reply.send(Reply::Payload(body));

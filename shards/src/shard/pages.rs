@@ -14,30 +14,49 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Either, Full, combinators::UnsyncBoxBody};
 use hyper::body::{Body, Incoming};
 
-use super::http::{closing, status};
 use crate::{
     discard::discard,
     log::{self, About},
-    net::replay::Wire,
+    net::{
+        replay::Wire,
+        response::{HeaderSets, Response},
+    },
 };
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// A response's body: ours is one piece, the application's is its own.
 pub(crate) type ResponseBody = Either<Full<Bytes>, UnsyncBoxBody<Bytes, BoxError>>;
-type HttpFuture = Pin<Box<dyn Future<Output = Response<ResponseBody>>>>;
+/// A response as hyper writes it.
+pub(crate) type HttpResponse = http::Response<ResponseBody>;
+type HttpFuture = Pin<Box<dyn Future<Output = HttpResponse>>>;
 /// The application's pages, as one shard serves them.
 pub(crate) type HttpService = Rc<dyn Fn(Request<Incoming>) -> HttpFuture>;
 /// Makes an [`HttpService`] on each shard.
 pub(crate) type MakeHttpService = Arc<dyn Fn() -> HttpService + Send + Sync>;
 
+/// A response of ours for hyper to write.
+pub(super) fn for_hyper(response: Response, sets: &HeaderSets) -> HttpResponse {
+    response.into_http(sets).map(Either::Left)
+}
+
+/// One to a page's client: what the server's options add is Engine.IO's.
+fn plain(status: StatusCode) -> HttpResponse {
+    for_hyper(Response::status(status), &HeaderSets::default())
+}
+
+fn too_late() -> HttpResponse {
+    let response = Response::status(StatusCode::REQUEST_TIMEOUT);
+    for_hyper(response.closing(), &HeaderSets::default())
+}
+
 /// Wraps a tower service, such as an axum router, for every shard.
 pub(crate) fn make_service<S, B>(service: S) -> MakeHttpService
 where
-    S: tower_service::Service<Request<Incoming>, Response = Response<B>>
+    S: tower_service::Service<Request<Incoming>, Response = http::Response<B>>
         + Clone
         + Send
         + Sync
@@ -63,7 +82,7 @@ where
                     }
                     Err(error) => {
                         log::line!(ServiceFailed, About::here(), error = log::failure(&error));
-                        status(StatusCode::INTERNAL_SERVER_ERROR)
+                        plain(StatusCode::INTERNAL_SERVER_ERROR)
                     }
                 }
             })
@@ -78,20 +97,20 @@ pub(super) async fn page(
     wire: &Wire,
     patience: Duration,
     request: Request<Incoming>,
-) -> Response<ResponseBody> {
+) -> HttpResponse {
     let service = Rc::clone(service);
     // Called within the future, so that it is caught what that panics with.
     let mut answer = Guarded(Some(Box::pin(async move { service(request).await })));
     let answer = pin!(poll_fn(|cx| {
         if wire.is_late() {
-            return Poll::Ready(closing(status(StatusCode::REQUEST_TIMEOUT)));
+            return Poll::Ready(too_late());
         }
         answer.poll(cx).map(|answer| match answer {
             Ok(response) => response,
             Err(panic) => {
                 log::line!(PagePanicked, About::here());
                 discard(panic);
-                status(StatusCode::INTERNAL_SERVER_ERROR)
+                plain(StatusCode::INTERNAL_SERVER_ERROR)
             }
         })
     }));
@@ -102,7 +121,7 @@ pub(super) async fn page(
     tokio::select! {
         biased;
         response = answer => response,
-        () = gone => closing(status(StatusCode::REQUEST_TIMEOUT)),
+        () = gone => too_late(),
     }
 }
 
@@ -110,10 +129,7 @@ pub(super) async fn page(
 struct Guarded(Option<HttpFuture>);
 
 impl Guarded {
-    fn poll(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Response<ResponseBody>, Box<dyn Any + Send>>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<HttpResponse, Box<dyn Any + Send>>> {
         let Some(future) = &mut self.0 else {
             return Poll::Pending;
         };

@@ -7,6 +7,7 @@ use std::{collections::BTreeMap, time::Duration};
 use stentor_engine::{hub::SessionKey, time::Tick};
 
 use super::conns::{ConnKey, TOGETHER_MS};
+use crate::net::response::ResponseOptions;
 
 /// What a connection keeps.
 #[derive(Debug)]
@@ -15,6 +16,8 @@ pub(super) struct Polled {
     pub(super) parked: Option<SessionKey>,
     /// The POST whose body is coming.
     pub(super) body: Option<Body>,
+    /// What the request that waits has decided about its response.
+    pub(super) options: ResponseOptions,
     /// What has come and is not dealt with: part of a head or body, or what is behind a request
     /// that is not answered yet.
     pub(super) read: Vec<u8>,
@@ -54,6 +57,7 @@ impl Default for Polled {
         Self {
             parked: None,
             body: None,
+            options: ResponseOptions::default(),
             read: Vec::new(),
             unsent: Vec::new(),
             in_head: false,

@@ -128,7 +128,7 @@ impl Shard {
             match parked {
                 Parked::Conn(key) => {
                     shard.enter();
-                    shard.answer_parked(key, &answer.into());
+                    shard.answer_parked(key, answer);
                 }
                 Parked::Task(reply) => drop(reply.send(answer)),
             }
@@ -155,7 +155,7 @@ impl Shard {
         for (session, request) in given_up {
             let reply = Reply::Refused(Refusal::SessionUnknown);
             match request {
-                Parked::Conn(key) => self.give_up_post(key, session, &reply.into()),
+                Parked::Conn(key) => self.give_up_post(key, session, reply),
                 Parked::Task(task) => drop(task.send(reply)),
             }
         }

@@ -17,16 +17,19 @@ use stentor_engine::{
 
 use super::{
     Shard,
-    answer::Answer,
     conns::{BEHIND_BYTES, ConnKey, Role},
     polled::{Body, Polled},
     polling::Parked,
+    respond::refused,
     take,
     upgrade::handshake,
 };
 use crate::{
     log,
-    net::head::{HeadError, RequestHead},
+    net::{
+        head::{HeadError, RequestHead},
+        response::{Response, ResponseOptions},
+    },
     post::Reply,
 };
 
@@ -75,28 +78,25 @@ impl Shard {
         self: &Rc<Self>,
         key: ConnKey,
         wanted: Wanted,
+        options: ResponseOptions,
         bytes: &[u8],
         head: usize,
     ) -> Option<usize> {
-        self.become_polled(key);
+        self.become_polled(key, options);
         match wanted {
-            Wanted::Open => match self.open_polled(key, &bytes[..head]) {
-                Ok(answer) => {
-                    self.respond(key, &answer, false);
-                    Some(head)
-                }
-                Err(too_many) => {
-                    self.respond(key, &too_many, true);
-                    None
-                }
-            },
+            Wanted::Open => {
+                let response = self.open_polled(key, &bytes[..head]);
+                let goes_on = !response.close;
+                self.respond(key, response);
+                goes_on.then_some(head)
+            }
             Wanted::Get(sid) => {
                 let unknown = Some(Reply::Refused(Refusal::SessionUnknown));
                 let session = self.find_now(&sid);
                 self.note_use(key, session);
                 let reply = session.map_or(unknown, |session| self.get(session));
                 if let Some(reply) = reply {
-                    self.respond(key, &reply.into(), false);
+                    self.respond(key, reply.into());
                     return Some(head);
                 }
                 self.park(key, session?, &bytes[head..]);
@@ -105,14 +105,14 @@ impl Shard {
             Wanted::Post(sid, len) => {
                 let refused = Reply::Refused(Refusal::SessionUnknown);
                 let Some(session) = self.find_now(&sid) else {
-                    self.respond(key, &refused.into(), true);
+                    self.respond(key, Response::from(refused).closing());
                     return None;
                 };
                 self.note_use(key, Some(session));
                 match self.post_begin(session) {
                     Reply::Continue => {}
                     other => {
-                        self.respond(key, &other.into(), true);
+                        self.respond(key, Response::from(other).closing());
                         return None;
                     }
                 }
@@ -122,7 +122,7 @@ impl Shard {
                 if let Some(body) = body.filter(|_| pause.is_none()) {
                     self.posted.set(Some((session, key)));
                     let reply = self.post_body(session, body);
-                    self.respond(key, &reply.into(), false);
+                    self.respond(key, reply.into());
                     return Some(head + len);
                 }
                 self.await_body(key, session, len, behind);
@@ -134,16 +134,20 @@ impl Shard {
         }
     }
 
-    fn become_polled(&self, key: ConnKey) {
+    fn become_polled(&self, key: ConnKey, options: ResponseOptions) {
         let mut conns = self.conns.borrow_mut();
-        match conns.polled(key) {
-            Some(polled) => polled.in_head = false,
-            None => conns.set_role(key, Role::Polled(Box::default())),
+        if let Some(polled) = conns.polled(key) {
+            polled.in_head = false;
+            polled.options = options;
+        } else {
+            let mut polled = Box::<Polled>::default();
+            polled.options = options;
+            conns.set_role(key, Role::Polled(polled));
         }
     }
 
-    /// Whether a connection may begin one more session; an error is its last answer.
-    fn may_open_here(&self, key: ConnKey) -> Result<(), Answer> {
+    /// Whether a connection may begin one more session; an error is its last response.
+    fn may_open_here(&self, key: ConnKey) -> Result<(), Response> {
         let most = self.config.shard_limits.unjoined_per_connection;
         let (now, within) = (self.now.get(), self.config.engine.connect_timeout);
         let may_open = |polled: &mut Polled| polled.may_open(now, most, within);
@@ -152,7 +156,7 @@ impl Shard {
             return Ok(());
         }
         log::line!(TooManySessions, self.about_conn(key));
-        Err(Answer::status(StatusCode::TOO_MANY_REQUESTS))
+        Err(Response::status(StatusCode::TOO_MANY_REQUESTS).closing())
     }
 
     /// Something is fetched or sent for a session over this connection.
@@ -165,21 +169,23 @@ impl Shard {
     }
 
     /// A new session over polling. The handshake is itself a poll: what user code emits at once
-    /// goes with it. An error is the connection's last answer.
-    fn open_polled(self: &Rc<Self>, key: ConnKey, head: &[u8]) -> Result<Answer, Answer> {
+    /// goes with it.
+    fn open_polled(self: &Rc<Self>, key: ConnKey, head: &[u8]) -> Response {
         let config = &self.config;
         let address = self.peer(key);
-        self.may_open_here(key)?;
-        self.room_for_newcomer(address)?;
+        let room = self.may_open_here(key);
+        if let Err(too_many) = room.and_then(|()| self.room_for_newcomer(address)) {
+            return too_many;
+        }
         let kept = address.and_then(|address| handshake(config.keep, head, address));
         if let Err(message) = self.allows(head, address) {
-            return Ok(Answer::refused(Refusal::Forbidden, Some(&message)));
+            return refused(Refusal::Forbidden, Some(&message));
         }
         let session = self.with_hub(|hub, now| hub.open(now, None));
         self.add_newcomer(session, address);
         self.begin_session(session, kept);
         let body = self.with_hub(|hub, now| hub.sessions().take_poll(now, session));
-        Ok(Reply::Payload(body).into())
+        Reply::Payload(body).into()
     }
 
     fn park(&self, key: ConnKey, session: SessionKey, behind: &[u8]) {
@@ -213,41 +219,6 @@ impl Shard {
         conns.recount(key);
         conns.set_due(key, now.after(waits.piece).min(until));
         self.await_end(session, Parked::Conn(key));
-    }
-
-    pub(super) fn respond(&self, key: ConnKey, answer: &Answer, last: bool) {
-        let now = self.now.get();
-        let last = last || self.stopping.get();
-        let mut writer = self.writer.borrow_mut();
-        let bytes = writer.write(answer, last, now);
-        self.conns.borrow_mut().respond(key, bytes, last, now);
-    }
-
-    /// Answers the GET that is parked on a connection. What is behind it is seen to later in the
-    /// turn: the hub is not free here.
-    pub(super) fn answer_parked(&self, key: ConnKey, answer: &Answer) {
-        if let Some(polled) = self.conns.borrow_mut().polled(key) {
-            polled.parked = None;
-            if !polled.read.is_empty() {
-                self.resumable.borrow_mut().push(key);
-            }
-        }
-        self.respond(key, answer, false);
-    }
-
-    /// Answers the POST whose body is coming on a connection, and reads no more of it.
-    pub(super) fn give_up_post(&self, key: ConnKey, session: SessionKey, answer: &Answer) {
-        let mut conns = self.conns.borrow_mut();
-        let body = conns.polled(key).and_then(|polled| {
-            let body = polled.body.take_if(|body| body.session == session)?;
-            polled.read = Vec::new();
-            Some(body)
-        });
-        conns.recount(key);
-        drop(conns);
-        if body.is_some() {
-            self.respond(key, answer, true);
-        }
     }
 
     /// A first part of a head has come.
@@ -327,7 +298,7 @@ impl Shard {
         } else {
             Reply::Refused(Refusal::SessionUnknown)
         };
-        self.respond(key, &reply.into(), false);
+        self.respond(key, reply.into());
         self.requests(key, &mut read[len..], false);
     }
 
@@ -407,10 +378,12 @@ impl Shard {
         if let Some(body) = body {
             drop(conns);
             take(&self.posting, body.session.to_bits());
-            self.respond(key, &Answer::status(StatusCode::REQUEST_TIMEOUT), true);
+            let late = Response::status(StatusCode::REQUEST_TIMEOUT);
+            self.respond(key, late.closing());
             self.fail(body.session, PeerError::Aborted);
         } else if in_head {
-            conns.finish(key, &HeadError::Late.response(), self.now.get());
+            drop(conns);
+            self.refuse(key, &HeadError::Late.response());
         } else {
             conns.drop_conn(key);
         }

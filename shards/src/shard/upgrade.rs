@@ -20,10 +20,10 @@ use stentor_engine::{
 
 use super::{
     Shard,
-    answer::Answer,
     conns::{ConnKey, Role, conn_id},
     http,
     requests::Wanted,
+    respond::upgrade_refused,
 };
 use crate::{
     discard::discard,
@@ -31,6 +31,7 @@ use crate::{
     log::{self, About},
     net::{
         head::{self, Head, RequestHead, UpgradeError, accept_key},
+        response::{Response, ResponseOptions},
         ws,
     },
 };
@@ -40,26 +41,26 @@ pub(super) enum Verdict {
     /// More of it must come.
     Wait,
     /// Answer this and close.
-    Answer(Vec<u8>),
+    Refuse(Response),
     /// The server stops: nothing begins.
     Stopping,
     /// A new session; the response, and what is kept of the request.
     Open {
-        response: String,
+        response: Response,
         handshake: Option<Handshake>,
         /// It takes no binary frames.
         text_only: bool,
     },
     /// A WebSocket for a session that polls here.
     Probe {
-        response: String,
+        response: Response,
         session: SessionKey,
         text_only: bool,
     },
     /// The session lives on another shard.
     Elsewhere(Sid),
     /// Long-polling that is served here.
-    Poll(Wanted),
+    Poll(Wanted, ResponseOptions),
     /// Something else.
     Http,
 }
@@ -75,41 +76,21 @@ enum Peer {
 /// The close code for what is refused when the WebSocket is open already (RFC 6455 7.4.1: policy).
 const REFUSED: u16 = 1008;
 
-/// The answer to a WebSocket request while the server stops.
-const UNAVAILABLE: &[u8] =
-    b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
-
-/// The same when the WebSocket is open already (RFC 6455 7.4.1: going away).
+/// The close code for one that is open already when the server stops (RFC 6455 7.4.1: going away).
 const GOING_AWAY: u16 = 1001;
 
-/// The answer to a WebSocket request that is refused before it is one (PROTOCOL.md 2.2).
-pub(crate) fn refusal(message: &str) -> Vec<u8> {
-    format!(
-        "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-type: text/html\r\n\
-         Content-Length: {}\r\n\r\n{message}",
-        message.len()
-    )
-    .into_bytes()
-}
-
-/// The response that makes a connection a WebSocket, or the answer to a request that is none. The first
+/// The response that makes a connection a WebSocket, or what a request is told that is none. The first
 /// offered subprotocol is accepted, as by the official server; without that browsers that offer
 /// one would close.
-fn switching(request: &RequestHead<'_>) -> Result<String, Vec<u8>> {
+fn switching(request: &RequestHead<'_>) -> Result<Response, Response> {
     let key = request.check_upgrade().map_err(UpgradeError::response)?;
-    let mut response = format!(
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Accept: {}\r\n",
-        accept_key(key)
-    );
-    let bad = || refusal(Refusal::BadRequest.message());
-    if let Some(offered) = request.first_subprotocol().ok_or_else(bad)? {
-        response.push_str("Sec-WebSocket-Protocol: ");
-        response.push_str(offered);
-        response.push_str("\r\n");
-    }
-    response.push_str("\r\n");
-    Ok(response)
+    let offered = request.first_subprotocol();
+    let offered = offered.ok_or_else(|| refused(Refusal::BadRequest))?;
+    Ok(Response::switching(&accept_key(key), offered))
+}
+
+fn refused(refusal: Refusal) -> Response {
+    upgrade_refused(refusal.message().to_owned())
 }
 
 impl Shard {
@@ -148,7 +129,7 @@ impl Shard {
     fn request(self: &Rc<Self>, key: ConnKey, bytes: &mut [u8], answered: bool) -> Option<usize> {
         let (verdict, used) = match head::parse(bytes) {
             Head::Incomplete => (Verdict::Wait, 0),
-            Head::Bad(error) => (Verdict::Answer(error.response()), 0),
+            Head::Bad(error) => (Verdict::Refuse(error.response()), 0),
             Head::Request(request) => (
                 self.judge(&request, &bytes[..request.len], Peer::Conn(key)),
                 request.len,
@@ -166,14 +147,15 @@ impl Shard {
         used: usize,
         answered: bool,
     ) -> Option<usize> {
-        let now = self.now.get();
         match verdict {
-            Verdict::Poll(wanted) => return self.serve(key, wanted, bytes, used),
+            Verdict::Poll(wanted, options) => {
+                return self.serve(key, wanted, options, bytes, used);
+            }
             Verdict::Wait => self.await_head(key, bytes),
-            Verdict::Answer(_) if answered => self.finish_websocket(key, REFUSED),
-            Verdict::Answer(response) => self.conns.borrow_mut().finish(key, &response, now),
+            Verdict::Refuse(_) if answered => self.finish_websocket(key, REFUSED),
+            Verdict::Refuse(response) => self.refuse(key, &response),
             Verdict::Stopping if answered => self.finish_websocket(key, GOING_AWAY),
-            Verdict::Stopping => self.conns.borrow_mut().finish(key, UNAVAILABLE, now),
+            Verdict::Stopping => self.refuse(key, &unavailable()),
             Verdict::Http => {
                 let stream = self.conns.borrow_mut().take(key);
                 if let Some(stream) = stream {
@@ -191,14 +173,7 @@ impl Shard {
                 handshake,
                 text_only,
             } => {
-                let response = if answered { "" } else { &*response };
-                let preamble = (conn_id(key), response.as_bytes());
-                let mut hub = self.hub.borrow_mut();
-                let session = hub.open(now, Some(preamble));
-                if text_only {
-                    hub.sessions().recv_b64(session);
-                }
-                drop(hub);
+                let session = self.open_websocket(key, (!answered).then_some(response), text_only);
                 self.begin_session(session, handshake);
                 let reader = ws::Reader::default();
                 self.become_websocket(key, Role::WebSocket { session, reader });
@@ -209,7 +184,7 @@ impl Shard {
                 session,
                 text_only,
             } => {
-                if self.begin_probe(key, session, (!answered).then_some(&*response)) {
+                if self.begin_probe(key, session, (!answered).then_some(response)) {
                     if text_only {
                         self.hub.borrow_mut().sessions().recv_b64(session);
                     }
@@ -218,6 +193,27 @@ impl Shard {
             }
         }
         None
+    }
+
+    /// A session over WebSocket begins: the response goes first, with the OPEN packet behind it.
+    fn open_websocket(
+        &self,
+        key: ConnKey,
+        response: Option<Response>,
+        text_only: bool,
+    ) -> SessionKey {
+        let now = self.now.get();
+        let mut writer = self.writer.borrow_mut();
+        let written = response.as_ref().map(|response| {
+            let (head, _) = writer.write(response, &self.config.header_sets, now.0);
+            head
+        });
+        let mut hub = self.hub.borrow_mut();
+        let session = hub.open(now, Some((conn_id(key), written.unwrap_or_default())));
+        if text_only {
+            hub.sessions().recv_b64(session);
+        }
+        session
     }
 
     /// Closes a WebSocket that is no session's.
@@ -233,7 +229,7 @@ impl Shard {
         self: &Rc<Self>,
         key: ConnKey,
         session: SessionKey,
-        response: Option<&str>,
+        response: Option<Response>,
     ) -> bool {
         let now = self.now.get();
         self.newcomer_asks(session);
@@ -242,8 +238,16 @@ impl Shard {
             .borrow_mut()
             .sessions()
             .recv_probe_open(now, session, conn_id(key));
+        // Copied: the log hears of a connection that does not take it, and user code may hear the log.
+        let response = response.map(|response| {
+            let mut writer = self.writer.borrow_mut();
+            writer
+                .write(&response, &self.config.header_sets, now.0)
+                .0
+                .to_vec()
+        });
         if let Some(response) = response
-            && !self.say(key, response.as_bytes())
+            && !self.say(key, &response)
         {
             if probing {
                 let mut hub = self.hub.borrow_mut();
@@ -279,7 +283,11 @@ impl Shard {
             return Verdict::Stopping;
         }
         let judged = self.judge_websocket(request, &query, head, peer);
-        judged.unwrap_or_else(Verdict::Answer)
+        let mut verdict = judged.unwrap_or_else(Verdict::Refuse);
+        if let Some(response) = verdict.response() {
+            response.options = self.response_options(|name| request.header(name));
+        }
+        verdict
     }
 
     /// A WebSocket request: what is checked of it, in the official order (PROTOCOL.md 2.2). An error is
@@ -290,8 +298,7 @@ impl Shard {
         query: &Request<'_>,
         head: &[u8],
         peer: Peer,
-    ) -> Result<Verdict, Vec<u8>> {
-        let refused = |refused: Refusal| refusal(refused.message());
+    ) -> Result<Verdict, Response> {
         let origin = request.header("origin");
         let transport = query.check(&self.config.engine, origin).map_err(refused)?;
         let Some(sid) = query.sid().map_err(refused)? else {
@@ -325,14 +332,14 @@ impl Shard {
 
     /// Asks the application about a new session over WebSocket: what is kept of the request, or the
     /// answer if it says no.
-    fn let_in(&self, head: &[u8], peer: Peer) -> Result<Option<Handshake>, Vec<u8>> {
+    fn let_in(&self, head: &[u8], peer: Peer) -> Result<Option<Handshake>, Response> {
         let address = match peer {
             Peer::Conn(key) => self.peer(key),
             Peer::Address(address) => Some(address),
         };
         let handshake = address.and_then(|address| handshake(self.config.keep, head, address));
         let allowed = self.allows(head, address);
-        allowed.map_err(|message| refusal(&message))?;
+        allowed.map_err(upgrade_refused)?;
         Ok(handshake)
     }
 
@@ -353,8 +360,11 @@ impl Shard {
                 Verdict::Http
             };
         }
-        let wanted = self.wanted(request, query, sid);
-        wanted.map_or(Verdict::Http, Verdict::Poll)
+        let Some(wanted) = self.wanted(request, query, sid) else {
+            return Verdict::Http;
+        };
+        let options = self.response_options(|name| request.header(name));
+        Verdict::Poll(wanted, options)
     }
 
     /// The other end of a connection.
@@ -404,36 +414,51 @@ impl Shard {
     }
 
     /// What becomes of a WebSocket request that hyper has read, for [`Self::adopt`], and the response
-    /// that hyper is to write; an error is the answer to a client that is refused.
+    /// that hyper is to write; an error is the response to a client that is refused.
     pub(super) fn judge_late(
         &self,
         head: &[u8],
         address: SocketAddr,
-    ) -> Result<(Verdict, String), Answer> {
-        let refused = |message: String| Answer {
-            status: StatusCode::BAD_REQUEST,
-            kind: "text/html",
-            body: message.into_bytes().into(),
-        };
-        let bad = || refused(Refusal::BadRequest.message().to_owned());
-        let told = |response: &[u8]| {
-            let response = String::from_utf8_lossy(response);
-            let (_, message) = response.split_once("\r\n\r\n").unwrap_or_default();
-            refused(message.to_owned())
-        };
+    ) -> Result<(Verdict, Response), Response> {
         let Head::Request(request) = head::parse(head) else {
-            return Err(bad());
+            return Err(refused(Refusal::BadRequest));
         };
-        match self.judge(&request, head, Peer::Address(address)) {
-            granted @ (Verdict::Open { .. } | Verdict::Probe { .. } | Verdict::Elsewhere(_)) => {
-                let switching = switching(&request).map_err(|response| told(&response))?;
-                Ok((granted, switching))
+        let mut verdict = self.judge(&request, head, Peer::Address(address));
+        match &mut verdict {
+            Verdict::Open { response, .. } | Verdict::Probe { response, .. } => {
+                let empty = Response::status(StatusCode::SWITCHING_PROTOCOLS);
+                let response = std::mem::replace(response, empty);
+                Ok((verdict, response))
             }
-            Verdict::Answer(response) => Err(told(&response)),
-            Verdict::Stopping => Err(Answer::status(StatusCode::SERVICE_UNAVAILABLE)),
-            Verdict::Wait | Verdict::Http | Verdict::Poll(_) => Err(bad()),
+            Verdict::Elsewhere(_) => {
+                let mut response = switching(&request)?;
+                response.options = self.response_options(|name| request.header(name));
+                Ok((verdict, response))
+            }
+            _ => Err(match verdict {
+                Verdict::Refuse(response) => response,
+                Verdict::Stopping => unavailable(),
+                _ => refused(Refusal::BadRequest),
+            }),
         }
     }
+}
+
+impl Verdict {
+    /// What the client is told, if it is told something now.
+    fn response(&mut self) -> Option<&mut Response> {
+        match self {
+            Self::Refuse(response) | Self::Open { response, .. } | Self::Probe { response, .. } => {
+                Some(response)
+            }
+            Self::Wait | Self::Stopping | Self::Elsewhere(_) | Self::Poll(..) | Self::Http => None,
+        }
+    }
+}
+
+/// What a WebSocket request is told while the server stops.
+fn unavailable() -> Response {
+    Response::status(StatusCode::SERVICE_UNAVAILABLE).closing()
 }
 
 /// What is kept of a request.

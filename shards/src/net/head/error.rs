@@ -2,15 +2,13 @@
 
 use std::fmt::Display;
 
-/// A complete response that ends the connection and says why; `headers` are whole lines.
-fn closing(status: &str, headers: &str, why: impl Display) -> Vec<u8> {
-    let why = why.to_string();
-    format!(
-        "HTTP/1.1 {status}\r\n{headers}Connection: close\r\nContent-Type: text/plain\r\n\
-         Content-Length: {}\r\n\r\n{why}",
-        why.len()
-    )
-    .into_bytes()
+use http::StatusCode;
+
+use crate::net::response::Response;
+
+/// A response that ends the connection and says why.
+fn closing(status: StatusCode, why: impl Display) -> Response {
+    Response::new(status, "text/plain", why.to_string().into_bytes()).closing()
 }
 
 /// Why a head is refused: one variant per rule.
@@ -62,12 +60,11 @@ pub enum HeadError {
 
 impl HeadError {
     /// The status of [`Self::response`].
-    #[must_use]
-    pub fn status(self) -> u16 {
+    fn status(self) -> StatusCode {
         match self {
-            Self::TooLong | Self::TooManyHeaders => 431,
-            Self::Version => 505,
-            Self::Late => 408,
+            Self::TooLong | Self::TooManyHeaders => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            Self::Late => StatusCode::REQUEST_TIMEOUT,
             // Not 501, which RFC 9112 6.1 would have for an unknown coding: most of these are attempts.
             Self::TransferEncoding
             | Self::RequestLine
@@ -78,20 +75,14 @@ impl HeadError {
             | Self::SeveralHosts
             | Self::ContentLength
             | Self::SeveralContentLengths
-            | Self::LengthAndEncoding => 400,
+            | Self::LengthAndEncoding => StatusCode::BAD_REQUEST,
         }
     }
 
-    /// A complete HTTP/1.1 response; close the connection after it.
+    /// What the client is told; the connection is closed after it.
     #[must_use]
-    pub fn response(self) -> Vec<u8> {
-        let status = match self.status() {
-            431 => "431 Request Header Fields Too Large",
-            505 => "505 HTTP Version Not Supported",
-            408 => "408 Request Timeout",
-            _ => "400 Bad Request",
-        };
-        closing(status, "", self)
+    pub fn response(self) -> Response {
+        closing(self.status(), self)
     }
 }
 
@@ -136,29 +127,17 @@ pub enum UpgradeError {
 }
 
 impl UpgradeError {
-    /// The status of [`Self::response`].
-    #[must_use]
-    pub fn status(self) -> u16 {
-        match self {
-            Self::Method => 405,
-            Self::Http
-            | Self::Upgrade
-            | Self::Connection
-            | Self::Key
-            | Self::Version
-            | Self::Body => 400,
-        }
-    }
-
-    /// A complete HTTP/1.1 response; close the connection after it. For a wrong version it names ours, as
+    /// What the client is told; the connection is closed after it. For a wrong version it names ours, as
     /// RFC 6455 4.4 asks, with 400 as Node's `ws` has it (the RFC's 426 is "an appropriate code such as").
     #[must_use]
-    pub fn response(self) -> Vec<u8> {
+    pub fn response(self) -> Response {
         match self {
-            Self::Method => closing("405 Method Not Allowed", "Allow: GET\r\n", self),
-            Self::Version => closing("400 Bad Request", "Sec-WebSocket-Version: 13\r\n", self),
+            Self::Method => closing(StatusCode::METHOD_NOT_ALLOWED, self).with("allow", "GET"),
+            Self::Version => {
+                closing(StatusCode::BAD_REQUEST, self).with("sec-websocket-version", "13")
+            }
             Self::Http | Self::Upgrade | Self::Connection | Self::Key | Self::Body => {
-                closing("400 Bad Request", "", self)
+                closing(StatusCode::BAD_REQUEST, self)
             }
         }
     }

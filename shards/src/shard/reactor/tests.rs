@@ -10,6 +10,7 @@ use std::{
     time::Instant,
 };
 
+use http::StatusCode;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use stentor_engine::{
     config::Config,
@@ -24,6 +25,7 @@ use crate::{
     entropy::Entropy,
     handler::{Keep, Locals, States},
     mailbox::Sender,
+    net::response::{HeaderSets, Response},
     post::Carried,
     shard::{
         Application, Parts, STANDSTILL_MS, conns::Role, intake::EVENTS_PER_POLL, upgrade::Verdict,
@@ -58,6 +60,7 @@ impl Bench {
             path: "/engine.io/".into(),
             keep: Keep::Nothing,
             allow_request: None,
+            header_sets: HeaderSets::default(),
             tcp_user_timeout: None,
             waits: HttpWaits::default(),
             release_memory: None,
@@ -304,7 +307,7 @@ fn a_shard_that_stops_begins_no_websocket() {
                 tokio::task::yield_now().await;
             }
             let verdict = Verdict::Open {
-                response: String::new(),
+                response: Response::status(StatusCode::SWITCHING_PROTOCOLS),
                 handshake: None,
                 text_only: false,
             };
