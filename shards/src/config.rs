@@ -2,15 +2,19 @@
 
 use std::{fmt, time::Duration};
 
-use stentor_engine::config::Config;
+use stentor_engine::{config::Config, frame::Kind};
 
 use crate::{
     discard::discard,
     handler::{Handshake, Keep},
     net::response::HeaderSets,
+    policy::Policy,
 };
 
 pub(crate) type AllowRequest = dyn Fn(&Handshake) -> Result<(), String> + Send + Sync;
+
+/// A message behind each OPEN packet.
+pub(crate) type InitialPacket = (Kind, Box<[u8]>);
 
 /// How long HTTP connections may keep the server waiting, the application's pages too. What is late is
 /// closed; a request that has begun is answered 408 before. A GET that waits for its answer is not waited for,
@@ -93,12 +97,14 @@ impl Default for ShardLimits {
 /// What all shards of a server are configured with.
 pub(crate) struct ShardConfig {
     pub(crate) engine: Config,
-    /// Begins and ends with `/`.
+    /// What the paths begin with that are served. With `/` at its end, unless the server adds none.
     pub(crate) path: Box<str>,
     pub(crate) keep: Keep,
     pub(crate) allow_request: Option<Box<AllowRequest>>,
     /// Headers of responses that the options decide.
     pub(crate) header_sets: HeaderSets,
+    pub(crate) policy: Policy,
+    pub(crate) initial_packet: Option<InitialPacket>,
     pub(crate) tcp_user_timeout: Option<Duration>,
     pub(crate) waits: HttpWaits,
     pub(crate) release_memory: Option<fn()>,

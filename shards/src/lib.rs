@@ -128,6 +128,7 @@ mod fd_table;
 mod handler;
 mod log;
 mod placement;
+mod policy;
 mod post;
 mod server;
 mod shard;
@@ -153,6 +154,7 @@ pub use handler::{
     Refused, Reject, State, SyncHandler,
 };
 pub use placement::unpin_thread;
+pub use policy::{ConnectionError, Cookie, Cors, Origins, Priority, SameSite};
 pub use server::{Running, Server, ServerError, Signals};
 pub use stentor_engine::{
     error::{CloseReason, PacketTooLarge},

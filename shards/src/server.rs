@@ -3,6 +3,7 @@
 mod check;
 mod error;
 mod first;
+mod options;
 mod plan;
 mod running;
 mod serve;
@@ -18,12 +19,13 @@ use self::error::words;
 pub use self::{error::ServerError, running::Running, signals::Signals};
 use crate::{
     api::Io,
-    config::{AllowRequest, HttpWaits, ShardLimits},
+    config::{AllowRequest, HttpWaits, InitialPacket, ShardLimits},
     engine_server::EngineApp,
     entropy::Entropy,
     fd_table::FdTables,
     handler::{App, Handshake, Keep, States},
     placement,
+    policy::PolicyOptions,
     shard::pages::{MakeHttpService, make_service},
     shared::Shared,
 };
@@ -57,6 +59,7 @@ pub struct Server {
     pin: bool,
     fd_tables: FdTables,
     path: String,
+    trailing_slash: bool,
     config: Config,
     keep: Keep,
     tcp_user_timeout: Option<Duration>,
@@ -66,6 +69,8 @@ pub struct Server {
     shard_limits: ShardLimits,
     farewell_timeout: Duration,
     allow_request: Option<Box<AllowRequest>>,
+    policy: PolicyOptions,
+    initial_packet: Option<InitialPacket>,
     build: Option<Build>,
     states: States,
     http: Option<MakeHttpService>,
@@ -98,6 +103,7 @@ impl Server {
             pin: true,
             fd_tables: FdTables::default(),
             path: "/socket.io/".to_owned(),
+            trailing_slash: true,
             config: Config::default(),
             keep: Keep::default(),
             tcp_user_timeout: None,
@@ -107,6 +113,8 @@ impl Server {
             shard_limits: ShardLimits::default(),
             farewell_timeout: Duration::from_secs(10),
             allow_request: None,
+            policy: PolicyOptions::default(),
+            initial_packet: None,
             build: None,
             states: States::default(),
             http: None,
@@ -177,8 +185,8 @@ impl Server {
         self
     }
 
-    /// The path that is served (`path`). Default `/socket.io`; requests need the slash after it. With
-    /// `/` every path is.
+    /// The path that is served (`path`). Default `/socket.io`; requests need the slash after it
+    /// ([`Server::add_trailing_slash`]). What is below it is served too. With `/` every path is.
     ///
     /// ```
     /// use stentor::prelude::*;

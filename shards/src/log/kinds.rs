@@ -38,6 +38,8 @@ kinds! {
     ERROR AuthPanicked "an auth handler panicked";
     ERROR EngineHandlerPanicked "an Engine.IO handler panicked";
     ERROR AllowRequestPanicked "`allow_request` panicked";
+    ERROR HeaderHookPanicked "`headers` or `initial_headers` panicked";
+    ERROR ErrorHookPanicked "`on_connection_error` panicked";
     ERROR DropPanicked "a value of the application panicked while it was dropped";
     ERROR PagePanicked "a page panicked";
     ERROR ReleaseMemoryPanicked "`release_memory` panicked";

@@ -57,12 +57,18 @@ impl Server {
             .fd_tables
             .are_apart()
             .then(|| Arc::new(Parting::new(shards)));
+        let path = self.path_prefix().into();
+        let mut header_sets = HeaderSets::default();
+        let policy = self.policy.into_policy(&mut header_sets);
+        let policy = policy.map_err(ServerError::Options)?;
         let config = Arc::new(ShardConfig {
             engine: self.config,
-            path: self.path.into(),
+            path,
             keep: self.keep,
             allow_request: self.allow_request,
-            header_sets: HeaderSets::default(),
+            header_sets,
+            policy,
+            initial_packet: self.initial_packet,
             tcp_user_timeout: self.tcp_user_timeout,
             waits: self.waits,
             release_memory: self.release_memory,
@@ -130,7 +136,8 @@ impl Server {
             path: &self.path,
             tcp_user_timeout: self.tcp_user_timeout,
         };
-        options.check().map_err(ServerError::Options)
+        let checked = options.check().and_then(|()| self.policy.check());
+        checked.map_err(ServerError::Options)
     }
 
     /// What the shards' threads begin with; the ways by which they are reached become the server's.

@@ -22,16 +22,20 @@ use stentor_engine::{
 use tokio::sync::oneshot;
 
 use super::{
-    Shard, keep_handshake,
+    Shard,
+    asked::Read,
+    keep_handshake,
     pages::{self, HttpResponse, for_hyper},
-    respond::refused,
+    respond::Refused,
 };
 use crate::{
+    handler::Handshake,
     log::{self, About},
     net::{
         replay::{Patience, Replay, Wire},
         response::Response,
     },
+    policy::{Asked as _, Context, is_old_browser},
     post::{PollKind, Reply},
 };
 
@@ -118,7 +122,9 @@ async fn answer(
 ) -> HttpResponse {
     let sets = &shard.config.header_sets;
     if let Some(error) = wire.refused() {
-        return for_hyper(error.response(), sets);
+        let mut response = error.response();
+        response.options = shard.config.policy.options_unread();
+        return for_hyper(response, sets);
     }
     // Where such a body ends only hyper knows: a request behind it would not be judged.
     let last = request.headers().contains_key(header::TRANSFER_ENCODING);
@@ -127,11 +133,7 @@ async fn answer(
     wire.set_brief(is_engine);
     let service = shard.http.borrow().clone();
     let mut response = if is_engine {
-        let value = |name: &str| request.headers().get(name).map(HeaderValue::as_bytes);
-        let options = shard.response_options(value);
-        let mut response = engine(shard, wire, address, request).await;
-        response.options = options;
-        for_hyper(response, sets)
+        for_hyper(engine(shard, wire, address, request).await, sets)
     } else if let Some(service) = &service {
         pages::page(service, wire, shard.config.waits.idle, request).await
     } else {
@@ -147,34 +149,61 @@ async fn answer(
     response
 }
 
-/// Answers a request for the Engine.IO path, in the official order of checks (PROTOCOL.md 2.2).
+/// Answers a request for the Engine.IO path: a preflight before anything else of it is judged.
 async fn engine(
     shard: &Rc<Shard>,
     wire: &Arc<Wire>,
     address: SocketAddr,
-    mut request: Request<Incoming>,
+    request: Request<Incoming>,
 ) -> Response {
+    let asked = Read {
+        request: &request,
+        address,
+    };
+    let policy = &shard.config.policy;
+    if policy.takes_for_preflight(request.method().as_str()) {
+        return policy.preflight(&asked);
+    }
+    let agent = request.headers().get(header::USER_AGENT);
+    let old_browser = agent.is_some_and(|agent| is_old_browser(agent.as_bytes()));
+    let options = shard.response_options(&asked, old_browser);
+    let told = policy.hears_errors().then(|| asked.handshake()).flatten();
+    let judged = judged(shard, wire, address, request).await;
+    let mut response = judged.unwrap_or_else(|refused| {
+        shard.tell_refused(&refused, || told);
+        refused.response()
+    });
+    response.options = options;
+    response
+}
+
+/// Answers a request in the official order of checks (PROTOCOL.md 2.2).
+async fn judged(
+    shard: &Rc<Shard>,
+    wire: &Arc<Wire>,
+    address: SocketAddr,
+    mut request: Request<Incoming>,
+) -> Result<Response, Refused> {
     let query = request.uri().query().unwrap_or("").to_owned();
     let query = Query::parse(&query);
     let origin = request
         .headers()
         .get(header::ORIGIN)
         .map(HeaderValue::as_bytes);
-    let transport = match query.check(&shard.config.engine, origin) {
-        Ok(transport) => transport,
-        Err(refusal) => return refused(refusal, None),
-    };
-    let sid = match query.sid() {
-        Ok(sid) => sid,
-        Err(refusal) => return refused(refusal, None),
-    };
-    if fastwebsockets::upgrade::is_upgrade_request(&request) {
-        return late_upgrade(shard, address, &mut request);
+    let transport = query.check(&shard.config.engine, origin);
+    let upgrade = fastwebsockets::upgrade::is_upgrade_request(&request);
+    if upgrade && transport.is_ok() && query.sid().is_ok() {
+        return Ok(late_upgrade(shard, address, &mut request));
     }
-    let Some(sid) = sid else {
-        if let Err(refusal) = query.check_new(transport, request.method() == Method::GET, false) {
-            return refused(refusal, None);
-        }
+    let transport = transport.map_err(Refused::in_first_check)?;
+    let Some(sid) = query.sid()? else {
+        let get = request.method() == Method::GET;
+        query
+            .check_new(transport, get, false)
+            .map_err(|refusal| match refusal {
+                Refusal::BadRequest => Refused::with(refusal, Context::TransportHandshakeError),
+                _ => refusal.into(),
+            })?;
         return handshake(shard, address, &query, &request);
     };
     let method = request.method();
@@ -191,14 +220,15 @@ async fn engine(
 
 /// A request that does not fit its session's transport or version, or is of another method. That
 /// there is such a session comes first.
-async fn misfit(shard: &Rc<Shard>, sid: Sid, served: bool) -> Response {
+async fn misfit(shard: &Rc<Shard>, sid: Sid, served: bool) -> Result<Response, Refused> {
     if wait(shard, sid, PollKind::Exists).await != Some(Reply::Ok) {
-        return refused(Refusal::SessionUnknown, None);
+        return Err(Refusal::SessionUnknown.into());
     }
     if served {
-        return refused(Refusal::BadRequest, None);
+        let context = Context::TransportMismatch;
+        return Err(Refused::with(Refusal::BadRequest, context));
     }
-    Response::status(StatusCode::METHOD_NOT_ALLOWED).with("allow", "GET, POST")
+    Ok(Response::status(StatusCode::METHOD_NOT_ALLOWED).with("allow", "GET, POST"))
 }
 
 async fn wait(shard: &Rc<Shard>, sid: Sid, what: PollKind) -> Option<Reply> {
@@ -212,29 +242,24 @@ fn handshake(
     address: SocketAddr,
     query: &Query<'_>,
     request: &Request<Incoming>,
-) -> Response {
+) -> Result<Response, Refused> {
     if shard.stopping.get() {
-        return Response::status(StatusCode::SERVICE_UNAVAILABLE).closing();
+        return Ok(Response::status(StatusCode::SERVICE_UNAVAILABLE).closing());
     }
     if let Err(too_many) = shard.room_for_newcomer(Some(address)) {
-        return too_many;
+        return Ok(too_many);
     }
     let head = head_of(request);
     let kept = keep_handshake(shard.config.keep, &head, address);
-    if let Err(message) = shard.allows(&head, Some(address)) {
-        return refused(Refusal::Forbidden, Some(&message));
-    }
-    if let Err(refusal) = query.check_version() {
-        return refused(refusal, None);
-    }
-    let session = shard.with_hub(|hub, now| hub.open(now, None));
-    shard.add_newcomer(session, Some(address));
-    shard.begin_session(session, kept);
-    Reply::Payload(shard.with_hub(|hub, now| hub.sessions().take_poll(now, session))).into()
+    let allowed = shard.allows(&head, Some(address));
+    allowed.map_err(Refused::by_application)?;
+    query.check_version()?;
+    let request = || Some(Handshake::new(&head, address));
+    Ok(shard.open_by_polling(Some(address), kept, request))
 }
 
 /// A request's head as it may have looked on the wire.
-fn head_of(request: &Request<Incoming>) -> Vec<u8> {
+pub(super) fn head_of<B>(request: &Request<B>) -> Vec<u8> {
     let version = request.version();
     let line = format!("{} {} {version:?}\r\n", request.method(), request.uri());
     let mut head = line.into_bytes();
@@ -264,7 +289,7 @@ impl Drop for Abort<'_> {
     }
 }
 
-async fn get(shard: &Rc<Shard>, wire: &Wire, sid: Sid) -> Response {
+async fn get(shard: &Rc<Shard>, wire: &Wire, sid: Sid) -> Result<Response, Refused> {
     // The guard is dropped after the receiver, whose being gone is what marks the GET as aborted.
     let mut abort = Abort {
         shard,
@@ -276,13 +301,17 @@ async fn get(shard: &Rc<Shard>, wire: &Wire, sid: Sid) -> Response {
         biased;
         answer = receiver => answer,
         // As in the official server: who ends his side gives his GET up.
-        () = wire.ended() => return Response::status(StatusCode::BAD_REQUEST).closing(),
+        () = wire.ended() => return Ok(Response::status(StatusCode::BAD_REQUEST).closing()),
     };
     abort.what = None;
     // The session's shard has stopped: the client will find out by its next request.
-    answer
-        .unwrap_or(Reply::Refused(Refusal::SessionUnknown))
-        .into()
+    response(answer.ok())
+}
+
+/// The response to a session's answer; without one there is no session.
+fn response(answer: Option<Reply>) -> Result<Response, Refused> {
+    let answer = answer.unwrap_or(Reply::Refused(Refusal::SessionUnknown));
+    Refused::by_session(&answer).map_or_else(|| Ok(answer.into()), Err)
 }
 
 async fn post(
@@ -290,11 +319,14 @@ async fn post(
     wire: &Arc<Wire>,
     sid: Sid,
     request: Request<Incoming>,
-) -> Response {
+) -> Result<Response, Refused> {
     match wait(shard, sid, PollKind::PostBegin).await {
         Some(Reply::Continue) => {}
-        Some(other) => return Response::from(other).closing(),
-        None => return refused(Refusal::SessionUnknown, None),
+        Some(answer) => {
+            let refused = response(Some(answer)).map(Response::closing);
+            return refused.map_err(Refused::closing);
+        }
+        None => return Err(Refusal::SessionUnknown.into()),
     }
     let mut abort = Abort {
         shard,
@@ -314,15 +346,13 @@ async fn post(
     abort.what = None;
     let answer = match body {
         Ok(body) => wait(shard, sid, PollKind::PostBody(body)).await,
-        Err(BodyError::Ended(answer)) => return Response::from(answer).closing(),
+        Err(BodyError::Ended(answer)) => return Ok(Response::from(answer).closing()),
         Err(error) => {
             fail(shard, wire, sid, error.peer_error());
-            return Response::status(error.status()).closing();
+            return Ok(Response::status(error.status()).closing());
         }
     };
-    answer
-        .unwrap_or(Reply::Refused(Refusal::SessionUnknown))
-        .into()
+    response(answer)
 }
 
 /// The session fails by a POST that is refused. The client hears of the POST first: else it would see

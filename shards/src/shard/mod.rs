@@ -5,6 +5,7 @@
 //! never while user code runs or something is awaited.
 
 mod about;
+mod asked;
 mod budget;
 mod congestion;
 mod conns;

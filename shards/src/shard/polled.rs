@@ -25,6 +25,8 @@ pub(super) struct Polled {
     pub(super) unsent: Vec<u8>,
     /// `read` is a part of a head.
     pub(super) in_head: bool,
+    /// Nothing but preflights has come: the connection may yet go to the shard of its session.
+    pub(super) is_fresh: bool,
     /// The connection ends when `unsent` is gone.
     pub(super) last: bool,
     /// The peer sends no more: the connection ends when it has all that it asked for.
@@ -61,6 +63,7 @@ impl Default for Polled {
             read: Vec::new(),
             unsent: Vec::new(),
             in_head: false,
+            is_fresh: false,
             last: false,
             ended: false,
             opened: 0,

@@ -4,7 +4,7 @@
 //! goes on afterwards. They are read from the shard's own epoll and answered with one write, by no
 //! task; everything else about HTTP is hyper's, which a connection goes to at any request.
 
-use std::rc::Rc;
+use std::{net::SocketAddr, rc::Rc};
 
 use http::StatusCode;
 use stentor_engine::{
@@ -20,15 +20,16 @@ use super::{
     conns::{BEHIND_BYTES, ConnKey, Role},
     polled::{Body, Polled},
     polling::Parked,
-    respond::refused,
+    respond::Refused,
     take,
     upgrade::handshake,
 };
 use crate::{
+    handler::Handshake,
     log,
     net::{
         head::{HeadError, RequestHead},
-        response::{Response, ResponseOptions},
+        response::{HeaderLines, Response, ResponseOptions},
     },
     post::Reply,
 };
@@ -44,13 +45,13 @@ pub(super) enum Wanted {
 }
 
 impl Shard {
-    /// What a request wants, if it is one that is served here.
-    pub(super) fn wanted(
+    /// What a request wants, if it is one that is served here, and its `User-Agent`.
+    pub(super) fn wanted<'a>(
         &self,
-        request: &RequestHead<'_>,
+        request: &RequestHead<'a>,
         query: &Request<'_>,
         sid: Option<Sid>,
-    ) -> Option<Wanted> {
+    ) -> Option<(Wanted, Option<&'a [u8]>)> {
         let plain = request.plain()?;
         if self.stopping.get()
             || query.check(&self.config.engine, plain.origin) != Ok(Transport::Polling)
@@ -59,7 +60,7 @@ impl Shard {
             return None;
         }
         let octets = b"application/octet-stream";
-        match (sid, request.method, plain.length) {
+        let wanted = match (sid, request.method, plain.length) {
             (None, "GET", None | Some(0)) => Some(Wanted::Open),
             (Some(sid), "GET", None | Some(0)) => Some(Wanted::Get(sid)),
             (Some(sid), "POST", Some(len))
@@ -69,7 +70,22 @@ impl Shard {
                 Some(Wanted::Post(sid, len))
             }
             _ => None,
+        };
+        Some((wanted?, plain.agent))
+    }
+
+    /// Answers a preflight. Its connection is as if it had not come: the next request says where it belongs.
+    pub(super) fn preflight(&self, key: ConnKey, mut response: Response) {
+        let is_fresh = self
+            .conns
+            .borrow_mut()
+            .polled(key)
+            .is_none_or(|polled| polled.is_fresh);
+        self.become_polled(key, std::mem::take(&mut response.options));
+        if let Some(polled) = self.conns.borrow_mut().polled(key) {
+            polled.is_fresh = is_fresh;
         }
+        self.respond(key, response);
     }
 
     /// Serves the request that `bytes` begin with, whose head has `head` bytes. Where the next one
@@ -96,6 +112,7 @@ impl Shard {
                 self.note_use(key, session);
                 let reply = session.map_or(unknown, |session| self.get(session));
                 if let Some(reply) = reply {
+                    self.tell_reply(key, &reply, &bytes[..head]);
                     self.respond(key, reply.into());
                     return Some(head);
                 }
@@ -105,6 +122,7 @@ impl Shard {
             Wanted::Post(sid, len) => {
                 let refused = Reply::Refused(Refusal::SessionUnknown);
                 let Some(session) = self.find_now(&sid) else {
+                    self.tell_reply(key, &refused, &bytes[..head]);
                     self.respond(key, Response::from(refused).closing());
                     return None;
                 };
@@ -112,6 +130,7 @@ impl Shard {
                 match self.post_begin(session) {
                     Reply::Continue => {}
                     other => {
+                        self.tell_reply(key, &other, &bytes[..head]);
                         self.respond(key, Response::from(other).closing());
                         return None;
                     }
@@ -134,10 +153,20 @@ impl Shard {
         }
     }
 
+    /// Tells the application if a session's answer is a refusal.
+    fn tell_reply(&self, key: ConnKey, reply: &Reply, head: &[u8]) {
+        if self.config.policy.hears_errors()
+            && let Some(refused) = Refused::by_session(reply)
+        {
+            self.tell_refused(&refused, || Some(Handshake::new(head, self.peer(key)?)));
+        }
+    }
+
     fn become_polled(&self, key: ConnKey, options: ResponseOptions) {
         let mut conns = self.conns.borrow_mut();
         if let Some(polled) = conns.polled(key) {
             polled.in_head = false;
+            polled.is_fresh = false;
             polled.options = options;
         } else {
             let mut polled = Box::<Polled>::default();
@@ -179,13 +208,41 @@ impl Shard {
         }
         let kept = address.and_then(|address| handshake(config.keep, head, address));
         if let Err(message) = self.allows(head, address) {
-            return refused(Refusal::Forbidden, Some(&message));
+            let refused = Refused::by_application(message);
+            self.tell_refused(&refused, || Some(Handshake::new(head, address?)));
+            return refused.response();
         }
+        self.open_by_polling(address, kept, || Some(Handshake::new(head, address?)))
+    }
+
+    /// Begins a session over polling: its first response. `request` is all of it, whatever is kept.
+    pub(super) fn open_by_polling(
+        self: &Rc<Self>,
+        address: Option<SocketAddr>,
+        kept: Option<Handshake>,
+        request: impl FnOnce() -> Option<Handshake>,
+    ) -> Response {
         let session = self.with_hub(|hub, now| hub.open(now, None));
         self.add_newcomer(session, address);
+        let policy = &self.config.policy;
+        let mut lines = HeaderLines::default();
+        if policy.adds_initial() {
+            let sid = self.hub.borrow().sid(session).map(|sid| sid.text());
+            policy.add_initial(&mut lines, sid.as_ref().map(|sid| &sid[..]), request);
+        }
+        self.send_initial_packet(session);
         self.begin_session(session, kept);
         let body = self.with_hub(|hub, now| hub.sessions().take_poll(now, session));
-        Reply::Payload(body).into()
+        let mut response = Response::from(Reply::Payload(body));
+        response.lines = lines;
+        response
+    }
+
+    /// A session gets the packet that each has behind its OPEN, if there is one.
+    pub(super) fn send_initial_packet(&self, session: SessionKey) {
+        if let Some((kind, data)) = &self.config.initial_packet {
+            self.with_hub(|hub, _| hub.send(session, *kind, data));
+        }
     }
 
     fn park(&self, key: ConnKey, session: SessionKey, behind: &[u8]) {
@@ -383,7 +440,7 @@ impl Shard {
             self.fail(body.session, PeerError::Aborted);
         } else if in_head {
             drop(conns);
-            self.refuse(key, &HeadError::Late.response());
+            self.refuse_unread(key, HeadError::Late);
         } else {
             conns.drop_conn(key);
         }

@@ -8,7 +8,12 @@ use stentor_engine::{eio::handshake::Refusal, hub::SessionKey};
 
 use super::{Shard, conns::ConnKey};
 use crate::{
-    net::response::{Response, ResponseOptions},
+    handler::Handshake,
+    net::{
+        head::{HeadError, UpgradeError},
+        response::{Response, ResponseOptions},
+    },
+    policy::{Asked, Context},
     post::Reply,
 };
 
@@ -44,19 +49,148 @@ pub(super) fn refused(refusal: Refusal, message: Option<&str>) -> Response {
     Response::new(status, JSON, body.into_bytes())
 }
 
+/// A request that is refused, of which the application hears.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) refusal: Refusal,
+    /// Instead of the official one.
+    pub(super) message: Option<String>,
+    pub(super) context: Option<Context>,
+    /// The connection is closed after its response.
+    close: bool,
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self {
+            refusal,
+            message: None,
+            context: None,
+            close: false,
+        }
+    }
+}
+
+impl Refused {
+    pub(super) fn with(refusal: Refusal, context: Context) -> Self {
+        Self {
+            context: Some(context),
+            ..refusal.into()
+        }
+    }
+
+    /// The same, after which the connection is closed.
+    pub(super) const fn closing(mut self) -> Self {
+        self.close = true;
+        self
+    }
+
+    /// By the check of transport and origin.
+    pub(super) fn in_first_check(refusal: Refusal) -> Self {
+        Self {
+            context: (refusal == Refusal::BadRequest).then_some(Context::InvalidOrigin),
+            ..refusal.into()
+        }
+    }
+
+    /// By the application, with its message.
+    pub(super) fn by_application(message: String) -> Self {
+        Self {
+            message: Some(message),
+            ..Refusal::Forbidden.into()
+        }
+    }
+
+    /// A session's answer to a request that it does not take.
+    pub(super) fn by_session(reply: &Reply) -> Option<Self> {
+        match reply {
+            Reply::Refused(Refusal::BadRequest) => {
+                Some(Self::with(Refusal::BadRequest, Context::TransportMismatch))
+            }
+            Reply::Refused(refusal) => Some((*refusal).into()),
+            Reply::Payload(_) | Reply::Ok | Reply::Continue | Reply::Status(_) => None,
+        }
+    }
+
+    /// What a long-polling request is told.
+    pub(super) fn response(&self) -> Response {
+        let mut response = refused(self.refusal, self.message.as_deref());
+        response.close = self.close;
+        response
+    }
+
+    /// What a WebSocket request is told (PROTOCOL.md 2.2).
+    pub(super) fn upgrade_response(&self) -> Response {
+        let message = self.message.as_deref().unwrap_or(self.refusal.message());
+        let mut response = upgrade_refused(message.to_owned());
+        if self.context == Some(Context::OriginNotAllowed) {
+            response.status = StatusCode::FORBIDDEN;
+        }
+        response
+    }
+}
+
+/// A WebSocket request that is refused.
+#[derive(Debug)]
+pub(super) enum NotUpgraded {
+    /// By a check of Engine.IO's.
+    Refused(Refused),
+    /// By one of RFC 6455, with its own words.
+    Response(Refused, Box<Response>),
+}
+
+impl From<Refused> for NotUpgraded {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+impl From<Refusal> for NotUpgraded {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal.into())
+    }
+}
+
+impl From<UpgradeError> for NotUpgraded {
+    fn from(error: UpgradeError) -> Self {
+        let refused = Refused {
+            message: Some(error.to_string()),
+            ..Refused::with(Refusal::BadRequest, Context::TransportHandshakeError)
+        };
+        Self::Response(refused, Box::new(error.response()))
+    }
+}
+
+impl NotUpgraded {
+    /// What the application hears.
+    pub(super) const fn told(&self) -> &Refused {
+        match self {
+            Self::Refused(refused) | Self::Response(refused, _) => refused,
+        }
+    }
+
+    pub(super) fn into_response(self) -> Response {
+        match self {
+            Self::Refused(refused) => refused.upgrade_response(),
+            Self::Response(_, response) => *response,
+        }
+    }
+}
+
 /// What a WebSocket request is told that is refused before it is one (PROTOCOL.md 2.2).
 pub(super) fn upgrade_refused(message: String) -> Response {
     Response::new(StatusCode::BAD_REQUEST, HTML, message.into_bytes()).closing()
 }
 
 impl Shard {
-    /// What a request decides about its response. `header` is the first header of that name.
-    #[expect(clippy::unused_self, reason = "the options of the server decide it")]
-    pub(super) fn response_options<'a>(
+    /// What a request decides about its response; `old_browser` if one of those has sent it that filter scripts.
+    /// User code may run.
+    pub(super) fn response_options(
         &self,
-        _header: impl Fn(&str) -> Option<&'a [u8]>,
+        request: &impl Asked,
+        old_browser: bool,
     ) -> ResponseOptions {
-        ResponseOptions::default()
+        self.config.policy.options(request, old_browser)
     }
 
     /// Answers the request that a connection is at, which may go on afterwards.
@@ -70,6 +204,24 @@ impl Shard {
         let mut writer = self.writer.borrow_mut();
         let bytes = writer.write(&response, &self.config.header_sets, now.0);
         conns.respond(key, bytes, response.close, now);
+    }
+
+    /// Tells the application of a request that is refused. User code may run.
+    pub(super) fn tell_refused(
+        &self,
+        refused: &Refused,
+        request: impl FnOnce() -> Option<Handshake>,
+    ) {
+        let message = refused.message.as_deref();
+        let policy = &self.config.policy;
+        policy.tell(request, refused.refusal, message, refused.context);
+    }
+
+    /// Answers what cannot be read as a request, and ends the connection.
+    pub(super) fn refuse_unread(&self, key: ConnKey, error: HeadError) {
+        let mut response = error.response();
+        response.options = self.config.policy.options_unread();
+        self.refuse(key, &response);
     }
 
     /// Answers the request that a connection began with, and ends the connection.

@@ -20,20 +20,22 @@ use stentor_engine::{
 
 use super::{
     Shard,
+    asked::Heard,
     conns::{ConnKey, Role, conn_id},
     http,
     requests::Wanted,
-    respond::upgrade_refused,
+    respond::{NotUpgraded, Refused},
 };
 use crate::{
     discard::discard,
     handler::{Handshake, INTERNAL_ERROR, Keep},
     log::{self, About},
     net::{
-        head::{self, Head, RequestHead, UpgradeError, accept_key},
+        head::{self, Head, Plain, RequestHead, accept_key},
         response::{Response, ResponseOptions},
         ws,
     },
+    policy::{Asked as _, Context, is_old_browser},
 };
 
 /// What becomes of a first request.
@@ -61,13 +63,15 @@ pub(super) enum Verdict {
     Elsewhere(Sid),
     /// Long-polling that is served here.
     Poll(Wanted, ResponseOptions),
+    /// Answer this and go on: a preflight.
+    Preflight(Response),
     /// Something else.
     Http,
 }
 
 /// Whose request is judged.
 #[derive(Debug, Clone, Copy)]
-enum Peer {
+pub(super) enum Peer {
     Conn(ConnKey),
     /// One whose connection hyper has.
     Address(SocketAddr),
@@ -82,15 +86,11 @@ const GOING_AWAY: u16 = 1001;
 /// The response that makes a connection a WebSocket, or what a request is told that is none. The first
 /// offered subprotocol is accepted, as by the official server; without that browsers that offer
 /// one would close.
-fn switching(request: &RequestHead<'_>) -> Result<Response, Response> {
-    let key = request.check_upgrade().map_err(UpgradeError::response)?;
+fn switching(request: &RequestHead<'_>) -> Result<Response, NotUpgraded> {
+    let key = request.check_upgrade()?;
     let offered = request.first_subprotocol();
-    let offered = offered.ok_or_else(|| refused(Refusal::BadRequest))?;
+    let offered = offered.ok_or(Refusal::BadRequest)?;
     Ok(Response::switching(&accept_key(key), offered))
-}
-
-fn refused(refusal: Refusal) -> Response {
-    upgrade_refused(refusal.message().to_owned())
 }
 
 impl Shard {
@@ -129,7 +129,11 @@ impl Shard {
     fn request(self: &Rc<Self>, key: ConnKey, bytes: &mut [u8], answered: bool) -> Option<usize> {
         let (verdict, used) = match head::parse(bytes) {
             Head::Incomplete => (Verdict::Wait, 0),
-            Head::Bad(error) => (Verdict::Refuse(error.response()), 0),
+            Head::Bad(error) => {
+                let mut response = error.response();
+                response.options = self.config.policy.options_unread();
+                (Verdict::Refuse(response), 0)
+            }
             Head::Request(request) => (
                 self.judge(&request, &bytes[..request.len], Peer::Conn(key)),
                 request.len,
@@ -150,6 +154,10 @@ impl Shard {
         match verdict {
             Verdict::Poll(wanted, options) => {
                 return self.serve(key, wanted, options, bytes, used);
+            }
+            Verdict::Preflight(response) => {
+                self.preflight(key, response);
+                return Some(used);
             }
             Verdict::Wait => self.await_head(key, bytes),
             Verdict::Refuse(_) if answered => self.finish_websocket(key, REFUSED),
@@ -213,6 +221,8 @@ impl Shard {
         if text_only {
             hub.sessions().recv_b64(session);
         }
+        drop((hub, writer));
+        self.send_initial_packet(session);
         session
     }
 
@@ -275,38 +285,66 @@ impl Shard {
         if !path.starts_with(&*self.config.path) {
             return Verdict::Http;
         }
+        let heard = Heard {
+            shard: self,
+            request,
+            head,
+            peer,
+        };
+        if self.config.policy.takes_for_preflight(request.method) {
+            return self.judge_preflight(&heard);
+        }
         let query = Request::parse(query);
         if !request.wants_websocket() {
-            return self.judge_http(request, &query, peer);
+            return self.judge_http(&heard, &query);
         }
         if self.stopping.get() {
             return Verdict::Stopping;
         }
-        let judged = self.judge_websocket(request, &query, head, peer);
-        let mut verdict = judged.unwrap_or_else(Verdict::Refuse);
+        let judged = self.judge_websocket(&heard, &query);
+        let mut verdict = judged.unwrap_or_else(|refused| {
+            self.tell_refused(refused.told(), || heard.handshake());
+            Verdict::Refuse(refused.into_response())
+        });
         if let Some(response) = verdict.response() {
-            response.options = self.response_options(|name| request.header(name));
+            response.options = self.response_options(&heard, false);
         }
         verdict
+    }
+
+    /// A preflight: nothing else of it is judged. hyper answers one that wants more than an answer.
+    fn judge_preflight(&self, heard: &Heard<'_>) -> Verdict {
+        let plain = heard.request.plain();
+        let has_body = |plain: Plain<'_>| plain.length.is_some_and(|length| length > 0);
+        if plain.is_none_or(has_body) {
+            return Verdict::Http;
+        }
+        Verdict::Preflight(self.config.policy.preflight(heard))
     }
 
     /// A WebSocket request: what is checked of it, in the official order (PROTOCOL.md 2.2). An error is
     /// the answer to one that is refused.
     fn judge_websocket(
         &self,
-        request: &RequestHead<'_>,
+        heard: &Heard<'_>,
         query: &Request<'_>,
-        head: &[u8],
-        peer: Peer,
-    ) -> Result<Verdict, Response> {
+    ) -> Result<Verdict, NotUpgraded> {
+        let request = heard.request;
         let origin = request.header("origin");
-        let transport = query.check(&self.config.engine, origin).map_err(refused)?;
-        let Some(sid) = query.sid().map_err(refused)? else {
+        let transport = query.check(&self.config.engine, origin);
+        let transport = transport.map_err(Refused::in_first_check)?;
+        if !self.config.policy.lets_websocket_in(heard) {
+            let context = Context::OriginNotAllowed;
+            return Err(Refused::with(Refusal::Forbidden, context).into());
+        }
+        let Some(sid) = query.sid()? else {
             let get = request.method == "GET";
-            query.check_new(transport, get, true).map_err(refused)?;
-            let response = switching(request)?;
-            let handshake = self.let_in(head, peer)?;
-            query.check_version().map_err(refused)?;
+            query.check_new(transport, get, true)?;
+            let mut response = switching(request)?;
+            let handshake = self.let_in(heard)?;
+            query.check_version()?;
+            let policy = &self.config.policy;
+            policy.add_initial(&mut response.lines, None, || heard.handshake());
             return Ok(Verdict::Open {
                 response,
                 handshake,
@@ -317,10 +355,11 @@ impl Shard {
             return Ok(Verdict::Elsewhere(sid));
         }
         let Some(session) = self.hub.borrow().find(&sid) else {
-            return Err(refused(Refusal::SessionUnknown));
+            return Err(Refusal::SessionUnknown.into());
         };
         if transport != Transport::WebSocket || !query.is_version_4() {
-            return Err(refused(Refusal::BadRequest));
+            let context = Context::TransportMismatch;
+            return Err(Refused::with(Refusal::BadRequest, context).into());
         }
         let response = switching(request)?;
         Ok(Verdict::Probe {
@@ -332,26 +371,23 @@ impl Shard {
 
     /// Asks the application about a new session over WebSocket: what is kept of the request, or the
     /// answer if it says no.
-    fn let_in(&self, head: &[u8], peer: Peer) -> Result<Option<Handshake>, Response> {
-        let address = match peer {
-            Peer::Conn(key) => self.peer(key),
-            Peer::Address(address) => Some(address),
-        };
+    fn let_in(&self, heard: &Heard<'_>) -> Result<Option<Handshake>, Refused> {
+        let (head, address) = (heard.head, heard.address());
         let handshake = address.and_then(|address| handshake(self.config.keep, head, address));
         let allowed = self.allows(head, address);
-        allowed.map_err(upgrade_refused)?;
+        allowed.map_err(Refused::by_application)?;
         Ok(handshake)
     }
 
     /// A first request whose session lives elsewhere takes its connection there: the requests that
     /// follow on it will mostly be of the same client. One that comes later shows that they are not.
-    fn judge_http(&self, request: &RequestHead<'_>, query: &Request<'_>, peer: Peer) -> Verdict {
+    fn judge_http(&self, heard: &Heard<'_>, query: &Request<'_>) -> Verdict {
         let Ok(sid) = query.sid() else {
             return Verdict::Http;
         };
         if let Some(sid) = sid.filter(|sid| self.is_elsewhere(sid)) {
-            let first = match peer {
-                Peer::Conn(key) => self.conns.borrow_mut().polled(key).is_none(),
+            let first = match heard.peer {
+                Peer::Conn(key) => self.is_first(key),
                 Peer::Address(_) => false,
             };
             return if first {
@@ -360,11 +396,18 @@ impl Shard {
                 Verdict::Http
             };
         }
-        let Some(wanted) = self.wanted(request, query, sid) else {
+        let Some((wanted, agent)) = self.wanted(heard.request, query, sid) else {
             return Verdict::Http;
         };
-        let options = self.response_options(|name| request.header(name));
+        let old_browser = agent.is_some_and(is_old_browser);
+        let options = self.response_options(heard, old_browser);
         Verdict::Poll(wanted, options)
+    }
+
+    /// Whether nothing but preflights has come on a connection.
+    fn is_first(&self, key: ConnKey) -> bool {
+        let mut conns = self.conns.borrow_mut();
+        conns.polled(key).is_none_or(|polled| polled.is_fresh)
     }
 
     /// The other end of a connection.
@@ -421,7 +464,7 @@ impl Shard {
         address: SocketAddr,
     ) -> Result<(Verdict, Response), Response> {
         let Head::Request(request) = head::parse(head) else {
-            return Err(refused(Refusal::BadRequest));
+            return Err(Refused::from(Refusal::BadRequest).upgrade_response());
         };
         let mut verdict = self.judge(&request, head, Peer::Address(address));
         match &mut verdict {
@@ -431,14 +474,21 @@ impl Shard {
                 Ok((verdict, response))
             }
             Verdict::Elsewhere(_) => {
-                let mut response = switching(&request)?;
-                response.options = self.response_options(|name| request.header(name));
+                let response = switching(&request);
+                let mut response = response.map_err(NotUpgraded::into_response)?;
+                let heard = Heard {
+                    shard: self,
+                    request: &request,
+                    head,
+                    peer: Peer::Address(address),
+                };
+                response.options = self.response_options(&heard, false);
                 Ok((verdict, response))
             }
             _ => Err(match verdict {
                 Verdict::Refuse(response) => response,
                 Verdict::Stopping => unavailable(),
-                _ => refused(Refusal::BadRequest),
+                _ => Refused::from(Refusal::BadRequest).upgrade_response(),
             }),
         }
     }
@@ -451,7 +501,12 @@ impl Verdict {
             Self::Refuse(response) | Self::Open { response, .. } | Self::Probe { response, .. } => {
                 Some(response)
             }
-            Self::Wait | Self::Stopping | Self::Elsewhere(_) | Self::Poll(..) | Self::Http => None,
+            Self::Wait
+            | Self::Stopping
+            | Self::Elsewhere(_)
+            | Self::Poll(..)
+            | Self::Preflight(_)
+            | Self::Http => None,
         }
     }
 }

@@ -5,6 +5,7 @@
 #![expect(clippy::needless_pass_by_value, reason = "handlers own parameters")]
 
 mod answers;
+mod browsers;
 mod bursts;
 mod client;
 mod emit;

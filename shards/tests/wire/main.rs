@@ -10,6 +10,7 @@
 mod attachments;
 mod base64;
 mod bounds;
+mod browsers;
 mod frames;
 mod handshake;
 mod heartbeat;

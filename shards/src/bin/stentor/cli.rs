@@ -7,6 +7,7 @@ use stentor::{FdTables, HttpWaits, Limits, Server, ServerError, ShardLimits};
 use tracing::Level;
 
 use crate::{
+    browsers::{self, BrowserOptions},
     log::Format,
     tables,
     units::{size, time},
@@ -173,6 +174,8 @@ pub(crate) struct ServeOptions {
     /// Time to a whole request body, in ms or with a unit.
     #[arg(long, value_name = "TIME", value_parser = time, default_value = "60s", help_heading = "HTTP")]
     pub(crate) http_body_wait: Duration,
+    #[command(flatten)]
+    browsers: BrowserOptions,
     /// Whether each shard has a table of open files of its own, and so a limit of its own.
     #[arg(long, value_enum, default_value_t = FdTablesOption::Auto, help_heading = "Process")]
     pub(crate) fd_tables: FdTablesOption,
@@ -215,7 +218,8 @@ pub(crate) fn refused(error: &ServerError) -> Option<String> {
     let Some((names, rest)) = why.split_once(": ") else {
         return Some(why.clone());
     };
-    let option = |name| NAMES.iter().find(|(library, _)| *library == name);
+    let all = || NAMES.iter().chain(browsers::NAMES);
+    let option = |name| all().find(|(library, _)| *library == name);
     let names = names
         .split(" and ")
         .map(|name| option(name).map_or(name, |(_, option)| option));
@@ -267,6 +271,7 @@ impl ServeOptions {
             })
             .fd_tables(self.fd_tables())
             .pin(!self.no_pin);
+        let server = self.browsers.configure(server);
         match self.place.shards {
             Some(shards) => server.shards(shards),
             None => server,
@@ -380,9 +385,11 @@ mod tests {
         let both = "ping_interval and ping_timeout: 0 ms";
         assert_eq!(refused(both), "--ping-interval and --ping-timeout: 0 ms");
         assert_eq!(refused("path: no"), "path: no");
+        let both = "cors.origins and cors.credentials: `*`";
+        assert_eq!(refused(both), "--cors-origin and --cors-credentials: `*`");
         let command = Cli::command();
         let server = command.find_subcommand("engine-server").unwrap();
-        for (_, option) in NAMES {
+        for (_, option) in NAMES.iter().chain(browsers::NAMES) {
             let is_it = |argument: &clap::Arg| argument.get_long() == option.strip_prefix("--");
             assert!(server.get_arguments().any(is_it), "{option}");
         }

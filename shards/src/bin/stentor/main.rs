@@ -1,6 +1,7 @@
 //! The `stentor` command.
 
 mod bench_server;
+mod browsers;
 mod cli;
 mod contract_server;
 mod demo;

@@ -11,6 +11,8 @@ pub struct Plain<'a> {
     pub kind: Option<&'a [u8]>,
     /// `Origin`.
     pub origin: Option<&'a [u8]>,
+    /// `User-Agent`.
+    pub agent: Option<&'a [u8]>,
 }
 
 /// `None` if the request wants something else than an answer: another protocol, the connection closed, a
@@ -32,6 +34,9 @@ pub(super) fn read<'a>(request: &RequestHead<'a>) -> Option<Plain<'a>> {
                 && !value.eq_ignore_ascii_case(b"keep-alive") =>
             {
                 return None;
+            }
+            10 if name.eq_ignore_ascii_case(b"user-agent") => {
+                plain.agent = plain.agent.or(Some(value));
             }
             12 if name.eq_ignore_ascii_case(b"content-type") => {
                 plain.kind = plain.kind.or(Some(value));

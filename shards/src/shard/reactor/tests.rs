@@ -26,6 +26,7 @@ use crate::{
     handler::{Keep, Locals, States},
     mailbox::Sender,
     net::response::{HeaderSets, Response},
+    policy::Policy,
     post::Carried,
     shard::{
         Application, Parts, STANDSTILL_MS, conns::Role, intake::EVENTS_PER_POLL, upgrade::Verdict,
@@ -60,6 +61,8 @@ impl Bench {
             path: "/engine.io/".into(),
             keep: Keep::Nothing,
             allow_request: None,
+            policy: Policy::default(),
+            initial_packet: None,
             header_sets: HeaderSets::default(),
             tcp_user_timeout: None,
             waits: HttpWaits::default(),

@@ -25,6 +25,8 @@ pub(crate) enum Differs {
     Multiplied,
     Base64,
     CrossesKick,
+    Origins,
+    Heads,
 }
 
 impl Differs {
@@ -54,6 +56,10 @@ impl Differs {
             }
             Self::CrossesKick => {
                 "a packet that crosses a kick is forgiven; Node closes the connection"
+            }
+            Self::Heads => "order and case of an answer's headers are the server's own",
+            Self::Origins => {
+                "Node knows no origins of WebSockets, and says back whatever headers are asked for"
             }
             Self::Base64 => "`b` with what is no base64: Node reads what it can of it",
             Self::Waits => "Node's waits for HTTP are not options of its Socket.IO server",

@@ -30,6 +30,12 @@ pub(crate) enum Profile {
     Small,
     /// Half a second for a head, a piece of a body, and the next request; a second for a body.
     Brisk,
+    /// Pages of listed origins, with credentials and for WebSockets too, and a cookie. At most 10,000 bytes a message.
+    Browsers,
+    /// The same with two seconds for a head and a body.
+    BriskBrowsers,
+    /// Pages of every origin. At most 10,000 bytes a message.
+    AnyOrigin,
 }
 
 impl Profile {
@@ -39,7 +45,37 @@ impl Profile {
             Self::Calm | Self::Brisk => [150_000, 100_000, 45_000, 10_000, 1_000_000],
             Self::Beats => [300, 600, 45_000, 10_000, 1_000_000],
             Self::Hasty => [150_000, 100_000, 400, 400, 1_000_000],
-            Self::Small => [150_000, 100_000, 45_000, 10_000, 10_000],
+            Self::Small | Self::Browsers | Self::BriskBrowsers | Self::AnyOrigin => {
+                [150_000, 100_000, 45_000, 10_000, 10_000]
+            }
+        }
+    }
+
+    /// Options of the server besides the figures.
+    fn options(self) -> &'static [&'static str] {
+        match self {
+            Self::Calm | Self::Beats | Self::Hasty | Self::Small => &[],
+            Self::Brisk => &[
+                "--http-idle-wait=500",
+                "--http-head-wait=500",
+                "--http-piece-wait=500",
+                "--http-body-wait=1000",
+            ],
+            Self::Browsers => &[
+                "--cors-origin=https://a.example",
+                "--cors-origin=https://*.b.example",
+                "--cors-credentials",
+                "--websocket-origins-as-cors",
+                "--cookie=io",
+            ],
+            Self::BriskBrowsers => &[
+                "--cors-origin=https://a.example",
+                "--cors-credentials",
+                "--http-head-wait=2s",
+                "--http-piece-wait=2s",
+                "--http-body-wait=2s",
+            ],
+            Self::AnyOrigin => &["--cors-origin=*"],
         }
     }
 
@@ -50,6 +86,9 @@ impl Profile {
             Self::Hasty => "hasty",
             Self::Small => "small",
             Self::Brisk => "brisk",
+            Self::Browsers => "browsers",
+            Self::BriskBrowsers => "brisk-browsers",
+            Self::AnyOrigin => "any-origin",
         }
     }
 }
@@ -94,10 +133,7 @@ impl Server {
         {
             command.args([format!("--{name}"), figure.to_string()]);
         }
-        if profile == Profile::Brisk {
-            command.args(["--http-idle-wait=500", "--http-head-wait=500"]);
-            command.args(["--http-piece-wait=500", "--http-body-wait=1000"]);
-        }
+        command.args(profile.options());
         let log = format!(
             "{}/wire-{}-{shards}.log",
             env!("CARGO_TARGET_TMPDIR"),

@@ -1,0 +1,53 @@
+//! Answers: what do the server's policies see of a request: of one that the shard has read, and of one that hyper has.
+
+use std::net::SocketAddr;
+
+use http::{HeaderValue, Request};
+
+use super::{Shard, http::head_of, upgrade::Peer};
+use crate::{handler::Handshake, net::head::RequestHead, policy::Asked};
+
+/// A request that the shard has read.
+#[derive(Clone, Copy)]
+pub(super) struct Heard<'a> {
+    pub(super) shard: &'a Shard,
+    pub(super) request: &'a RequestHead<'a>,
+    /// Its bytes.
+    pub(super) head: &'a [u8],
+    pub(super) peer: Peer,
+}
+
+impl Heard<'_> {
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        match self.peer {
+            Peer::Conn(key) => self.shard.peer(key),
+            Peer::Address(address) => Some(address),
+        }
+    }
+}
+
+impl Asked for Heard<'_> {
+    fn header(&self, name: &str) -> Option<&[u8]> {
+        self.request.header(name)
+    }
+
+    fn handshake(&self) -> Option<Handshake> {
+        Some(Handshake::new(self.head, self.address()?))
+    }
+}
+
+/// A request that hyper has read.
+pub(super) struct Read<'a, B> {
+    pub(super) request: &'a Request<B>,
+    pub(super) address: SocketAddr,
+}
+
+impl<B> Asked for Read<'_, B> {
+    fn header(&self, name: &str) -> Option<&[u8]> {
+        self.request.headers().get(name).map(HeaderValue::as_bytes)
+    }
+
+    fn handshake(&self) -> Option<Handshake> {
+        Some(Handshake::new(&head_of(self.request), self.address))
+    }
+}
