@@ -72,6 +72,7 @@ impl<T> Chunks<T> {
             self.0.push(Chunk { rows, used });
         }
         let chunk = &mut self.0[nth];
+        debug_assert!(chunk.used < CHUNK, "a row more than there are");
         chunk.used += 1;
         if chunk.rows.is_empty() {
             chunk.rows.reserve_exact(CHUNK);
@@ -87,6 +88,7 @@ impl<T> Chunks<T> {
     pub(crate) fn leave(&mut self, index: usize) -> Option<(usize, Vec<T>)> {
         let nth = index >> SHIFT;
         let chunk = &mut self.0[nth];
+        debug_assert!(chunk.used > 0, "a row that was in use");
         chunk.used -= 1;
         if chunk.used > 0 {
             return None;

@@ -67,6 +67,46 @@ pub const DRAIN_WAIT: Duration = Duration::from_secs(10);
 /// fall due meanwhile would wait too.
 pub const SLICE_PARTS: usize = 4;
 
+/// What the bounds owe each other, and the types that count up to them.
+const _: () = {
+    assert!(SHARDS_MAX <= u64::BITS as usize, "a set of shards is a u64");
+    assert!(SHARDS_MAX <= 1 << u8::BITS, "a shard's number is a u8");
+    assert!(
+        SOCKETS_MAX == 1 << 24,
+        "a socket's id has 24 bits for its slot"
+    );
+    assert!(ACK_DIGITS_MAX == u64::MAX.ilog10() as usize + 1);
+    assert!(WRITES_TOGETHER > 0 && WRITES_TOGETHER <= SLICES_MAX);
+    assert!(SLICES_MAX <= 1_024, "the kernel takes no more");
+    assert!(SLICE_PARTS > 0);
+    assert!(
+        SLICE_BYTES >= WRITES_TOGETHER * 1_024,
+        "a group of writes fits a slice"
+    );
+    assert!(PALETTE_BYTES_MAX <= PALETTE_SHARED_MAX);
+    assert!(
+        PALETTE_PACKETS_MAX <= u32::MAX as usize,
+        "a packet's number is a u32"
+    );
+    assert!(
+        OUTBOX_HARD_CAP > 1,
+        "who is above the bound is watched first"
+    );
+    assert!(SLOW_SHARE > 0 && !SLOW_WAIT.is_zero());
+    assert!(SLOW_WAIT.as_millis() <= DRAIN_WAIT.as_millis());
+    assert!(DRAIN_WAIT.as_millis() <= POLLING_CLOSE_WAIT.as_millis());
+    assert!(JSON_DEPTH_MAX > 1 && JSON_DEPTH_MAX <= u8::MAX as usize + 1);
+    let limits = Limits::DEFAULT;
+    assert!(limits.payload_bytes <= limits.packet_bytes);
+    assert!(limits.outbox_bytes <= limits.packet_bytes);
+    assert!(
+        limits.outbox_bytes / SLOW_SHARE > 0,
+        "a slow client must take something"
+    );
+    assert!(limits.slice_sessions >= SLICE_PARTS * WRITES_TOGETHER);
+    assert!(limits.namespaces_per_session > 0 && limits.acks_per_socket > 0);
+};
+
 /// Per-session and per-socket bounds that a server may set for itself.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -98,18 +138,22 @@ pub struct Limits {
     pub acks_per_socket: usize,
 }
 
+impl Limits {
+    const DEFAULT: Self = Self {
+        payload_bytes: 1_000_000,
+        outbox_bytes: 1 << 20,
+        packet_bytes: 1 << 26,
+        slice_sessions: 1024,
+        attachments: 10,
+        attachments_wait: Duration::from_secs(30),
+        namespaces_per_session: 64,
+        rooms_per_socket: 1024,
+        acks_per_socket: 1024,
+    };
+}
+
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            payload_bytes: 1_000_000,
-            outbox_bytes: 1 << 20,
-            packet_bytes: 1 << 26,
-            slice_sessions: 1024,
-            attachments: 10,
-            attachments_wait: Duration::from_secs(30),
-            namespaces_per_session: 64,
-            rooms_per_socket: 1024,
-            acks_per_socket: 1024,
-        }
+        Self::DEFAULT
     }
 }

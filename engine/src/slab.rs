@@ -117,6 +117,10 @@ fn clear(words: &mut [u64], bit: usize) {
     words[bit / 64] &= !(1 << (bit % 64));
 }
 
+const fn is_set(words: &[u64], bit: usize) -> bool {
+    words[bit / 64] & (1 << (bit % 64)) != 0
+}
+
 impl<T> Slab<T> {
     /// Bytes of a row, for the guard against growth.
     #[doc(hidden)]
@@ -164,6 +168,7 @@ impl<T> Slab<T> {
             set(&mut self.open, nth);
         }
         let Extent { generation, vacant } = &mut self.extents[nth];
+        debug_assert!(is_set(vacant, index % CHUNK), "the slot is vacant");
         clear(vacant, index % CHUNK);
         if first_set(vacant).is_none() {
             clear(&mut self.open, nth);
@@ -172,8 +177,10 @@ impl<T> Slab<T> {
             generation: *generation,
             value: None,
         });
+        debug_assert!(slot.value.is_none(), "a vacant slot holds nothing");
         slot.value = Some(value);
         self.len += 1;
+        debug_assert!(self.len <= self.extents.len() * CHUNK);
         Key {
             index: index as u32,
             generation: slot.generation,
@@ -189,11 +196,13 @@ impl<T> Slab<T> {
             return None;
         }
         let value = slot.value.take()?;
+        debug_assert!(self.len > 0, "a value that was not counted");
         self.len -= 1;
         let Some(next) = slot.generation.checked_add(1) else {
             return Some(value); // retired: no number is left by which an old key could be told
         };
         slot.generation = next;
+        debug_assert!(!is_set(&self.extents[index / CHUNK].vacant, index % CHUNK));
         set(&mut self.extents[index / CHUNK].vacant, index % CHUNK);
         set(&mut self.open, index / CHUNK);
         if let Some((nth, rows)) = self.slots.leave(index) {
@@ -254,6 +263,23 @@ impl<T> Slab<T> {
             index,
             generation,
             _of: PhantomData,
+        }
+    }
+
+    /// What is true of it at any time.
+    #[cfg(any(test, feature = "sim"))]
+    pub(crate) fn check(&self) {
+        assert_eq!(self.iter().count(), self.len, "each value is counted");
+        for (key, _) in self.iter() {
+            let (nth, at) = (key.index as usize / CHUNK, key.index as usize % CHUNK);
+            assert!(
+                !is_set(&self.extents[nth].vacant, at),
+                "a value is in the way"
+            );
+        }
+        for (nth, extent) in self.extents.iter().enumerate() {
+            let open = first_set(&extent.vacant).is_some();
+            assert_eq!(is_set(&self.open, nth), open, "an open chunk has room");
         }
     }
 

@@ -17,6 +17,15 @@ pub const GRAIN_MS: u64 = 1;
 const NONE: u32 = u32::MAX;
 const UNFILED: u16 = u16::MAX;
 
+const _: () = {
+    assert!(
+        SLOTS == u64::BITS as usize,
+        "a level's slots are the bits of one number"
+    );
+    assert!(LEVELS * SLOTS < UNFILED as usize);
+    assert!(GRAIN_MS > 0);
+};
+
 #[derive(Debug, Clone, Copy)]
 struct Node {
     next: u32,
@@ -108,6 +117,7 @@ impl Wheel {
     /// Ends the use of a row that is in no list any more.
     fn disarm(&mut self, id: u32) {
         *self.node(id) = IDLE;
+        debug_assert!(self.armed > 0, "a timer that was counted");
         self.armed -= 1;
         self.nodes.leave(id as usize);
     }
@@ -136,6 +146,7 @@ impl Wheel {
     /// Moves time on to `now` and appends every id that is due to `due`, which are then unset.
     pub fn advance(&mut self, now: Tick, due: &mut Vec<u32>) {
         let target = now.0 / GRAIN_MS;
+        debug_assert!(target + 1 >= self.now, "time goes back");
         while self.now <= target {
             let Some(next) = self.next() else {
                 self.now = target + 1;
@@ -146,6 +157,7 @@ impl Wheel {
                 self.now = target + 1;
                 return;
             }
+            debug_assert!(grain >= self.now, "what was swept is swept");
             self.now = grain;
             self.sweep(due);
             self.now += 1;
@@ -175,6 +187,25 @@ impl Wheel {
         }
     }
 
+    /// What is true of it at any time.
+    #[cfg(any(test, feature = "sim"))]
+    pub(crate) fn check(&self) {
+        let mut armed = 0;
+        for (filed, head) in self.heads.iter().enumerate() {
+            let bit = self.occupied[filed / SLOTS] >> (filed % SLOTS) & 1;
+            assert_eq!(bit == 1, *head != NONE, "a bit for each slot with a timer");
+            let (mut prev, mut id) = (NONE, *head);
+            while id != NONE {
+                let node = self.nodes.get(id as usize).expect("a row");
+                assert_eq!((node.prev, usize::from(node.filed)), (prev, filed));
+                assert!(node.when >= self.now, "due in a grain that was swept");
+                (prev, id) = (id, node.next);
+                armed += 1;
+            }
+        }
+        assert_eq!(armed, self.armed, "each timer is counted, and in one list");
+    }
+
     #[inline]
     fn node(&mut self, id: u32) -> &mut Node {
         let node = self.nodes.get_mut(id as usize);
@@ -183,6 +214,7 @@ impl Wheel {
 
     fn link(&mut self, id: u32) {
         let when = self.node(id).when;
+        debug_assert!(when >= self.now, "due in a grain that was swept");
         let away = (when ^ self.now) | 1;
         let level = (away.ilog2() / 6).min(LEVELS as u32 - 1) as usize;
         let slot_of = |grain: u64| grain >> (6 * level);
@@ -209,6 +241,7 @@ impl Wheel {
         let Node {
             next, prev, filed, ..
         } = *self.node(id);
+        debug_assert!(filed != UNFILED, "in no list");
         if next != NONE {
             self.node(next).prev = prev;
         }
@@ -365,6 +398,7 @@ mod tests {
                         }
                     }
                 }
+                wheel.check();
                 prop_assert_eq!(wheel.len(), model.len());
                 if let Some(first) = model.values().min() {
                     let next = wheel.next().expect("a timer is set").0;

@@ -92,6 +92,37 @@ enum State {
     },
 }
 
+impl State {
+    /// The arrows of the picture above.
+    const fn leads_to(&self, next: &Self) -> bool {
+        match self {
+            Self::Polling { .. } => matches!(
+                next,
+                Self::Upgrading { .. } | Self::LastPoll { .. } | Self::AwaitingPoll { .. }
+            ),
+            Self::Upgrading { .. } => matches!(
+                next,
+                Self::Polling { .. }
+                    | Self::WebSocket { .. }
+                    | Self::TextOnly { .. }
+                    | Self::LastPoll { .. }
+                    | Self::AwaitingPoll { .. }
+                    | Self::Parting { .. }
+            ),
+            Self::WebSocket { .. } => {
+                matches!(next, Self::TextOnly { .. } | Self::Draining { .. })
+            }
+            Self::TextOnly { .. } => matches!(next, Self::Draining { .. }),
+            Self::LastPoll { .. } => matches!(next, Self::AwaitingPoll { .. }),
+            Self::Parting { .. } => matches!(
+                next,
+                Self::Draining { .. } | Self::LastPoll { .. } | Self::AwaitingPoll { .. }
+            ),
+            Self::AwaitingPoll { .. } | Self::Draining { .. } => false,
+        }
+    }
+}
+
 /// A ping that leaves later than this after it was due says that the whole server was held up.
 const HELD_UP_MS: u64 = 100;
 
@@ -193,6 +224,13 @@ impl Session {
             ping_waits: false,
             beat,
         }
+    }
+
+    /// Goes on to another state: no other line does.
+    #[inline]
+    const fn go_to(&mut self, next: State) {
+        debug_assert!(self.state.leads_to(&next), "not an arrow of the picture");
+        self.state = next;
     }
 
     /// The transport in use.
@@ -312,7 +350,10 @@ impl Session {
             State::Polling { get } | State::Upgrading { get, .. } | State::Parting { get, .. } => {
                 *get = Get::None;
             }
-            State::LastPoll { until, .. } => self.state = State::AwaitingPoll { until: *until },
+            State::LastPoll { until, .. } => {
+                let until = *until;
+                self.go_to(State::AwaitingPoll { until });
+            }
             State::WebSocket { .. }
             | State::TextOnly { .. }
             | State::AwaitingPoll { .. }
@@ -353,12 +394,12 @@ impl Session {
             return false;
         };
         let until = now.after(config.upgrade_timeout);
-        self.state = State::Upgrading {
+        self.go_to(State::Upgrading {
             get,
             conn,
             probe: Probe::AwaitPing,
             until,
-        };
+        });
         self.text_only = false;
         true
     }
@@ -367,7 +408,7 @@ impl Session {
     /// frames.
     pub const fn recv_b64(&mut self) {
         if let State::WebSocket { conn } = self.state {
-            self.state = State::TextOnly { conn };
+            self.go_to(State::TextOnly { conn });
         }
         self.text_only = true;
     }
@@ -404,22 +445,20 @@ impl Session {
         match &mut self.state {
             State::Upgrading { conn, .. } if upgrade => {
                 let conn = *conn;
-                self.state = if self.text_only {
+                self.go_to(if self.text_only {
                     State::TextOnly { conn }
                 } else {
                     State::WebSocket { conn }
-                };
+                });
                 // The pong of a ping that left by polling comes over the new transport, if at all.
                 self.heart = Heart::Resting;
                 self.beat = now.after(config.ping_interval);
                 Probed::Upgraded
             }
             State::Parting { conn, code, .. } if upgrade => {
-                self.state = State::Draining {
-                    conn: *conn,
-                    until: now.after(DRAIN_WAIT),
-                    code: *code,
-                };
+                let (conn, code) = (*conn, *code);
+                let until = now.after(DRAIN_WAIT);
+                self.go_to(State::Draining { conn, until, code });
                 Probed::Upgraded
             }
             State::Upgrading { probe, .. } if ping => {
@@ -443,16 +482,16 @@ impl Session {
     /// The probing connection is gone: polling goes on as if it had never been.
     pub fn abandon_probe(&mut self) {
         match self.state {
-            State::Upgrading { get, .. } => self.state = State::Polling { get },
+            State::Upgrading { get, .. } => self.go_to(State::Polling { get }),
             State::Parting { get, until, .. } => {
                 let until = until.after(POLLING_CLOSE_WAIT);
-                self.state = match get {
+                self.go_to(match get {
                     Get::Parked => State::LastPoll {
                         by_peer: false,
                         until,
                     },
                     Get::None => State::AwaitingPoll { until },
-                };
+                });
             }
             State::Polling { .. }
             | State::WebSocket { .. }

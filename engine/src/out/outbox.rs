@@ -197,8 +197,10 @@ impl Outbox {
         palette: &Palette,
         held: &mut Held,
     ) {
+        debug_assert!(self.is_empty(), "nothing was queued since it was taken");
         (self.first, self.count) = (first, count);
         self.stash(palette, held);
+        debug_assert!(sent <= self.backlog_bytes(), "more left than was taken");
         if let Some(rest) = &mut self.rest {
             rest.advance(sent, held);
         }
@@ -226,6 +228,7 @@ impl Outbox {
             }
             match sink.write(&slices[..used]) {
                 Written::Bytes(n) => {
+                    debug_assert!(n <= total, "more left than was given");
                     rest.advance(n, held);
                     if n < total {
                         return Flushed::Blocked;
@@ -242,6 +245,7 @@ impl Outbox {
     /// Moves the packets of this turn to the backlog, because the turn ends without a flush.
     pub fn stash(&mut self, palette: &Palette, held: &mut Held) {
         if self.count == 0 {
+            debug_assert!(self.rest.iter().all(|rest| rest.more.is_empty()));
             return;
         }
         let run = self.first..self.first + core::mem::take(&mut self.count);
@@ -283,6 +287,7 @@ impl Outbox {
     ) {
         self.stash(palette, held);
         let Some(rest) = &mut self.rest else { return };
+        debug_assert!(rest.sent == 0, "a packet in two forms");
         for chunk in core::mem::take(&mut rest.backlog) {
             let len = chunk.bytes().len();
             match form(chunk.bytes()) {
@@ -315,6 +320,26 @@ impl Outbox {
             }
         }
         self.count = 0;
+    }
+
+    /// What is true of it at any time.
+    #[cfg(any(test, feature = "sim"))]
+    pub(crate) fn check(&self) {
+        let Some(rest) = &self.rest else { return };
+        let bytes: usize = rest.backlog.iter().map(|chunk| chunk.bytes().len()).sum();
+        assert_eq!(
+            bytes - rest.sent,
+            rest.backlog_bytes,
+            "what is left is counted"
+        );
+        assert!(
+            self.count > 0 || rest.more.is_empty(),
+            "a run comes before the rest"
+        );
+        assert!(
+            self.count > 0 || bytes > 0,
+            "an empty outbox holds no memory"
+        );
     }
 }
 
@@ -367,6 +392,7 @@ impl Rest {
     }
 
     fn advance(&mut self, mut n: usize, held: &mut Held) {
+        debug_assert!(n <= self.backlog_bytes, "more left than there was");
         self.backlog_bytes -= n;
         self.largest_ends = self.largest_ends.saturating_sub(n);
         if self.largest_ends == 0 {
@@ -376,6 +402,7 @@ impl Rest {
             watch.taken += n;
         }
         while let Some(chunk) = self.backlog.front() {
+            debug_assert!(self.sent <= chunk.bytes().len(), "of the first chunk");
             let left = chunk.bytes().len() - self.sent;
             if n < left {
                 self.sent += n;

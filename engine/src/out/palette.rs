@@ -89,6 +89,7 @@ impl Palette {
         let start = self.arena.len();
         write(&mut self.arena);
         let end = self.arena.len();
+        debug_assert!(end >= start, "what is encoded is appended");
         let after = self.shared;
         self.add(Entry::Own { start, end, after })
     }
@@ -166,6 +167,10 @@ impl Palette {
 
     /// What was encoded up to now stays, for sessions that wait for their slice.
     pub(crate) fn keep(&mut self) {
+        debug_assert!(
+            self.entries.len() >= self.mark.entries,
+            "what is kept stays"
+        );
         self.mark = Mark {
             arena: self.arena.len(),
             entries: self.entries.len(),
@@ -183,6 +188,7 @@ impl Palette {
             size,
             shared,
         } = self.mark;
+        debug_assert!(arena <= self.arena.len() && entries <= self.entries.len());
         self.arena.truncate(arena);
         self.entries.truncate(entries);
         self.ping = self.ping.filter(|ping| (ping.0 as usize) < entries);

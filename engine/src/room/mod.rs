@@ -128,6 +128,7 @@ impl Rooms {
         let hash = hash_of(rooms, hasher, slot);
         self.index
             .insert_unique(hash, slot, |slot| hash_of(rooms, hasher, *slot));
+        debug_assert!(self.index.len() == self.slab.len(), "one name a room");
         slot
     }
 
@@ -160,6 +161,10 @@ impl Rooms {
         }
         let room = known.unwrap_or_else(|| self.create(namespace, name));
         let members = &mut self.slab.at_mut(room).expect("found or just made").members;
+        debug_assert!(
+            known.is_none() || !members.is_empty(),
+            "an empty room is gone"
+        );
         let place = members.len() as u32;
         members.push(member);
         let membership = Membership { room, place };
@@ -223,6 +228,10 @@ impl Rooms {
     /// Removes one member from its room; true if the room is empty and gone.
     fn unseat(&mut self, Membership { room: slot, place }: Membership) -> bool {
         let room = self.slab.at_mut(slot).expect("a membership's room exists");
+        debug_assert!(
+            (place as usize) < room.members.len(),
+            "both directions agree"
+        );
         room.members.swap_remove(place as usize);
         trim(&mut room.members);
         if let Some(moved) = room.members.get(place as usize) {
@@ -243,12 +252,38 @@ impl Rooms {
             .expect("a room is listed")
             .remove();
         self.slab.remove(self.slab.key_at(slot));
+        debug_assert!(self.index.len() == self.slab.len(), "one name a room");
         if let Some(rows) = trimmed(self.index.len(), self.index.capacity()) {
             let (rooms, hasher) = (&self.slab, &self.hasher);
             self.index
                 .shrink_to(rows, |slot| hash_of(rooms, hasher, *slot));
         }
         true
+    }
+
+    /// What is true of them at any time.
+    #[cfg(any(test, feature = "sim"))]
+    pub(crate) fn check(&self) {
+        self.slab.check();
+        let mut members = 0;
+        for (key, room) in self.slab.iter() {
+            assert!(!room.members.is_empty(), "an empty room is gone");
+            for (place, member) in room.members.iter().enumerate() {
+                let joined = self
+                    .of
+                    .get(member.socket as usize)
+                    .and_then(|j| j.as_deref());
+                let is_it = |m: &Membership| m.room == key.index() && m.place as usize == place;
+                assert!(
+                    joined.is_some_and(|j| j.iter().any(is_it)),
+                    "both directions agree"
+                );
+                members += 1;
+            }
+        }
+        let memberships = self.of.iter().filter_map(|(_, joined)| joined.as_deref());
+        let memberships: usize = memberships.map(Vec::len).sum();
+        assert_eq!(members, memberships, "both directions agree");
     }
 
     /// The names of a socket's rooms.
@@ -330,6 +365,7 @@ mod tests {
                     }
                 }
                 model.retain(|_, members| !members.is_empty());
+                rooms.check();
                 prop_assert_eq!(rooms.len(), model.len());
                 for (name, members) in &model {
                     let seen: BTreeSet<u32> =

@@ -12,7 +12,7 @@ impl Session {
     /// from one to the other by whichever it turns to.
     pub fn close(&mut self, now: Tick, by_peer: bool, code: Option<u16>) {
         let until = now.after(POLLING_CLOSE_WAIT);
-        self.state = match self.state {
+        let next = match self.state {
             // Who closed itself does not go on with the upgrade.
             State::Upgrading {
                 get,
@@ -37,11 +37,13 @@ impl Session {
                 until: now.after(DRAIN_WAIT),
                 code,
             },
-            closing @ (State::LastPoll { .. }
+            State::LastPoll { .. }
             | State::AwaitingPoll { .. }
             | State::Parting { .. }
-            | State::Draining { .. }) => closing,
+            | State::Draining { .. } => return, // it closes already
         };
+        self.go_to(next);
+        debug_assert!(!self.is_open(), "closed");
     }
 
     /// The status code of the close frame that a closed WebSocket gets.

@@ -28,6 +28,7 @@ impl Session {
     /// Time passes. Call until it says [`Expired::No`]. What the peer has sent was handled if it came
     /// before `judged`, which is `now` or earlier: its own time is up by that.
     pub fn expire(&mut self, now: Tick, judged: Tick, config: &Config) -> Expired {
+        debug_assert!(judged <= now, "what is to come was not handled");
         match self.state {
             State::AwaitingPoll { until } | State::Draining { until, .. } => {
                 return if until <= now {
