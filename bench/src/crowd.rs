@@ -1,18 +1,16 @@
 //! Answers: what does one hub do for the clients it has, without sockets.
 //!
-//! A hub, sessions over WebSocket that have joined `/`, and an [`Io`] that takes everything and
+//! A hub, sessions over WebSocket that have joined `/`, and a [`Transmit`] that takes everything and
 //! counts. It must not know what is measured with it.
 
-use stentor_engine::hub::Entry;
 use stentor_engine::{
     config::Config,
     hub::{
-        Alone, Client, Directory, Emit, Event, Hub, Io, Mode, Namespace, Selection, SessionKey,
-        Setup, SocketKey,
+        Alone, Directory, Emit, Event, Hub, Mode, Namespace, Selection, SessionKey, Setup,
+        SocketKey, Transmit,
     },
     id::{ConnId, NamespaceId, ShardId},
     out::Written,
-    slab::Key,
     time::Tick,
 };
 
@@ -27,7 +25,7 @@ pub struct Counting {
     pub bytes: u64,
 }
 
-impl Io<Client> for Counting {
+impl Transmit for Counting {
     #[inline]
     fn write(&mut self, _: ConnId, slices: &[&[u8]]) -> Written {
         let bytes = slices.iter().map(|slice| slice.len()).sum::<usize>();
@@ -37,7 +35,7 @@ impl Io<Client> for Counting {
         Written::Bytes(bytes)
     }
 
-    fn answer(&mut self, _: Key<Entry<Client>>, body: Vec<u8>) {
+    fn answer(&mut self, _: SessionKey, body: Vec<u8>) {
         self.writes += 1;
         self.bytes += body.len() as u64;
     }

@@ -20,8 +20,8 @@ const IDLE_MAX: usize = 200;
 #[test]
 fn per_client_structs_have_their_size() {
     let sizes = [
-        ("Entry<Client>", size_of::<Entry<Client>>(), 104),
-        ("a session's row", Slab::<Entry<Client>>::SLOT_BYTES, 112),
+        ("Entry", size_of::<Entry>(), 104),
+        ("a session's row", Slab::<Entry>::SLOT_BYTES, 112),
         ("Session", size_of::<Session>(), 40),
         ("Client", size_of::<Client>(), 16),
         ("Outbox", size_of::<Outbox>(), 16),
@@ -41,7 +41,7 @@ fn per_client_structs_have_their_size() {
 #[test]
 fn an_idle_client_fits() {
     let sid_index = 4 + 1; // a slot number and hashbrown's control byte, at most 7/8 full
-    let bytes = Slab::<Entry<Client>>::SLOT_BYTES
+    let bytes = Slab::<Entry>::SLOT_BYTES
         + sid_index * 8 / 7
         + Wheel::NODE_BYTES
         + Slab::<Socket>::SLOT_BYTES

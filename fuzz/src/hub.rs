@@ -234,21 +234,21 @@ impl<'a> World<'a> {
     fn requests(&mut self, at: usize, key: SessionKey) {
         let (now, hub) = (self.now, &mut self.hubs[at]);
         match self.input.below(7) {
-            0..=2 => match hub.sessions().recv_get(key) {
+            0..=2 => match hub.recv_get(key) {
                 Some(Ok(Poll::Answer)) => {
-                    let body = hub.sessions().take_poll(now, key);
+                    let body = hub.take_poll(now, key);
                     assert!(!body.is_empty(), "an answer without a packet");
                 }
                 Some(Err(error)) => hub.fail(now, key, error),
                 Some(Ok(Poll::Park | Poll::Mismatch)) | None => {}
             },
             3 => {
-                if let Some(Err(error)) = hub.sessions().recv_post(key) {
+                if let Some(Err(error)) = hub.recv_post(key) {
                     hub.fail(now, key, error);
                 }
             }
-            4 => hub.sessions().end_post(key),
-            5 => hub.sessions().poll_lost(key),
+            4 => hub.end_post(key),
+            5 => hub.poll_lost(key),
             _ => hub.fail(now, key, PeerError::Aborted),
         }
     }
@@ -259,7 +259,7 @@ impl<'a> World<'a> {
         let text = self.input.pick(&text).unwrap_or_default();
         if what == 0 {
             let conn = self.conn(at);
-            if self.hubs[at].sessions().recv_probe_open(now, key, conn) {
+            if self.hubs[at].recv_probe_open(now, key, conn) {
                 self.probes.insert(conn.0, (at, key));
             }
             return;

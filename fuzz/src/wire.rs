@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use stentor_engine::{
-    hub::{Client, Io, SessionKey, Signal},
+    hub::{SessionKey, Signal, Transmit},
     id::ConnId,
     out::Written,
 };
@@ -89,7 +89,7 @@ fn frame(bytes: &[u8]) -> Option<(String, usize)> {
     Some((text, skip + len))
 }
 
-impl Io<Client> for Wire {
+impl Transmit for Wire {
     fn write(&mut self, conn: ConnId, slices: &[&[u8]]) -> Written {
         let line = self.lines.get_mut(&conn.0).expect("a write to a stranger");
         assert!(!line.ended, "a write after the end");

@@ -6,7 +6,7 @@ use stentor_engine::{config::Config, frame::Kind};
 
 use crate::{
     discard::discard,
-    handler::{Handshake, Keep},
+    handshake::{Handshake, Keep},
     net::response::HeaderSets,
     policy::Policy,
 };

@@ -122,10 +122,11 @@ mod api;
 mod clock;
 mod config;
 mod discard;
-mod engine_server;
+mod edge;
 mod entropy;
 mod fd_table;
 mod handler;
+mod handshake;
 mod log;
 mod placement;
 mod policy;
@@ -133,6 +134,7 @@ mod post;
 mod server;
 mod shard;
 mod shared;
+mod turn;
 
 // Not of the interface, and promised to nobody: they are public because the workspace's benches
 // measure them by themselves.
@@ -142,17 +144,17 @@ pub mod mailbox;
 pub mod net;
 
 pub use api::{
-    AckError, Answer, Answers, Args, Binary, Broadcast, EmitError, EncodeError, FromAnswer,
-    Gathered, IntoArgs, Io, JoinError, Namespace, Raw, Socket, Value,
+    AckError, Answer, Answers, Args, Binary, Broadcast, EmitError, EncodeError, EngineSocket,
+    FromAnswer, Gathered, IntoArgs, Io, JoinError, Message, Namespace, Raw, Socket, Value,
 };
 pub use config::{HttpWaits, ShardLimits};
-pub use engine_server::{EngineApp, EngineSocket, Message};
 pub use fd_table::FdTables;
 pub use handler::{
-    Ack, AckHandle, App, AsyncHandler, Auth, ConnectReply, Context, Data, EventName, FromContext,
-    Handshake, IntoReply, Keep, Kept, Local, NamespaceBuilder, Needs, NoAck, Params, Reason,
-    Refused, Reject, State, SyncHandler,
+    Ack, AckHandle, App, AsyncHandler, Auth, ConnectReply, Context, Data, EngineApp, EventName,
+    FromContext, IntoReply, Kept, Local, NamespaceBuilder, Needs, NoAck, Params, Reason, Refused,
+    Reject, State, SyncHandler,
 };
+pub use handshake::{Handshake, Keep};
 pub use placement::unpin_thread;
 pub use policy::{ConnectionError, Cookie, Cors, Origins, Priority, SameSite};
 pub use server::{Running, Server, ServerError, Signals};

@@ -7,7 +7,7 @@
 //! - Nothing of a shard is borrowed while a subscriber runs, so that it may emit to clients. Where something
 //!   is, the line waits for the end of the turn ([`later`]).
 //! - What a peer causes is said at debug at most, and its text is short and on one line ([`peer`]). That a
-//!   bound of a whole shard is reached is said at warn, every ten seconds (`shard/seldom.rs`).
+//!   bound of a whole shard is reached is said at warn, every ten seconds ([`Seldom`]).
 //! - Of each kind of line a shard says ten a second, and then how many more there were ([`say`]). What has a
 //!   pace of its own, as the watchdog has, is a [`notice`].
 //! - A line says which shard, session, namespace and address it is about ([`About`]). That is found out only
@@ -15,11 +15,13 @@
 
 mod brief;
 mod kinds;
+mod seldom;
 
 use std::{
     cell::{Cell, RefCell},
     mem::ManuallyDrop,
     panic::{AssertUnwindSafe, catch_unwind},
+    rc::{Rc, Weak},
     sync::{
         LazyLock,
         atomic::{AtomicU64, Ordering},
@@ -29,10 +31,10 @@ use std::{
 
 use tracing::Level;
 
-use crate::shard;
 pub(crate) use brief::{failure, peer};
 use kinds::KINDS;
 pub(crate) use kinds::Kind;
+pub(crate) use seldom::Seldom;
 
 /// Lines of a kind that are said, a second and shard.
 const PER_SECOND: u32 = 10;
@@ -73,6 +75,28 @@ macro_rules! event {
 }
 pub(crate) use {event, line, notice};
 
+/// A shard, as far as the lines of its thread need it.
+pub(crate) trait Speaker {
+    fn number(&self) -> usize;
+
+    /// Whether a subscriber may run: it may call whatever it has a handle for.
+    fn has_nothing_borrowed(&self) -> bool;
+
+    /// The second by its clock.
+    fn second(&self) -> u64;
+
+    fn left_out(&self) -> &LeftOut;
+}
+
+/// From now on the lines of this thread are this shard's; `None` if they are no shard's.
+pub(crate) fn speak_for(shard: Option<Weak<dyn Speaker>>) {
+    SPEAKER.set(shard);
+}
+
+fn speaker() -> Option<Rc<dyn Speaker>> {
+    SPEAKER.with_borrow(|shard| shard.as_ref()?.upgrade())
+}
+
 /// The client and shard that a line is about, as far as they are known.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct About {
@@ -90,7 +114,7 @@ impl About {
     /// The shard that this thread runs, if it runs one.
     pub(crate) fn here() -> Self {
         Self {
-            shard: shard::here().map(|shard| shard.id.0.into()),
+            shard: speaker().map(|shard| shard.number()),
             ..Self::default()
         }
     }
@@ -157,6 +181,7 @@ static ELSEWHERE: LeftOut = LeftOut::new();
 static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 thread_local! {
+    static SPEAKER: RefCell<Option<Weak<dyn Speaker>>> = const { RefCell::new(None) };
     static LATER: RefCell<Vec<Line>> = const { RefCell::new(Vec::new()) };
     /// Of each kind, the second in which lines are counted, and how many there were.
     static SAID: [Cell<(u64, u32)>; KINDS] = const { [const { Cell::new((0, 0)) }; KINDS] };
@@ -165,7 +190,7 @@ thread_local! {
 /// Calls a subscriber. Nothing of a shard may be borrowed. `None` if it panics.
 fn protect<R>(call: impl FnOnce() -> R) -> Option<R> {
     debug_assert!(
-        shard::here().is_none_or(|shard| shard.has_nothing_borrowed()),
+        speaker().is_none_or(|shard| shard.has_nothing_borrowed()),
         "a subscriber would meet what is borrowed here"
     );
     // A subscriber has nothing of the shard's in its hands; its own state is its own affair.
@@ -195,9 +220,9 @@ pub(crate) fn say(kind: Kind, is_wanted: impl FnOnce() -> bool, line: impl FnOnc
 }
 
 fn has_room(kind: Kind) -> bool {
-    let shard = shard::here();
+    let shard = speaker();
     let (second, left_out) = match &shard {
-        Some(shard) => (shard.wall().0 / 1_000, &shard.vital().left_out),
+        Some(shard) => (shard.second(), shard.left_out()),
         None => (BEGAN.elapsed().as_secs(), &ELSEWHERE),
     };
     let before = SAID.with(|said| {
@@ -211,14 +236,14 @@ fn has_room(kind: Kind) -> bool {
         left_out.note(kind);
         return false;
     }
-    left_out.tell_of(kind, shard.as_ref().map(|shard| shard.id.0.into()));
+    left_out.tell_of(kind, shard.as_ref().map(|shard| shard.number()));
     true
 }
 
 /// Keeps a line for the end of the turn, where something of the shard is borrowed. Other threads have
 /// borrowed nothing.
 pub(crate) fn later(line: impl FnOnce() + 'static) {
-    if shard::here().is_none() {
+    if speaker().is_none() {
         return line();
     }
     LATER.with_borrow_mut(|lines| {

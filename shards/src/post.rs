@@ -4,13 +4,11 @@ use std::net::TcpStream;
 
 use bytes::Bytes;
 use stentor_engine::{
-    hub::{Action, Mail, Selection},
+    hub::{Action, Answer, Mail, Selection},
     id::{ShardId, Sid, SocketId},
     time::Tick,
 };
 use tokio::sync::{mpsc, oneshot};
-
-use crate::api::answers::Settled;
 
 /// What is in a mailbox.
 #[derive(Debug)]
@@ -93,6 +91,9 @@ pub(crate) enum Reply {
     /// This status and nothing else.
     Status(u16),
 }
+
+/// One socket's answer, undecoded.
+pub(crate) type Settled = (SocketId, Answer);
 
 /// A question put to a shard by a thread that is none.
 #[derive(Debug)]

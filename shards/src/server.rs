@@ -20,13 +20,16 @@ pub use self::{error::ServerError, running::Running, signals::Signals};
 use crate::{
     api::Io,
     config::{AllowRequest, HttpWaits, InitialPacket, ShardLimits},
-    engine_server::EngineApp,
     entropy::Entropy,
     fd_table::FdTables,
-    handler::{App, Handshake, Keep, States},
+    handler::{App, EngineApp},
+    handshake::{Handshake, Keep},
     placement,
     policy::PolicyOptions,
-    shard::pages::{MakeHttpService, make_service},
+    shard::{
+        States,
+        pages::{MakeHttpService, make_service},
+    },
     shared::Shared,
 };
 

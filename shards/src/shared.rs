@@ -22,15 +22,6 @@ const BUCKETS: usize = 1 << 16;
 /// rooms are taken to have members everywhere: for the time of a turn, a mail too many.
 const JOINING: usize = 1 << 10;
 
-/// A namespace's name as it is kept: as in the official server, one without `/` gets one.
-pub(crate) fn full_name(name: &str) -> Box<str> {
-    if name.starts_with('/') {
-        name.into()
-    } else {
-        format!("/{name}").into()
-    }
-}
-
 /// What other threads see of how a shard does; on cache lines of its own, as it is written every turn.
 #[derive(Debug, Default)]
 #[repr(align(128))]

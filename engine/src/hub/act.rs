@@ -12,6 +12,7 @@ use crate::{
 impl Hub {
     /// Does something with every socket that a selection reaches, on all shards.
     pub fn act(&mut self, now: Tick, to: Selection, action: Action) {
+        self.it_is(now);
         let others = self.others(&to);
         if let Action::Join(rooms) = &action
             && others != 0

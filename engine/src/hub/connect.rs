@@ -34,7 +34,7 @@ impl Hub {
             return Ok(());
         };
         let max = self.config().limits.namespaces_per_session;
-        let Some(client) = self.sessions.app(session) else {
+        let Some(client) = self.sessions.client(session) else {
             return Ok(());
         };
         client.forget_removal(namespace); // what comes from now on is for the new socket
@@ -63,7 +63,7 @@ impl Hub {
         });
         let auth = auth.map(Box::from);
         if self.namespaces[usize::from(namespace.0)].gated {
-            let client = self.sessions.app(session).expect("seen above");
+            let client = self.sessions.client(session).expect("seen above");
             client
                 .extra
                 .get_or_insert_default()
@@ -96,7 +96,7 @@ impl Hub {
             return false;
         }
         let session = self.sessions.key_at(socket.session);
-        if let Some(client) = self.sessions.app(session) {
+        if let Some(client) = self.sessions.client(session) {
             client.remove(key.index());
         }
         self.admit(key);
@@ -132,14 +132,14 @@ impl Hub {
         let packet = self.sessions.palette.encode(|out| packet.write(out));
         self.sessions.push(session, packet);
         let session = self.sessions.key_at(session);
-        let Some(client) = self.sessions.app(session) else {
+        let Some(client) = self.sessions.client(session) else {
             return;
         };
         client.add(namespace, key.index());
         // The deadline for the first namespace is met; one for binary parts is not.
         let waiting = client.extra.as_ref().is_some_and(|e| e.partial.is_some());
         if !waiting {
-            self.sessions.set_app_deadline(session, Tick::NEVER);
+            self.sessions.set_client_deadline(session, Tick::NEVER);
         }
     }
 
@@ -217,7 +217,7 @@ impl Hub {
                 self.directory.remove(self.hash.everyone(namespace));
             }
         }
-        if let Some(client) = self.sessions.app_at(socket.session) {
+        if let Some(client) = self.sessions.client_at(socket.session) {
             client.remove(key.index());
         }
         Some((socket, rooms))
@@ -249,11 +249,12 @@ impl Hub {
     /// session ends with all its sockets. One that was not let in yet is refused: every CONNECT is
     /// answered.
     pub fn disconnect(&mut self, now: Tick, key: SocketKey, close: bool) -> bool {
+        self.it_is(now);
         let Some(socket) = self.sockets.get(key) else {
             return false;
         };
         let session = self.sessions.key_at(socket.session);
-        let leaving = match self.sessions.app(session) {
+        let leaving = match self.sessions.client(session) {
             Some(client) if close => client.sockets(),
             _ => [key.index()].into(),
         };
@@ -278,7 +279,7 @@ impl Hub {
             self.drop_socket(key, CloseReason::ServerNamespaceDisconnect);
             if connected && !close {
                 let until = now.after(self.config().ping_timeout);
-                if let Some(client) = self.sessions.app(session) {
+                if let Some(client) = self.sessions.client(session) {
                     client.remember_removal(namespace, now, until);
                 }
             }
@@ -330,7 +331,7 @@ impl Hub {
         session: SessionKey,
         namespace: NamespaceId,
     ) -> Option<SocketKey> {
-        let client: &mut Client = self.sessions.app(session)?;
+        let client: &mut Client = self.sessions.client(session)?;
         let slot = client.socket(namespace)?;
         let key = self.sockets.key_at(slot);
         self.sockets
@@ -340,6 +341,6 @@ impl Hub {
     }
 
     pub(super) fn extra(&mut self, session: SessionKey) -> Option<&mut Extra> {
-        self.sessions.app(session)?.extra.as_deref_mut()
+        self.sessions.client(session)?.extra.as_deref_mut()
     }
 }

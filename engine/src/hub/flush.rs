@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Client, Ending, Hub, Io, SessionKey, Sessions};
+use super::{Ending, Hub, SessionKey, Sessions, Transmit};
 use crate::{error::CloseReason, out::Flushed, time::Tick};
 
 impl Hub {
@@ -31,14 +31,16 @@ impl Hub {
     /// Every session that was given something gets one write or its poll's answer, if they are no more
     /// than [`crate::limits::Limits::slice_sessions`]; else they wait for [`Hub::flush_slice`].
     /// Broken and slow connections are closed, which may bring new events.
-    pub fn flush(&mut self, now: Tick, io: &mut impl Io<Client>) {
+    pub fn flush(&mut self, now: Tick, io: &mut impl Transmit) {
+        self.it_is(now);
         self.flush_by(now, io, |sessions, io, failed| {
             sessions.flush(now, io, failed);
         });
     }
 
     /// The same for some of the sessions that wait: one of the [`crate::limits::SLICE_PARTS`] of a slice.
-    pub fn flush_slice(&mut self, now: Tick, io: &mut impl Io<Client>) {
+    pub fn flush_slice(&mut self, now: Tick, io: &mut impl Transmit) {
+        self.it_is(now);
         self.flush_by(now, io, |sessions, io, failed| {
             sessions.flush(now, io, failed);
             sessions.flush_slice(now, io, failed);
@@ -46,18 +48,19 @@ impl Hub {
     }
 
     /// The same for all, however many they are.
-    pub fn flush_all(&mut self, now: Tick, io: &mut impl Io<Client>) {
+    pub fn flush_all(&mut self, now: Tick, io: &mut impl Transmit) {
+        self.it_is(now);
         self.flush(now, io);
         while self.waiting() > 0 {
             self.flush_slice(now, io);
         }
     }
 
-    fn flush_by<I: Io<Client>>(
+    fn flush_by<I: Transmit>(
         &mut self,
         now: Tick,
         io: &mut I,
-        flush: impl Fn(&mut Sessions<Client>, &mut I, &mut Vec<(SessionKey, Flushed)>),
+        flush: impl Fn(&mut Sessions, &mut I, &mut Vec<(SessionKey, Flushed)>),
     ) {
         let mut failed = Vec::new();
         flush(&mut self.sessions, io, &mut failed);

@@ -17,6 +17,8 @@
 
 mod ack;
 mod act;
+#[cfg(any(test, feature = "sim"))]
+mod check;
 mod client;
 mod connect;
 mod directory;
@@ -29,6 +31,7 @@ mod sessions;
 mod sockets;
 #[cfg(test)]
 mod tests;
+mod transports;
 
 use alloc::{boxed::Box, collections::VecDeque, string::String, vec::Vec};
 use core::{cell::Cell, fmt};
@@ -43,7 +46,7 @@ pub use event::{
     AckNews, Action, Answer, Event, Incoming, Mail, Publication, Question, Received, Selection,
 };
 pub use publish::Emit;
-pub use sessions::{Ending, Entry, Io, Seen, Sessions, Signal, Write};
+pub use sessions::{Ending, Entry, Seen, Signal, Transmit, Write};
 
 use crate::{
     config::Config,
@@ -55,10 +58,10 @@ use crate::{
     slab::{Key, Slab},
     time::Tick,
 };
-use sessions::Due;
+use sessions::{Due, Sessions};
 
 /// A session on this hub.
-pub type SessionKey = Key<Entry<Client>>;
+pub type SessionKey = Key<Entry>;
 /// A socket on this hub.
 pub type SocketKey = Key<Socket>;
 
@@ -139,7 +142,7 @@ impl fmt::Debug for Setup {
 
 /// See the module's text.
 pub struct Hub {
-    sessions: Sessions<Client>,
+    sessions: Sessions,
     sockets: Slab<Socket>,
     sockets_max: usize,
     namespaces: Vec<NamespaceState>,
@@ -157,9 +160,12 @@ pub struct Hub {
     visit: u32,
     /// Reused from publication to publication.
     selected: Vec<Member>,
-    dues: Vec<Due<Client>>,
+    dues: Vec<Due>,
     /// Bytes of packets whose attachments have not all come.
     unfinished: usize,
+    /// The time of the last call.
+    #[cfg(any(test, debug_assertions))]
+    latest: Tick,
 }
 
 impl fmt::Debug for Hub {
@@ -248,6 +254,8 @@ impl Hub {
             selected: Vec::new(),
             dues: Vec::new(),
             unfinished: 0,
+            #[cfg(any(test, debug_assertions))]
+            latest: Tick(0),
         }
     }
 
@@ -339,6 +347,20 @@ impl Hub {
 
     // ---- time ----
 
+    /// A call says what time it is: never earlier than the one before.
+    #[inline]
+    #[cfg_attr(
+        not(any(test, debug_assertions)),
+        expect(unused_variables, clippy::unused_self)
+    )]
+    const fn it_is(&mut self, now: Tick) {
+        #[cfg(any(test, debug_assertions))]
+        {
+            assert!(now.0 >= self.latest.0, "time goes back");
+            self.latest = now;
+        }
+    }
+
     /// Moves time on: pings, and everything that took too long.
     pub fn advance(&mut self, now: Tick) {
         self.advance_seen(now, &Seen::all(now, &Cell::new(false)));
@@ -347,6 +369,7 @@ impl Hub {
     /// The same for a shell that has not handled yet all that peers have sent: nobody's time is up
     /// before that.
     pub fn advance_seen(&mut self, now: Tick, seen: &Seen<'_>) {
+        self.it_is(now);
         let mut dues = core::mem::take(&mut self.dues);
         self.sessions.advance(now, seen, &mut dues);
         for due in dues.drain(..) {
@@ -354,7 +377,7 @@ impl Hub {
                 Due::PingTimeout(key) => {
                     self.close(now, key, CloseReason::PingTimeout, Ending::Abrupt(None));
                 }
-                Due::App(key) => self.app_deadline(now, key),
+                Due::Client(key) => self.client_deadline(now, key),
                 Due::Slow(key) => self.close_slow(now, key, CloseReason::SlowConsumer),
             }
         }
@@ -364,8 +387,8 @@ impl Hub {
 
     /// Either attachments did not come, or no namespace was joined: never both, because only a
     /// joined namespace may begin a packet with attachments.
-    fn app_deadline(&mut self, now: Tick, key: SessionKey) {
-        let Some(client) = self.sessions.app(key) else {
+    fn client_deadline(&mut self, now: Tick, key: SessionKey) {
+        let Some(client) = self.sessions.client(key) else {
             return;
         };
         let waiting = client
@@ -384,12 +407,13 @@ impl Hub {
     /// Begins a session; its OPEN packet is queued. `conn` if it begins over WebSocket, with the
     /// bytes (the handshake's response) that are to leave before it.
     pub fn open(&mut self, now: Tick, conn: Option<(ConnId, &[u8])>) -> SessionKey {
+        self.it_is(now);
         let mut random = [0; 14];
         (self.entropy)(&mut random);
         let key = self.sessions.open(now, conn, random, Client::new());
         if !self.engine_only {
             let until = now.after(self.config().connect_timeout);
-            self.sessions.set_app_deadline(key, until);
+            self.sessions.set_client_deadline(key, until);
         }
         key
     }
@@ -418,9 +442,16 @@ impl Hub {
         self.sessions.is_open(key)
     }
 
-    /// The sessions' own layer: polls, posts, probes, writability.
-    pub const fn sessions(&mut self) -> &mut Sessions<Client> {
-        &mut self.sessions
+    /// The packets of this turn.
+    #[cfg(any(test, feature = "sim"))]
+    pub(crate) const fn palette(&self) -> &crate::out::Palette {
+        &self.sessions.palette
+    }
+
+    /// Itself; it goes.
+    #[doc(hidden)]
+    pub const fn sessions(&mut self) -> &mut Self {
+        self
     }
 
     /// Queues an Engine.IO message. False if the session is gone or closing, or the message longer than
@@ -431,19 +462,20 @@ impl Hub {
 
     /// Closes a session: its sockets are told, then the session ends as `ending` says.
     pub fn close(&mut self, now: Tick, key: SessionKey, reason: CloseReason, ending: Ending) {
+        self.it_is(now);
         if !self.sessions.is_open(key) {
             return;
         }
         let sockets = self
             .sessions
-            .app(key)
+            .client(key)
             .map(|client| client.sockets())
             .unwrap_or_default();
         for slot in sockets {
             self.drop_socket(self.sockets.key_at(slot), reason);
         }
         self.forget_unfinished(key);
-        if let Some(client) = self.sessions.app(key) {
+        if let Some(client) = self.sessions.client(key) {
             client.extra = None;
         }
         self.sessions.close(now, key, ending);
@@ -478,6 +510,7 @@ impl Hub {
     /// Closes everything: the server stops. Nothing but the transports' close is sent, so that
     /// clients reconnect.
     pub fn shut_down(&mut self, now: Tick) {
+        self.it_is(now);
         let keys: Vec<_> = self.sessions.keys().collect();
         for key in keys {
             self.close(now, key, CloseReason::ServerShuttingDown, Ending::Polite);

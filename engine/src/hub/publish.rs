@@ -6,7 +6,7 @@ use core::time::Duration;
 use bytes::Bytes;
 
 use super::{
-    Client, Event, Hub, Mail, NONE, Publication, Question, Selection, Sessions, ShardSet, SocketKey,
+    Event, Hub, Mail, NONE, Publication, Question, Selection, Sessions, ShardSet, SocketKey,
 };
 use crate::{
     chunks::CHUNK,
@@ -64,7 +64,7 @@ impl<'a> Emit<'a> {
 /// Encodes a packet for one session and queues it. What is too large is not encoded.
 #[inline]
 pub(super) fn queue(
-    sessions: &mut Sessions<Client>,
+    sessions: &mut Sessions,
     session: u32,
     packet: &Outgoing<'_>,
 ) -> Result<bool, PacketTooLarge> {
@@ -115,6 +115,7 @@ impl Hub {
         token: u64,
         timeout: Duration,
     ) -> Result<bool, PacketTooLarge> {
+        self.it_is(now);
         let Some(socket) = self.sockets.get(key).filter(|s| s.connected) else {
             return Ok(false);
         };
@@ -178,6 +179,7 @@ impl Hub {
         to: Selection,
         emit: &Emit<'_>,
     ) -> Result<(), PacketTooLarge> {
+        self.it_is(now);
         self.publish_packet(now, to, emit, None).map(drop)
     }
 
@@ -194,6 +196,7 @@ impl Hub {
         token: u64,
         timeout: Duration,
     ) -> Result<u32, PacketTooLarge> {
+        self.it_is(now);
         let id = self.next_question(to.namespace);
         let question = Question {
             origin: self.shard,
@@ -390,6 +393,7 @@ impl Hub {
 
     /// Mail from another hub arrives.
     pub fn receive_mail(&mut self, now: Tick, mail: Mail) {
+        self.it_is(now);
         match mail {
             Mail::Publish(publication) => self.publish_here(now, &publication),
             Mail::Relay(publication) => {

@@ -43,6 +43,7 @@ impl Hub {
         session: SessionKey,
         text: &'a str,
     ) -> Result<Received<'a>, PeerError> {
+        self.it_is(now);
         let (text, packet, socket, namespace) = match self.text(now, session, text) {
             Ok(Text::Event(text, packet, socket, namespace)) => (text, packet, socket, namespace),
             Ok(Text::Message(message)) => return Ok(Received::Text(message)),
@@ -75,6 +76,7 @@ impl Hub {
         session: SessionKey,
         data: &'a [u8],
     ) -> Result<Received<'a>, PeerError> {
+        self.it_is(now);
         if !self.sessions.recv_packet(now, session) {
             return Ok(Received::Nothing);
         }
@@ -195,7 +197,7 @@ impl Hub {
     ) -> Result<Text<'a>, PeerError> {
         let name = packet.namespace(text);
         let name = if name.is_empty() { "/" } else { name };
-        let (Some(namespace), Some(client)) = (self.namespace(name), self.sessions.app(session))
+        let (Some(namespace), Some(client)) = (self.namespace(name), self.sessions.client(session))
         else {
             return Err(PeerError::Namespace);
         };
@@ -215,10 +217,10 @@ impl Hub {
         let until = now.after(self.config().limits.attachments_wait);
         let partial = Partial::new(text, packet);
         self.unfinished += partial.held_bytes();
-        if let Some(client) = self.sessions.app(session) {
+        if let Some(client) = self.sessions.client(session) {
             client.extra.get_or_insert_default().partial = Some(partial);
         }
-        self.sessions.set_app_deadline(session, until);
+        self.sessions.set_client_deadline(session, until);
     }
 
     /// The connected socket a packet is for.
@@ -247,7 +249,7 @@ impl Hub {
         session: SessionKey,
         data: &[u8],
     ) -> Result<Received<'a>, PeerError> {
-        let Some(client) = self.sessions.app(session) else {
+        let Some(client) = self.sessions.client(session) else {
             return Ok(Received::Nothing);
         };
         let partial = client.extra.as_mut().map(|extra| &mut extra.partial);
@@ -260,7 +262,7 @@ impl Hub {
         };
         self.unfinished -= had;
         client.tidy();
-        self.sessions.set_app_deadline(session, Tick::NEVER);
+        self.sessions.set_client_deadline(session, Tick::NEVER);
         let Whole {
             text,
             packet,

@@ -59,7 +59,7 @@ impl Hub {
     /// The connected sockets of a session.
     #[must_use]
     pub fn sockets_on(&mut self, session: SessionKey) -> Vec<(SocketKey, NamespaceId)> {
-        let slots = self.sessions.app(session).map(|client| client.sockets());
+        let slots = self.sessions.client(session).map(|client| client.sockets());
         let sockets = slots.into_iter().flatten().filter_map(|slot| {
             let key = self.sockets.key_at(slot);
             let socket = self.sockets.get(key)?;

@@ -10,8 +10,8 @@ use alloc::{
 use core::{cell::RefCell, time::Duration};
 
 use super::{
-    AckNews, Action, Alone, Client, Directory, Emit, Ending, Event, Hub, Io, Mail, Mode, Namespace,
-    Publication, Received, Selection, SessionKey, Setup, ShardSet, Signal, SocketKey,
+    AckNews, Action, Alone, Directory, Emit, Ending, Event, Hub, Mail, Mode, Namespace,
+    Publication, Received, Selection, SessionKey, Setup, ShardSet, Signal, SocketKey, Transmit,
 };
 use crate::{
     config::Config,
@@ -33,7 +33,7 @@ struct Wire {
     answers: Vec<String>,
 }
 
-impl Io<Client> for Wire {
+impl Transmit for Wire {
     fn write(&mut self, _: ConnId, slices: &[&[u8]]) -> Written {
         let bytes = slices.concat();
         let text = |(_, payload): (_, &[u8])| String::from_utf8_lossy(payload).into_owned();
@@ -49,7 +49,7 @@ impl Io<Client> for Wire {
 /// Connections whose peers take half of each packet.
 struct Half;
 
-impl Io<Client> for Half {
+impl Transmit for Half {
     fn write(&mut self, _: ConnId, slices: &[&[u8]]) -> Written {
         Written::Bytes(slices.concat().len() / 2)
     }
@@ -81,17 +81,23 @@ fn one_of(shards: usize, shard: u8, config: Config, directory: Box<dyn Directory
     })
 }
 
+/// So late, or as late as it is already.
+fn at(hub: &Hub, ms: u64) -> Tick {
+    hub.latest.max(Tick(ms))
+}
+
 fn flush(hub: &mut Hub, now: u64) -> Wire {
     let mut wire = Wire::default();
-    hub.flush(Tick(now), &mut wire);
+    hub.flush(at(hub, now), &mut wire);
     wire
 }
 
 /// A session over a WebSocket that says `messages`.
 fn session(hub: &mut Hub, messages: &[&str]) -> SessionKey {
-    let key = hub.open(Tick(0), Some((WS, b"")));
+    let now = at(hub, 0);
+    let key = hub.open(now, Some((WS, b"")));
     for message in messages {
-        hub.receive_text(Tick(0), key, message).unwrap();
+        hub.receive_text(now, key, message).unwrap();
     }
     flush(hub, 0);
     key
@@ -150,7 +156,8 @@ fn carry(hubs: &mut [Hub], from: usize) -> usize {
     let mail: Vec<_> = hubs[from].take_mail().collect();
     let count = mail.len();
     for (to, mail) in mail {
-        hubs[usize::from(to.0)].receive_mail(Tick(1), mail);
+        let hub = &mut hubs[usize::from(to.0)];
+        hub.receive_mail(at(hub, 1), mail);
     }
     count
 }
@@ -170,10 +177,11 @@ fn event<'a>(name: &'a str, args: &'a str) -> Emit<'a> {
 
 /// A polling session whose GET is parked.
 fn parked(hub: &mut Hub) -> SessionKey {
-    let key = hub.open(Tick(0), None);
-    hub.sessions().recv_get(key).unwrap().unwrap();
-    hub.sessions().take_poll(Tick(0), key);
-    hub.sessions().recv_get(key).unwrap().unwrap();
+    let now = at(hub, 0);
+    let key = hub.open(now, None);
+    hub.recv_get(key).unwrap().unwrap();
+    hub.take_poll(now, key);
+    hub.recv_get(key).unwrap().unwrap();
     assert_eq!(flush(hub, 0).answers, [""; 0], "there is nothing to say");
     key
 }
@@ -234,12 +242,12 @@ fn what_crosses_a_removal_is_no_violation() {
                 sockets.push(socket);
             }
         }
-        assert!(hub.disconnect(Tick(1), *sockets.last().unwrap(), false));
+        assert!(hub.disconnect(at(&hub, 1), *sockets.last().unwrap(), false));
         let (last, before) = texts.split_last().unwrap();
         for text in before {
-            hub.receive_text(Tick(2), key, text).unwrap();
+            hub.receive_text(at(&hub, 2), key, text).unwrap();
         }
-        let error = hub.receive_text(Tick(2), key, last).err();
+        let error = hub.receive_text(at(&hub, 2), key, last).err();
         assert_eq!(error, Some(PeerError::Namespace), "{texts:?}");
     }
 }
@@ -248,9 +256,9 @@ fn what_crosses_a_removal_is_no_violation() {
 fn a_slot_that_changed_hands_is_written_to_once() {
     let mut hub = hub(Config::default());
     let gone = session(&mut hub, &["40"]);
-    assert!(hub.sessions().push_raw(gone, b"lost"));
+    assert!(hub.push_raw(gone, b"lost"));
     hub.close(Tick(1), gone, CloseReason::TransportClose, Ending::ByPeer);
-    hub.sessions().connection_lost(gone);
+    hub.connection_lost(gone);
     let next = hub.open(Tick(1), Some((WS, b"")));
     assert_eq!(next.index(), gone.index());
     let wire = flush(&mut hub, 1);
@@ -261,7 +269,7 @@ fn a_slot_that_changed_hands_is_written_to_once() {
 #[derive(Default)]
 struct Pipes(BTreeMap<u64, (Vec<u8>, usize)>);
 
-impl Io<Client> for Pipes {
+impl Transmit for Pipes {
     fn write(&mut self, conn: ConnId, slices: &[&[u8]]) -> Written {
         let Some((taken, room)) = self.0.get_mut(&conn.0) else {
             return Written::Failed;
@@ -308,9 +316,9 @@ fn short_writes_of_a_group_stay_with_their_sessions() {
     assert!(!hub.is_open(sessions[17]));
     for (conn, key) in [(3, 3), (16, 16), (39, 39)] {
         pipes.0.get_mut(&conn).unwrap().1 = usize::MAX;
-        hub.sessions().writable(sessions[key]);
+        hub.writable(sessions[key]);
     }
-    hub.flush(Tick(2), &mut pipes);
+    hub.flush(at(&hub, 2), &mut pipes);
     for nth in (0..40).filter(|nth| ![5, 17].contains(nth)) {
         let taken = &pipes.0[&(nth as u64)].0;
         let all: Vec<_> = Frames(taken).map(|(_, payload)| payload).collect();
@@ -350,7 +358,8 @@ fn news_of_many_come_in_few_letters() {
     assert_eq!(settled(&mut hubs[0]), 100);
     ask_everybody(&mut hubs, wait);
     for socket in sockets {
-        hubs[1].disconnect(Tick(2), socket, false);
+        let now = at(&hubs[1], 2);
+        hubs[1].disconnect(now, socket, false);
     }
     assert_eq!(carry(&mut hubs, 1), 100_usize.div_ceil(64));
     assert_eq!(settled(&mut hubs[0]), 100);

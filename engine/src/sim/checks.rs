@@ -18,7 +18,7 @@ impl World {
             .iter()
             .filter(|s| s.open && s.hub == hub);
         let hub = &mut self.hubs[hub];
-        let over = keys.any(|session| hub.sessions().backlog_bytes(session.key) > max);
+        let over = keys.any(|session| hub.backlog_bytes(session.key) > max);
         self.oracle.expect(!over, "a backlog is over its bound");
         let kept = !self.table.borrow().wrong;
         self.oracle
@@ -34,8 +34,9 @@ impl World {
 
     /// All that was queued has left or was put aside, and nothing of it is kept.
     pub(super) fn check_left(&mut self, hub: usize) {
+        self.hubs[hub].check();
         let waits = self.hubs[hub].waiting() > 0;
-        let kept = !self.hubs[hub].sessions().palette.is_empty();
+        let kept = !self.hubs[hub].palette().is_empty();
         self.oracle
             .expect(waits || !kept, "packets of a turn that is over are kept");
         let held = self.hubs[hub].held_bytes();
@@ -50,7 +51,7 @@ impl World {
             let (key, client) = (conn.key, conn.client);
             if conn.hub == hub && conn.paused && conn.id.is_some() && !waits {
                 let open = self.oracle.sessions[client].open;
-                let backlog = self.hubs[hub].sessions().backlog_bytes(key);
+                let backlog = self.hubs[hub].backlog_bytes(key);
                 let much = backlog > self.config.limits.outbox_bytes / 2;
                 self.oracle
                     .expect(!open || much, "a connection is not read, and why");
@@ -60,7 +61,7 @@ impl World {
 
     /// Bytes that a hub has encoded in this turn.
     pub(super) fn encoded(&mut self, hub: usize) -> usize {
-        self.hubs[hub].sessions().palette.size()
+        self.hubs[hub].palette().size()
     }
 
     /// A flush writes to each connection once.

@@ -134,7 +134,7 @@ impl World {
         self.leave(hub);
         let open = open && self.oracle.sessions[client].open;
         let wanted = open && self.net.carrier(client).is_some();
-        let took = self.hubs[hub].sessions().hold(key);
+        let took = self.hubs[hub].hold(key);
         self.log(format_args!("client {client} is held: {took}"));
         self.oracle
             .expect(took == wanted, "a session was wrongly held or not");
@@ -152,7 +152,7 @@ impl World {
             // What was kept meanwhile still goes before.
             self.oracle.sessions[client].unsure = true;
         }
-        self.hubs[hub].sessions().release(key);
+        self.hubs[hub].release(key);
         self.drain(hub);
     }
 
@@ -162,7 +162,7 @@ impl World {
         let session = &self.oracle.sessions[client];
         let (hub, key) = (session.hub, session.key);
         let wanted = session.open && self.net.carrier(client).is_some();
-        let took = self.hubs[hub].sessions().push_raw(key, &PONG);
+        let took = self.hubs[hub].push_raw(key, &PONG);
         self.oracle
             .expect(took == wanted, "raw bytes for a poll, or for nobody");
         if took {

@@ -67,12 +67,12 @@ impl World {
         self.log(format_args!("client {at} aborts a request"));
         self.vanish(at, Break::Reset);
         if get {
-            self.hubs[hub].sessions().poll_lost(key);
+            self.hubs[hub].poll_lost(key);
         }
         self.oracle.ends(at, PeerError::Aborted.close_reason());
         self.hubs[hub].fail(self.now, key, PeerError::Aborted);
         if post {
-            self.hubs[hub].sessions().end_post(key);
+            self.hubs[hub].end_post(key);
         }
         self.drain(hub);
     }

@@ -7,7 +7,7 @@ use alloc::{collections::VecDeque, format, string::String, vec::Vec};
 
 use super::client::Sent;
 use crate::{
-    hub::{Client, Io, SessionKey},
+    hub::{SessionKey, Transmit},
     id::ConnId,
     limits::SLICES_MAX,
     out::Written,
@@ -129,7 +129,7 @@ impl Net {
     }
 }
 
-impl Io<Client> for Net {
+impl Transmit for Net {
     fn write(&mut self, id: ConnId, slices: &[&[u8]]) -> Written {
         let Some(at) = self.find(id) else {
             self.wrong = Some(format!("a write to {id:?}, which is closed"));

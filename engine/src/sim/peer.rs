@@ -45,7 +45,7 @@ impl World {
             let handshake = Some((id, PREAMBLE));
             let key = self.hubs[hub].open(self.now, handshake);
             if client.text_only {
-                self.hubs[hub].sessions().recv_b64(key);
+                self.hubs[hub].recv_b64(key);
             }
             let conn = self.conn(at, hub, key, habit);
             let (id, probing, preamble) = (Some(id), false, true);
@@ -60,11 +60,11 @@ impl World {
         } else {
             let key = self.hubs[hub].open(self.now, None);
             self.oracle.opened(hub, key, self.now);
-            let answer = self.hubs[hub].sessions().recv_get(key);
+            let answer = self.hubs[hub].recv_get(key);
             let right = answer == Some(Ok(Poll::Answer));
             self.oracle
                 .expect(right, "a new session had nothing to say");
-            let body = self.hubs[hub].sessions().take_poll(self.now, key);
+            let body = self.hubs[hub].take_poll(self.now, key);
             client.gets = 1;
             self.soon(Task::Answer(at, Some(body)));
         }

@@ -39,7 +39,7 @@ impl World {
         let parked = self.parked.contains_key(&(hub, key.to_bits()));
         self.log(format_args!("client {client} polls"));
         let on_it = self.hubs[hub].transport(key) == Some(Transport::Polling);
-        let answer = self.hubs[hub].sessions().recv_get(key);
+        let answer = self.hubs[hub].recv_get(key);
         if parked && on_it {
             let refused = matches!(answer, Some(Err(_)));
             self.oracle.expect(refused, "a second GET was taken");
@@ -49,7 +49,7 @@ impl World {
                 self.parked.insert((hub, key.to_bits()), client);
             }
             Some(Ok(Poll::Answer)) => {
-                let body = self.hubs[hub].sessions().take_poll(self.now, key);
+                let body = self.hubs[hub].take_poll(self.now, key);
                 self.soon(Task::Answer(client, Some(body)));
             }
             Some(Ok(Poll::Mismatch)) | None => self.soon(Task::Answer(client, None)),
@@ -70,7 +70,7 @@ impl World {
         };
         let posting = self.posting.contains(&client);
         let on_it = self.hubs[hub].transport(key) == Some(Transport::Polling);
-        let answer = self.hubs[hub].sessions().recv_post(key);
+        let answer = self.hubs[hub].recv_post(key);
         if posting && on_it {
             let refused = matches!(answer, Some(Err(_)));
             self.oracle.expect(refused, "a second POST was taken");
@@ -101,7 +101,7 @@ impl World {
             self.message(client, much);
             let session = &self.oracle.sessions[client];
             let (hub, key) = (session.hub, session.key);
-            self.hubs[hub].sessions().end_post(key);
+            self.hubs[hub].end_post(key);
             return self.soon(Task::Posted(client, false));
         }
         let session = &self.oracle.sessions[client];
@@ -126,7 +126,7 @@ impl World {
             self.message(client, &Sent { wire, what });
         }
         self.put_aside(client, stuck);
-        self.hubs[hub].sessions().end_post(key);
+        self.hubs[hub].end_post(key);
         self.touch(hub);
         self.soon(Task::Posted(client, true));
     }

@@ -295,7 +295,7 @@ impl World {
         let conn = &self.net.conns[at];
         if conn.id.is_some() && !conn.probing {
             let (hub, key) = (conn.hub, conn.key);
-            self.hubs[hub].sessions().writable(key);
+            self.hubs[hub].writable(key);
             self.drain(hub);
         }
     }
@@ -318,7 +318,7 @@ impl World {
                 // Nothing may still be meant for the connection when its name is free.
                 self.signals(hub);
                 if self.net.conns[at].id == Some(id) {
-                    self.hubs[hub].sessions().abandon_probe(key, id);
+                    self.hubs[hub].abandon_probe(key, id);
                     self.net.free(at, self.now, End::Quiet);
                     self.drain(hub);
                 }
@@ -327,7 +327,7 @@ impl World {
                 let reason = CloseReason::TransportClose;
                 self.oracle.ends(client, reason);
                 self.hubs[hub].close(self.now, key, reason, Ending::ByPeer);
-                self.hubs[hub].sessions().connection_lost(key);
+                self.hubs[hub].connection_lost(key);
                 self.drain(hub);
                 self.signals(hub);
                 self.held.remove(&client);
@@ -340,10 +340,9 @@ impl World {
                 };
                 self.log(format_args!("client {client} probes with {text}"));
                 let now = self.now;
-                let sessions = self.hubs[hub].sessions();
-                sessions.recv_probe(now, key, id, text);
+                self.hubs[hub].recv_probe(now, key, id, text);
                 self.oracle.sessions[client].unsure = true;
-                if sessions.is_on(key, id) {
+                if self.hubs[hub].is_on(key, id) {
                     self.net.conns[at].probing = false;
                     self.oracle.upgraded(client, now);
                 }

@@ -39,10 +39,9 @@ impl World {
             id: Some(id),
             ..conn
         });
-        let sessions = self.hubs[hub].sessions();
-        let took = sessions.recv_probe_open(self.now, key, id);
+        let took = self.hubs[hub].recv_probe_open(self.now, key, id);
         if took && self.clients[at].text_only {
-            sessions.recv_b64(key);
+            self.hubs[hub].recv_b64(key);
         }
         self.log(format_args!(
             "client {at} upgrades on {id:?}: {style:?}, {took}"

@@ -8,6 +8,7 @@ use stentor_engine::{error::PacketTooLarge, hub::Answer as EngineAnswer, id::Soc
 use tokio::sync::mpsc;
 
 use super::payload::{self, Args, Encoded, Raw};
+use crate::post::Settled;
 
 /// What an error says when the client has gone amid a question, as the official server's does.
 pub(crate) const DISCONNECTED: &str = "socket has been disconnected";
@@ -42,9 +43,6 @@ pub enum AckError {
     #[error(transparent)]
     Encode(#[from] payload::EncodeError),
 }
-
-/// One socket's answer, undecoded.
-pub(crate) type Settled = (SocketId, EngineAnswer);
 
 #[derive(Debug)]
 pub(crate) enum Source {

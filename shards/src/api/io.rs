@@ -20,15 +20,15 @@ use stentor_engine::{
 use tokio::sync::mpsc;
 
 use super::{
-    answers::{AckError, Answers, Settled, Source},
+    answers::{AckError, Answers, Source},
     broadcast::Broadcast,
     payload::{EncodeError, Encoded, IntoArgs},
 };
 use crate::{
     mailbox::Full,
-    post::{Ask, List, Post},
+    post::{Ask, List, Post, Settled},
     shard::{self, questions::DEFAULT_ACK_WAIT},
-    shared::{Shared, full_name},
+    shared::Shared,
 };
 
 /// What an error says when the client is not there: that is no fault of the server's.
@@ -60,6 +60,15 @@ pub enum EmitError {
     /// With [`crate::FdTables::per_shard`] a thread that is no shard cannot be told anything.
     #[error("with descriptor tables per shard only handlers can ask")]
     OnlyHandlers,
+}
+
+/// A namespace's name as it is kept: as in the official server, one without `/` gets one.
+pub(crate) fn full_name(name: &str) -> Box<str> {
+    if name.starts_with('/') {
+        name.into()
+    } else {
+        format!("/{name}").into()
+    }
 }
 
 /// The server, for any thread: the official server's `io`.

@@ -4,6 +4,7 @@
 
 pub(crate) mod answers;
 mod broadcast;
+mod engine;
 mod io;
 pub(crate) mod payload;
 pub(crate) mod socket;
@@ -11,8 +12,12 @@ mod value;
 
 pub use answers::{AckError, Answer, Answers, FromAnswer, Gathered};
 pub use broadcast::Broadcast;
+pub use engine::{EngineSocket, Message};
 pub use io::{EmitError, Io, Namespace};
 pub use payload::{Args, Binary, EncodeError, IntoArgs, Raw};
 pub use socket::{JoinError, Socket};
 pub use value::Value;
-pub(crate) use {answers::DISCONNECTED, io::NOT_CONNECTED};
+pub(crate) use {
+    answers::DISCONNECTED,
+    io::{NOT_CONNECTED, full_name},
+};

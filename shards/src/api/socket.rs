@@ -1,14 +1,6 @@
 //! Answers: what can user code do with one client in one namespace.
 
-use std::{
-    any::{Any, TypeId},
-    cell::RefCell,
-    collections::HashMap,
-    fmt,
-    marker::PhantomData,
-    rc::Rc,
-    time::Duration,
-};
+use std::{fmt, marker::PhantomData, rc::Rc, sync::Arc, time::Duration};
 
 use stentor_engine::{
     hub::{Answer as EngineAnswer, Emit, Selection, SocketKey},
@@ -24,52 +16,13 @@ use super::{
     payload::{Encoded, IntoArgs, Raw},
 };
 use crate::{
-    discard::discard,
-    handler::Handshake,
-    log::{self, About},
+    handshake::Handshake,
+    log::About,
     shard::{
-        Shard,
+        Extensions, Farewell, Shard,
         questions::{DEFAULT_ACK_WAIT, Question},
     },
 };
-
-/// Values that user code keeps with a socket, one of each type.
-#[derive(Default)]
-pub(crate) struct Extensions(RefCell<HashMap<TypeId, Rc<dyn Any>>>);
-
-impl fmt::Debug for Extensions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Extensions({})", self.0.borrow().len())
-    }
-}
-
-/// Whoever lets go of the table last is not user code.
-impl Drop for Extensions {
-    fn drop(&mut self) {
-        self.0.take().into_values().for_each(discard);
-    }
-}
-
-/// What is left of a socket that has gone, for its disconnect handlers.
-#[derive(Debug)]
-pub(crate) struct Farewell {
-    pub(crate) id: SocketId,
-    pub(crate) rooms: Vec<Box<str>>,
-    pub(crate) extensions: Option<Rc<Extensions>>,
-    pub(crate) handshake: Option<Rc<Handshake>>,
-}
-
-impl Farewell {
-    fn about(&self, shard: &Shard, namespace: NamespaceId) -> About {
-        let handshake = self.handshake.as_ref();
-        About {
-            socket: Some(self.id.to_string()),
-            namespace: Some(log::peer(shard.hub.borrow().namespace_name(namespace))),
-            peer: handshake.map(|handshake| handshake.address().to_string()),
-            ..shard.about()
-        }
-    }
-}
 
 /// Why a socket did not join a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -96,11 +49,11 @@ pub(crate) struct UseTokioTaskSpawnLocal;
 /// harmless: everything then answers "gone".
 #[derive(Clone)]
 pub struct Socket {
-    pub(crate) stays: StaysHere,
+    stays: StaysHere,
     pub(crate) shard: Rc<Shard>,
     pub(crate) key: SocketKey,
-    pub(crate) namespace: NamespaceId,
-    pub(crate) farewell: Option<Rc<Farewell>>,
+    namespace: NamespaceId,
+    farewell: Option<Rc<Farewell>>,
 }
 
 impl fmt::Debug for Socket {
@@ -112,6 +65,31 @@ impl fmt::Debug for Socket {
 }
 
 impl Socket {
+    #[inline]
+    pub(crate) fn new(shard: &Rc<Shard>, key: SocketKey, namespace: NamespaceId) -> Self {
+        Self {
+            stays: StaysHere::default(),
+            shard: Rc::clone(shard),
+            key,
+            namespace,
+            farewell: None,
+        }
+    }
+
+    /// One that has left, for its disconnect handlers.
+    pub(crate) fn gone(
+        shard: &Rc<Shard>,
+        key: SocketKey,
+        namespace: NamespaceId,
+        farewell: Farewell,
+    ) -> Self {
+        let farewell = Some(Rc::new(farewell));
+        Self {
+            farewell,
+            ..Self::new(shard, key, namespace)
+        }
+    }
+
     /// The public id, `socket.id` on the client. `None` if the client has gone, except in its
     /// disconnect handlers.
     ///
@@ -199,7 +177,7 @@ impl Socket {
             return farewell.handshake.clone();
         }
         let session = self.shard.hub.borrow().session_of(self.key)?;
-        self.shard.handshake(session)
+        self.shard.kept.handshake(session)
     }
 
     // ---- sending ----
@@ -434,7 +412,9 @@ impl Socket {
     /// ```
     #[must_use]
     pub fn io(&self) -> Io {
-        self.shard.io()
+        Io {
+            shared: Arc::clone(&self.shard.shared),
+        }
     }
 
     /// Everybody in the namespace, this client too.
@@ -651,9 +631,7 @@ impl Socket {
     /// ```
     pub fn set<T: 'static>(&self, value: T) {
         if let Some(extensions) = self.extensions(true) {
-            let value: Rc<dyn Any> = Rc::new(value);
-            let old = extensions.0.borrow_mut().insert(TypeId::of::<T>(), value);
-            drop(old); // no longer borrowed: its `Drop` may read and keep values
+            extensions.set(value);
         }
     }
 
@@ -671,13 +649,7 @@ impl Socket {
     /// ```
     #[must_use]
     pub fn get<T: 'static>(&self) -> Option<Rc<T>> {
-        let value = self
-            .extensions(false)?
-            .0
-            .borrow()
-            .get(&TypeId::of::<T>())
-            .cloned()?;
-        value.downcast().ok()
+        self.extensions(false)?.get()
     }
 
     fn extensions(&self, create: bool) -> Option<Rc<Extensions>> {

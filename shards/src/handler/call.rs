@@ -8,6 +8,7 @@ use stentor_engine::{error::CloseReason, hub::Incoming};
 use super::{
     extract::{FromContext, Reject},
     needs::Needs,
+    reply::{ConnectReply, IntoReply, Refused, Reply},
     wanted::Answered,
 };
 use crate::api::Socket;
@@ -211,20 +212,20 @@ pub(crate) trait Convert<R> {
     fn convert(self) -> R;
 }
 
-impl<T: super::IntoReply> Convert<super::Reply> for T {
-    fn convert(self) -> super::Reply {
+impl<T: IntoReply> Convert<Reply> for T {
+    fn convert(self) -> Reply {
         self.into_reply()
     }
 }
 
 /// The verdict on a connecting client.
 #[derive(Debug)]
-pub(crate) struct Verdict(pub(crate) Result<(), super::Refused>);
+pub(crate) struct Verdict(pub(crate) Result<(), Refused>);
 
 /// Results of auth handlers: a type of its own, because `Result<(), E>` is a reply too.
 pub(crate) struct AsVerdict<T>(pub(crate) T);
 
-impl<T: super::ConnectReply> Convert<Verdict> for AsVerdict<T> {
+impl<T: ConnectReply> Convert<Verdict> for AsVerdict<T> {
     fn convert(self) -> Verdict {
         Verdict(self.0.into_verdict())
     }
@@ -244,13 +245,13 @@ where
     }
 }
 
-impl<F, P, T> Call<super::Reply> for Awaited<F, P, T>
+impl<F, P, T> Call<Reply> for Awaited<F, P, T>
 where
     F: AsyncHandler<P, T>,
     P: Params + 'static,
-    T: super::IntoReply + 'static,
+    T: IntoReply + 'static,
 {
-    fn call(&self, context: &Context<'_>) -> Outcome<super::Reply> {
+    fn call(&self, context: &Context<'_>) -> Outcome<Reply> {
         self.begin(context, Convert::convert)
     }
 
@@ -263,7 +264,7 @@ impl<F, P, T> Call<Verdict> for Awaited<F, P, T>
 where
     F: AsyncHandler<P, T>,
     P: Params + 'static,
-    T: super::ConnectReply + 'static,
+    T: ConnectReply + 'static,
 {
     fn call(&self, context: &Context<'_>) -> Outcome<Verdict> {
         self.begin(context, |value| AsVerdict(value).convert())
@@ -280,13 +281,13 @@ pub(crate) struct Called<F, P, R> {
     pub(crate) _of: PhantomData<fn(P) -> R>,
 }
 
-impl<F, P, T> Call<super::Reply> for Called<F, P, T>
+impl<F, P, T> Call<Reply> for Called<F, P, T>
 where
     F: SyncHandler<P, T>,
     P: Params,
-    T: super::IntoReply + 'static,
+    T: IntoReply + 'static,
 {
-    fn call(&self, context: &Context<'_>) -> Outcome<super::Reply> {
+    fn call(&self, context: &Context<'_>) -> Outcome<Reply> {
         match P::from_context(context) {
             Ok(params) => Outcome::Done(self.handler.run(params).convert()),
             Err(reject) => Outcome::Rejected(reject),

@@ -10,16 +10,16 @@ use stentor_engine::error::CloseReason;
 
 use super::{
     call::{CREDENTIALS, Cause, Context},
-    handshake::Handshake,
     needs::{Need, Needs, Type},
 };
-use crate::api::{
-    Args, Io, Raw, Socket,
-    payload::{self, Encoded},
+use crate::{
+    api::{
+        Args, Io, Raw, Socket,
+        payload::{self, Encoded},
+    },
+    handshake::Handshake,
+    shard::INTERNAL_ERROR,
 };
-
-/// What a client is told of an error that is not its own.
-pub(crate) const INTERNAL_ERROR: &str = "Internal server error";
 
 /// Why a handler's parameter could not be made: a message for the client, and more for the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -340,15 +340,8 @@ impl<T: Clone + 'static> FromContext for State<T> {
     fn from_context(context: &Context<'_>) -> Result<Self, Reject> {
         let missing =
             || Reject::internal(format!("Server::state was given no {}", type_name::<T>()));
-        context
-            .socket
-            .shard
-            .states
-            .borrow()
-            .get::<T>()
-            .cloned()
-            .map(Self)
-            .ok_or_else(missing)
+        let state = context.socket.shard.kept.state();
+        state.map(Self).ok_or_else(missing)
     }
 
     fn needs(needs: &mut Needs) {
@@ -359,14 +352,8 @@ impl<T: Clone + 'static> FromContext for State<T> {
 impl<T: 'static> FromContext for Local<T> {
     fn from_context(context: &Context<'_>) -> Result<Self, Reject> {
         let missing = || Reject::internal(format!("App::local was given no {}", type_name::<T>()));
-        context
-            .socket
-            .shard
-            .locals
-            .borrow()
-            .get::<T>()
-            .map(Self)
-            .ok_or_else(missing)
+        let local = context.socket.shard.kept.local();
+        local.map(Self).ok_or_else(missing)
     }
 
     fn needs(needs: &mut Needs) {

@@ -4,22 +4,20 @@
 //! transports, connections or frames.
 
 mod call;
+mod dispatch;
+mod drive;
+mod engine;
 mod extract;
-mod handshake;
 mod needs;
 mod registry;
 mod reply;
 mod wanted;
 
 pub use call::{AsyncHandler, Context, Params, SyncHandler};
-pub(crate) use call::{Call, Cause, LocalFuture, Outcome, Verdict};
+pub(crate) use dispatch::Namespaces;
+pub use engine::EngineApp;
 pub use extract::{Auth, Data, EventName, FromContext, Kept, Local, Reason, Reject, State};
-pub(crate) use extract::{Credentials, INTERNAL_ERROR};
-pub use handshake::{Handshake, Keep};
 pub use needs::Needs;
 pub use registry::{App, NamespaceBuilder};
-pub(crate) use registry::{Handlers, Locals, States};
-pub(crate) use reply::Reply;
 pub use reply::{Ack, ConnectReply, IntoReply, NoAck, Refused};
 pub use wanted::AckHandle;
-pub(crate) use wanted::{Answered, Wanted};

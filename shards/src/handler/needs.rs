@@ -5,10 +5,8 @@
 
 use std::any::{TypeId, type_name};
 
-use super::{
-    Keep,
-    registry::{App, States},
-};
+use super::registry::App;
+use crate::{handshake::Keep, shard::States};
 
 /// What a handler's parameters need of the server.
 #[derive(Debug, Default)]

@@ -1,24 +1,15 @@
 //! Answers: which handlers does a namespace have.
 
-use std::{
-    any::{Any, TypeId},
-    collections::HashMap,
-    fmt,
-    marker::PhantomData,
-    mem::take,
-    rc::Rc,
-    sync::Arc,
-};
-
-use super::{
-    ConnectReply, IntoReply, Reply,
-    call::{AsyncHandler, Awaited, Call, Called, Params, SyncHandler, Verdict},
-    needs::{Needs, Needy, Place},
-};
+use std::{collections::HashMap, fmt, marker::PhantomData, mem::take, rc::Rc};
 
 use stentor_engine::limits::NAME_BYTES_MAX;
 
-use crate::{discard::discard, shared::full_name};
+use super::{
+    call::{AsyncHandler, Awaited, Call, Called, Params, SyncHandler, Verdict},
+    needs::{Needs, Needy, Place},
+    reply::{ConnectReply, IntoReply, Reply},
+};
+use crate::{api::full_name, discard::discard, shard::Locals};
 
 type EventHandler = Rc<dyn Call<Reply>>;
 
@@ -56,63 +47,6 @@ impl Drop for Handlers {
             .chain(take(&mut self.disconnect))
             .chain(self.fallback.take())
             .for_each(discard);
-    }
-}
-
-/// State for all shards, by type.
-#[derive(Default, Clone)]
-pub(crate) struct States(HashMap<TypeId, Arc<dyn Any + Send + Sync>>);
-
-impl States {
-    pub(crate) fn insert<T: Send + Sync + 'static>(&mut self, state: T) {
-        self.0.insert(TypeId::of::<T>(), Arc::new(state));
-    }
-
-    pub(crate) fn get<T: 'static>(&self) -> Option<&T> {
-        self.0.get(&TypeId::of::<T>())?.downcast_ref()
-    }
-
-    pub(super) fn has(&self, state: TypeId) -> bool {
-        self.0.contains_key(&state)
-    }
-}
-
-impl fmt::Debug for States {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "States({})", self.0.len())
-    }
-}
-
-/// The last shard lets go of the values.
-impl Drop for States {
-    fn drop(&mut self) {
-        take(&mut self.0).into_values().for_each(discard);
-    }
-}
-
-/// State of one shard, by type.
-#[derive(Default)]
-pub(crate) struct Locals(HashMap<TypeId, Rc<dyn Any>>);
-
-impl Locals {
-    pub(crate) fn get<T: 'static>(&self) -> Option<Rc<T>> {
-        self.0.get(&TypeId::of::<T>())?.clone().downcast().ok()
-    }
-
-    pub(super) fn has(&self, state: TypeId) -> bool {
-        self.0.contains_key(&state)
-    }
-}
-
-impl Drop for Locals {
-    fn drop(&mut self) {
-        take(&mut self.0).into_values().for_each(discard);
-    }
-}
-
-impl fmt::Debug for Locals {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Locals({})", self.0.len())
     }
 }
 
@@ -201,7 +135,7 @@ impl App {
     /// }
     /// ```
     pub fn local<T: 'static>(&mut self, state: T) -> &mut Self {
-        self.locals.0.insert(TypeId::of::<T>(), Rc::new(state));
+        self.locals.insert(state);
         self
     }
 }

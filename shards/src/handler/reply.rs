@@ -7,8 +7,12 @@ use std::{
 };
 
 use serde::Serialize;
+use stentor_engine::id::SocketId;
 
-use crate::api::payload::{Args, Encoded, IntoArgs, Raw};
+use crate::api::{
+    Binary, Value,
+    payload::{Args, Encoded, IntoArgs, Raw},
+};
 
 /// What becomes of a handler's result.
 #[derive(Debug)]
@@ -113,9 +117,9 @@ serialized! {
     [K: Serialize, V: Serialize] BTreeMap<K, V>;
     [] serde_json::Value;
     [] serde_json::Map<String, serde_json::Value>;
-    [] crate::Binary;
-    [] crate::SocketId;
-    [] crate::Value;
+    [] Binary;
+    [] SocketId;
+    [] Value;
 }
 
 #[expect(private_interfaces, reason = "sealed by it")]

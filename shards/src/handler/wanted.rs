@@ -63,14 +63,23 @@ impl Wanted {
         encoded: &Encoded,
     ) -> Result<bool, PacketTooLarge> {
         let Some(answered) = &self.answered else {
-            return shard.ack(socket, self.id, encoded);
+            return self.send(shard, socket, encoded);
         };
         if answered.get() {
             return Ok(false);
         }
-        let sent = shard.ack(socket, self.id, encoded)?;
+        let sent = self.send(shard, socket, encoded)?;
         answered.set(sent);
         Ok(sent)
+    }
+
+    fn send(
+        &self,
+        shard: &Shard,
+        socket: SocketKey,
+        Encoded { args, attachments }: &Encoded,
+    ) -> Result<bool, PacketTooLarge> {
+        shard.with_hub(|hub, _| hub.ack(socket, self.id, args, attachments))
     }
 }
 

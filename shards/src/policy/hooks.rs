@@ -7,7 +7,7 @@ use stentor_engine::eio::handshake::Refusal;
 
 use crate::{
     discard::discard,
-    handler::Handshake,
+    handshake::Handshake,
     log::{self, About},
 };
 

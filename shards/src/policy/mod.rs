@@ -27,7 +27,7 @@ pub use self::{
 };
 use crate::{
     discard::discard,
-    handler::Handshake,
+    handshake::Handshake,
     net::response::{HeaderLines, HeaderSet, HeaderSets, Response, ResponseOptions},
 };
 

@@ -6,9 +6,9 @@ use stentor_engine::limits::SHARDS_MAX;
 
 #[cfg(doc)]
 use super::{Running, Server, Signals};
-#[cfg(doc)]
-use crate::FdTables;
 use crate::discard::discard;
+#[cfg(doc)]
+use crate::fd_table::FdTables;
 
 /// Why a server could not start, or ended.
 ///

@@ -5,8 +5,8 @@ use stentor_engine::frame::Kind;
 
 use super::Server;
 use crate::{
-    engine_server::Message,
-    handler::Handshake,
+    api::Message,
+    handshake::Handshake,
     policy::{ConnectionError, Cookie, Cors, Origins, WebSocketOrigins},
 };
 

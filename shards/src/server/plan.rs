@@ -25,16 +25,16 @@ use crate::{
     clock::Clock,
     config::{MAILBOX_CAPACITY, ShardConfig},
     discard::discard,
-    engine_server::EngineApp,
     entropy::Entropy,
     fd_table::{Parting, Passage},
-    handler::{App, Locals, States},
+    handler::{App, EngineApp, Namespaces},
     log::{self, About},
     mailbox::{Receiver, mailbox},
     placement,
     post::Post,
-    shard::{self, Application, Parts, Reactor, Shard, pages::MakeHttpService},
+    shard::{self, Application, Locals, Parts, Shard, States, pages::MakeHttpService},
     shared::{LocalDirectory, Shared},
+    turn::{self, Reactor},
 };
 
 /// What a shard's thread begins with.
@@ -52,7 +52,7 @@ impl Seat {
         listener: std::net::TcpListener,
     ) -> io::Result<(Self, crate::mailbox::Sender<Post>)> {
         let poll = mio::Poll::new()?;
-        let waker = Arc::new(mio::Waker::new(poll.registry(), shard::WAKER)?);
+        let waker = Arc::new(mio::Waker::new(poll.registry(), turn::WAKER)?);
         let weak = Arc::downgrade(&waker);
         let (post, mailbox) = mailbox(MAILBOX_CAPACITY, move || {
             let woken = weak.upgrade().map_or(Ok(()), |waker| waker.wake());
@@ -148,7 +148,7 @@ impl Plan {
             }
             shared.ready.fetch_add(1, Ordering::Release);
             let listener = Some(mio::net::TcpListener::from_std(seat.listener));
-            shard::run(
+            turn::run(
                 built,
                 Reactor {
                     poll: seat.poll,
@@ -159,7 +159,7 @@ impl Plan {
             .await?;
             Ok(())
         });
-        let by = shard::here().map_or(Tick(0), |shard| shard.stop_by.get());
+        let by = shard::here().map_or(Tick(0), |shard| shard.stopping.by());
         let left = Duration::from_millis(by.since(clock.now()));
         discard(Ending(Some(runtime), left)); // and the tasks, which have their share of the shard
         shard::leave();
@@ -181,20 +181,15 @@ impl Plan {
                     gated: handlers.auth.is_some(),
                 });
                 let mode = Mode::SocketIo(gates.collect());
-                let namespaces = app.namespaces.into_iter();
-                let namespaces = namespaces.map(|(name, handlers)| (name, Rc::new(handlers)));
-                let application = Application::SocketIo(namespaces.collect());
+                let handlers = app.namespaces.into_iter().map(|(_, handlers)| handlers);
+                let application: Rc<dyn Application> = Rc::new(Namespaces::new(handlers));
                 (mode, application, app.locals)
             }
             Build::EngineIo(build) => {
                 let mut app = EngineApp::default();
                 build(&mut app);
                 self.shared.namespaces.get_or_init(Vec::new);
-                (
-                    Mode::EngineIo,
-                    Application::EngineIo(Rc::new(app.handlers)),
-                    Locals::default(),
-                )
+                (Mode::EngineIo, app.into_application(), Locals::default())
             }
         };
         let shards = self.shared.sessions.len();
@@ -221,7 +216,7 @@ impl Plan {
             application,
             states: self.states,
             locals,
-            http: self.http.map(|make| make()),
+            pages: self.http.map(|make| make()),
             clock: self.clock,
             registry,
             passage,

@@ -7,7 +7,7 @@ use stentor_engine::hub::{SessionKey, SocketKey};
 use super::{
     Shard,
     conns::{ConnKey, conn_key},
-    polling::Parked,
+    parked::Parked,
 };
 use crate::log::{self, About};
 
@@ -17,7 +17,7 @@ impl Shard {
         About::shard(self.id.0)
     }
 
-    pub(super) fn about_conn(&self, key: ConnKey) -> About {
+    pub(crate) fn about_conn(&self, key: ConnKey) -> About {
         About {
             peer: self.peer(key).map(|peer| peer.to_string()),
             ..self.about()
@@ -66,7 +66,7 @@ impl Shard {
         {
             return Some(peer.to_string());
         }
-        if let Some(handshake) = self.handshake(session) {
+        if let Some(handshake) = self.kept.handshake(session) {
             return Some(handshake.address().to_string());
         }
         let newcomer = self.newcomers.address(session);

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use http::{HeaderValue, Request};
 
 use super::{Shard, http::head_of, upgrade::Peer};
-use crate::{handler::Handshake, net::head::RequestHead, policy::Asked};
+use crate::{handshake::Handshake, net::head::RequestHead, policy::Asked};
 
 /// A request that the shard has read.
 #[derive(Clone, Copy)]

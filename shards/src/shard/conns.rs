@@ -33,9 +33,9 @@ use stentor_engine::{
     time::Tick,
 };
 
-pub(super) use reading::Read;
+pub(crate) use reading::Read;
 use reading::Reading;
-pub(super) use waiting::TOGETHER_MS;
+pub(crate) use waiting::TOGETHER_MS;
 use waiting::Waiting;
 
 use super::polled::{Deadlines, Polled};
@@ -44,11 +44,11 @@ use crate::{
     net::{LINGER_WAIT, ws},
 };
 
-pub(super) type ConnKey = Key<Conn>;
+pub(crate) type ConnKey = Key<Conn>;
 
 /// What a connection is for.
 #[derive(Debug)]
-pub(super) enum Role {
+pub(crate) enum Role {
     /// Its first request is being read.
     Head(Vec<u8>),
     /// It is a session's transport.
@@ -83,21 +83,21 @@ impl Role {
 }
 
 /// What is read of what comes behind a request that waits for its answer: a head, and a part of a body.
-pub(super) const BEHIND_BYTES: usize = 16 * 1024;
+pub(crate) const BEHIND_BYTES: usize = 16 * 1024;
 
 /// A connection.
 #[derive(Debug)]
-pub(super) struct Conn {
-    pub(super) stream: TcpStream,
+pub(crate) struct Conn {
+    pub(crate) stream: TcpStream,
     reading: Reading,
     /// Its end is to be seen when it is read next.
     end: bool,
-    pub(super) role: Role,
+    pub(crate) role: Role,
 }
 
 /// All connections of a shard.
 #[derive(Debug)]
-pub(super) struct Conns {
+pub(crate) struct Conns {
     table: Slab<Conn>,
     /// What [`Role::held_bytes`] says of all.
     held: usize,
@@ -109,16 +109,18 @@ pub(super) struct Conns {
     ending: Waiting,
     lingering: Waiting,
     polled: Deadlines,
+    /// Those that can be read again, and whether their end is to be seen.
+    readable: Vec<(ConnKey, bool)>,
 }
 
 /// A connection whose time is up but which has more than was read is looked at again after so long.
 const LOOK_AGAIN_MS: u64 = 1_000;
 
-pub(super) const fn conn_id(key: ConnKey) -> ConnId {
+pub(crate) const fn conn_id(key: ConnKey) -> ConnId {
     ConnId(key.to_bits())
 }
 
-pub(super) const fn conn_key(id: ConnId) -> ConnKey {
+pub(crate) const fn conn_key(id: ConnId) -> ConnKey {
     Key::from_bits(id.0)
 }
 
@@ -157,7 +159,7 @@ fn written(sent: rustix::io::Result<usize>) -> Written {
 }
 
 impl Conns {
-    pub(super) fn new(registry: Registry, waits: HttpWaits) -> Self {
+    pub(crate) fn new(registry: Registry, waits: HttpWaits) -> Self {
         Self {
             table: Slab::default(),
             held: 0,
@@ -167,24 +169,25 @@ impl Conns {
             ending: Waiting::default(),
             lingering: Waiting::default(),
             polled: Deadlines::default(),
+            readable: Vec::new(),
         }
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.table.len()
     }
 
-    pub(super) fn get(&self, key: ConnKey) -> Option<&Conn> {
+    pub(crate) fn get(&self, key: ConnKey) -> Option<&Conn> {
         self.table.get(key)
     }
 
-    pub(super) fn get_mut(&mut self, key: ConnKey) -> Option<&mut Conn> {
+    pub(crate) fn get_mut(&mut self, key: ConnKey) -> Option<&mut Conn> {
         self.table.get_mut(key)
     }
 
     /// Takes a connection in. Readable and writable are both watched from the start: a write edge
     /// comes only after a write was blocked, so watching costs nothing.
-    pub(super) fn add(
+    pub(crate) fn add(
         &mut self,
         mut stream: TcpStream,
         role: Role,
@@ -219,19 +222,19 @@ impl Conns {
     // ---- what is held ----
 
     /// Bytes held for all connections.
-    pub(super) const fn held_bytes(&self) -> usize {
+    pub(crate) const fn held_bytes(&self) -> usize {
         self.held
     }
 
     /// The connections for which something is held.
-    pub(super) fn holders(&self) -> impl Iterator<Item = (ConnKey, usize)> {
+    pub(crate) fn holders(&self) -> impl Iterator<Item = (ConnKey, usize)> {
         let rows = self.table.iter();
         let rows = rows.map(|(key, conn)| (key, conn.role.held_bytes()));
         rows.filter(|(_, bytes)| *bytes > 0)
     }
 
     /// Gives a connection another role.
-    pub(super) fn set_role(&mut self, key: ConnKey, role: Role) {
+    pub(crate) fn set_role(&mut self, key: ConnKey, role: Role) {
         if let Some(conn) = self.table.get_mut(key) {
             self.held += role.held_bytes();
             self.held -= conn.role.held_bytes();
@@ -240,7 +243,7 @@ impl Conns {
     }
 
     /// What is kept of a head, which is kept no longer.
-    pub(super) fn take_head(&mut self, key: ConnKey) -> Vec<u8> {
+    pub(crate) fn take_head(&mut self, key: ConnKey) -> Vec<u8> {
         match self.table.get_mut(key).map(|conn| &mut conn.role) {
             Some(Role::Head(read)) => {
                 self.held -= read.capacity();
@@ -251,7 +254,7 @@ impl Conns {
     }
 
     /// The WebSocket reader of a connection, for as long as it is fed; [`Conns::return_reader`] takes it back.
-    pub(super) fn take_reader(&mut self, key: ConnKey) -> Option<(SessionKey, ws::Reader, bool)> {
+    pub(crate) fn take_reader(&mut self, key: ConnKey) -> Option<(SessionKey, ws::Reader, bool)> {
         let conn = self.table.get_mut(key)?;
         let (session, slot, probes) = match &mut conn.role {
             Role::WebSocket { session, reader } => (*session, reader, false),
@@ -264,7 +267,7 @@ impl Conns {
     }
 
     /// See [`Conns::take_reader`].
-    pub(super) fn return_reader(&mut self, key: ConnKey, reader: ws::Reader) {
+    pub(crate) fn return_reader(&mut self, key: ConnKey, reader: ws::Reader) {
         if let Some(conn) = self.table.get_mut(key)
             && let Role::WebSocket { reader: slot, .. } | Role::Probe { reader: slot, .. } =
                 &mut conn.role
@@ -275,7 +278,7 @@ impl Conns {
     }
 
     /// What is held for a connection that brings long-polling requests has become more or less.
-    pub(super) fn recount(&mut self, key: ConnKey) {
+    pub(crate) fn recount(&mut self, key: ConnKey) {
         if let Some(conn) = self.table.get_mut(key)
             && let Role::Polled(polled) = &mut conn.role
         {
@@ -286,7 +289,7 @@ impl Conns {
     }
 
     /// Gives a connection away.
-    pub(super) fn take(&mut self, key: ConnKey) -> Option<net::TcpStream> {
+    pub(crate) fn take(&mut self, key: ConnKey) -> Option<net::TcpStream> {
         let mut conn = self.remove(key)?;
         // It fails only for what epoll does not have, and then there is nothing to take out.
         let _ = self.registry.as_ref()?.deregister(&mut conn.stream);
@@ -294,21 +297,21 @@ impl Conns {
     }
 
     /// Closes everything, for good.
-    pub(super) fn close_all(&mut self) {
+    pub(crate) fn close_all(&mut self) {
         self.table = Slab::default();
         self.held = 0;
         self.registry = None;
     }
 
     /// Closes a connection at once.
-    pub(super) fn drop_conn(&mut self, key: ConnKey) -> Option<Role> {
+    pub(crate) fn drop_conn(&mut self, key: ConnKey) -> Option<Role> {
         // Closing the descriptor takes it out of epoll: it was never duplicated.
         self.remove(key).map(|conn| conn.role)
     }
 
     /// Closes the connections that wait for a request. Those that have just been answered are given the time
     /// to take the answer: see [`Conns::finish`].
-    pub(super) fn drop_idle(&mut self, now: Tick) {
+    pub(crate) fn drop_idle(&mut self, now: Tick) {
         let answered = now.after(self.waits.idle);
         let idle = |role: &Role| match role {
             Role::Head(_) => Some(false),
@@ -334,7 +337,7 @@ impl Conns {
     /// Says the last word and waits for the peer to close, so that no reset overtakes the word: the kernel
     /// sends one, and forgets what the peer has not taken, if a connection is closed on which something came
     /// that nobody has read.
-    pub(super) fn finish(&mut self, key: ConnKey, last_word: &[u8], now: Tick) {
+    pub(crate) fn finish(&mut self, key: ConnKey, last_word: &[u8], now: Tick) {
         let Some(conn) = self.table.get(key) else {
             return;
         };
@@ -380,13 +383,13 @@ impl Conns {
     }
 
     /// The peer may take more of a last word.
-    pub(super) fn end_rest(&mut self, key: ConnKey, now: Tick) {
+    pub(crate) fn end_rest(&mut self, key: ConnKey, now: Tick) {
         self.end(key, now);
     }
 
     /// Writes once to each of several connections, which are looked up before: see
-    /// [`stentor_engine::hub::Io::write_each`].
-    pub(super) fn write_each(&self, writes: &[Write<'_>], mut short: impl FnMut(usize, Written)) {
+    /// [`stentor_engine::hub::Transmit::write_each`].
+    pub(crate) fn write_each(&self, writes: &[Write<'_>], mut short: impl FnMut(usize, Written)) {
         let mut nth = 0;
         for group in writes.chunks(WRITES_TOGETHER) {
             let conns = group.iter().map(|write| self.get(conn_key(write.conn)));
@@ -403,7 +406,7 @@ impl Conns {
     }
 
     /// Writes once.
-    pub(super) fn write(&self, key: ConnKey, slices: &[&[u8]]) -> Written {
+    pub(crate) fn write(&self, key: ConnKey, slices: &[&[u8]]) -> Written {
         match (self.table.get(key), slices) {
             (None, _) => Written::Failed,
             (Some(conn), [one]) => send_one(&conn.stream, one),
@@ -413,7 +416,7 @@ impl Conns {
 
     /// The connections whose time is up: heads that did not arrive, peers that did not close,
     /// requests that did not go on.
-    pub(super) fn expired(&mut self, now: Tick) -> Vec<ConnKey> {
+    pub(crate) fn expired(&mut self, now: Tick) -> Vec<ConnKey> {
         let mut expired = self.heads.due(now);
         expired.retain(|key| match self.table.get(*key) {
             Some(conn) if matches!(conn.role, Role::Head(_)) => {
@@ -451,7 +454,7 @@ impl Conns {
 
     /// Takes connections that have gone, or wait for something else by now, from the lists of those
     /// that wait.
-    pub(super) fn forget_gone(&mut self) {
+    pub(crate) fn forget_gone(&mut self) {
         let role = |key: &ConnKey| self.table.get(*key).map(|conn| &conn.role);
         let head = |key: &ConnKey| matches!(role(key), Some(Role::Head(_)));
         let lingering = |key: &ConnKey| matches!(role(key), Some(Role::Lingering));
@@ -465,7 +468,7 @@ impl Conns {
     }
 
     /// When [`Conns::expired`] may have something next.
-    pub(super) fn deadline(&self) -> Option<Tick> {
+    pub(crate) fn deadline(&self) -> Option<Tick> {
         let firsts = [
             self.heads.first(),
             self.ending.first(),

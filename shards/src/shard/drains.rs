@@ -11,12 +11,12 @@ use super::Shard;
 
 /// See the module's text.
 #[derive(Debug, Default)]
-pub(super) struct Drains(RefCell<Vec<(SessionKey, oneshot::Sender<()>)>>);
+pub(crate) struct Drains(RefCell<Vec<(SessionKey, oneshot::Sender<()>)>>);
 
 impl Shard {
     /// Bytes that a session's client has not taken, as of the last flush.
     pub(crate) fn backlog(&self, session: SessionKey) -> usize {
-        self.hub.borrow_mut().sessions().backlog_bytes(session)
+        self.hub.borrow().backlog_bytes(session)
     }
 
     /// Resolves when all has left that is queued for a session, and fails if it ends before.
@@ -29,21 +29,20 @@ impl Shard {
 
     /// Tells those whose client has taken everything, and forgets those whose client has gone. After all
     /// has left that can.
-    pub(super) fn tell_drained(&self) {
+    pub(crate) fn tell_drained(&self) {
         if self.drains.0.borrow().is_empty() {
             return;
         }
         let mut done = Vec::new();
         {
-            let mut hub = self.hub.borrow_mut();
-            let sessions = hub.sessions();
+            let hub = self.hub.borrow();
             let mut waiting = self.drains.0.borrow_mut();
             let drained = waiting.extract_if(.., |(session, done)| {
-                let ended = !sessions.is_open(*session) || done.is_closed();
-                ended || sessions.is_drained(*session)
+                let ended = !hub.is_open(*session) || done.is_closed();
+                ended || hub.is_drained(*session)
             });
             for (session, sender) in drained {
-                done.push((sessions.is_open(session), sender));
+                done.push((hub.is_open(session), sender));
             }
             if waiting.is_empty() {
                 waiting.shrink_to_fit();

@@ -24,12 +24,13 @@ use tokio::sync::oneshot;
 use super::{
     Shard,
     asked::Read,
-    keep_handshake,
-    pages::{self, HttpResponse, for_hyper},
+    kept::HttpResponse,
+    pages::{self, for_hyper},
     respond::Refused,
+    upgrade::handshake as keep_handshake,
 };
 use crate::{
-    handler::Handshake,
+    handshake::Handshake,
     log::{self, About},
     net::{
         replay::{Patience, Replay, Wire},
@@ -131,7 +132,7 @@ async fn answer(
     let connects = request.method() == Method::CONNECT;
     let is_engine = request.uri().path().starts_with(&*shard.config.path);
     wire.set_brief(is_engine);
-    let service = shard.http.borrow().clone();
+    let service = shard.kept.pages();
     let mut response = if is_engine {
         for_hyper(engine(shard, wire, address, request).await, sets)
     } else if let Some(service) = &service {

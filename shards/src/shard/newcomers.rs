@@ -18,10 +18,10 @@ use stentor_engine::{
     time::Tick,
 };
 
-use super::{Application, Shard, seldom::Seldom, take};
+use super::{Shard, take};
 use crate::{
     config::ShardLimits,
-    log::{self, About},
+    log::{self, About, Seldom},
     net::response::Response,
 };
 
@@ -30,7 +30,7 @@ const SWEEP_MS: u64 = 1_000;
 
 /// The sessions of a shard that have not joined, and where from they are.
 #[derive(Debug, Default)]
-pub(super) struct Newcomers {
+pub(crate) struct Newcomers {
     sessions: RefCell<HashMap<u64, IpAddr>>,
     addresses: RefCell<HashMap<IpAddr, usize>>,
     said: RefCell<Said>,
@@ -73,7 +73,7 @@ impl Newcomers {
     }
 
     /// Where a session is from that has not joined.
-    pub(super) fn address(&self, session: SessionKey) -> Option<IpAddr> {
+    pub(crate) fn address(&self, session: SessionKey) -> Option<IpAddr> {
         self.sessions.borrow().get(&session.to_bits()).copied()
     }
 
@@ -104,7 +104,7 @@ impl Newcomers {
 
 impl Shard {
     /// Whether a session may begin over polling; an error is the answer to a client that is refused.
-    pub(super) fn room_for_newcomer(&self, address: Option<SocketAddr>) -> Result<(), Response> {
+    pub(crate) fn room_for_newcomer(&self, address: Option<SocketAddr>) -> Result<(), Response> {
         let limits = &self.config.shard_limits;
         let ip = ip(address);
         let mut room = self.newcomers.room(ip, limits);
@@ -130,12 +130,12 @@ impl Shard {
     }
 
     /// A session has begun over polling.
-    pub(super) fn add_newcomer(&self, session: SessionKey, address: Option<SocketAddr>) {
+    pub(crate) fn add_newcomer(&self, session: SessionKey, address: Option<SocketAddr>) {
         self.newcomers.add(session, ip(address));
     }
 
     /// A client has joined a namespace.
-    pub(super) fn newcomer_joins(&self, socket: SocketKey) {
+    pub(crate) fn newcomer_joins(&self, socket: SocketKey) {
         if self.newcomers.is_empty() {
             return;
         }
@@ -146,15 +146,14 @@ impl Shard {
     }
 
     /// Something is fetched or sent for a session; with Engine.IO alone that is all that is asked of it.
-    pub(super) fn newcomer_asks(&self, session: SessionKey) {
-        let engine_only = || matches!(*self.application.borrow(), Application::EngineIo(_));
-        if !self.newcomers.is_empty() && engine_only() {
+    pub(crate) fn newcomer_asks(&self, session: SessionKey) {
+        if !self.newcomers.is_empty() && self.is_engine_only() {
             self.newcomers.remove(session.to_bits());
         }
     }
 
     /// A session has closed. One that is still to get its last words, or to be fetched them, counts on.
-    pub(super) fn newcomer_closes(&self, session: SessionKey) {
+    pub(crate) fn newcomer_closes(&self, session: SessionKey) {
         if !self.newcomers.is_empty() && self.hub.borrow().transport(session).is_none() {
             self.newcomers.remove(session.to_bits());
         }

@@ -4,9 +4,9 @@
 
 use std::{
     any::Any,
-    future::{Future, poll_fn},
+    future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::{Pin, pin},
+    pin::pin,
     rc::Rc,
     sync::Arc,
     task::{Context, Poll},
@@ -15,9 +15,10 @@ use std::{
 
 use bytes::Bytes;
 use http::{Request, StatusCode};
-use http_body_util::{BodyExt, Either, Full, combinators::UnsyncBoxBody};
+use http_body_util::{BodyExt, Either};
 use hyper::body::{Body, Incoming};
 
+use super::kept::{BoxError, HttpFuture, HttpResponse, HttpService};
 use crate::{
     discard::discard,
     log::{self, About},
@@ -27,14 +28,6 @@ use crate::{
     },
 };
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
-/// A response's body: ours is one piece, the application's is its own.
-pub(crate) type ResponseBody = Either<Full<Bytes>, UnsyncBoxBody<Bytes, BoxError>>;
-/// A response as hyper writes it.
-pub(crate) type HttpResponse = http::Response<ResponseBody>;
-type HttpFuture = Pin<Box<dyn Future<Output = HttpResponse>>>;
-/// The application's pages, as one shard serves them.
-pub(crate) type HttpService = Rc<dyn Fn(Request<Incoming>) -> HttpFuture>;
 /// Makes an [`HttpService`] on each shard.
 pub(crate) type MakeHttpService = Arc<dyn Fn() -> HttpService + Send + Sync>;
 

@@ -11,32 +11,32 @@ use crate::net::response::ResponseOptions;
 
 /// What a connection keeps.
 #[derive(Debug)]
-pub(super) struct Polled {
+pub(crate) struct Polled {
     /// The session whose GET waits here for its answer.
-    pub(super) parked: Option<SessionKey>,
+    pub(crate) parked: Option<SessionKey>,
     /// The POST whose body is coming.
-    pub(super) body: Option<Body>,
+    pub(crate) body: Option<Body>,
     /// What the request that waits has decided about its response.
-    pub(super) options: ResponseOptions,
+    pub(crate) options: ResponseOptions,
     /// What has come and is not dealt with: part of a head or body, or what is behind a request
     /// that is not answered yet.
-    pub(super) read: Vec<u8>,
+    pub(crate) read: Vec<u8>,
     /// What the peer has not taken of an answer.
-    pub(super) unsent: Vec<u8>,
+    pub(crate) unsent: Vec<u8>,
     /// `read` is a part of a head.
-    pub(super) in_head: bool,
+    pub(crate) in_head: bool,
     /// Nothing but preflights has come: the connection may yet go to the shard of its session.
-    pub(super) is_fresh: bool,
+    pub(crate) is_fresh: bool,
     /// The connection ends when `unsent` is gone.
-    pub(super) last: bool,
+    pub(crate) last: bool,
     /// The peer sends no more: the connection ends when it has all that it asked for.
-    pub(super) ended: bool,
+    pub(crate) ended: bool,
     /// Sessions begun here since something was last fetched or sent for one.
     opened: usize,
     /// Since when they are counted.
     opened_since: Tick,
     /// Bytes of this that are counted as held ([`super::budget`]).
-    pub(super) counted: usize,
+    pub(crate) counted: usize,
     /// When something must have happened.
     due: Tick,
     /// Where it stands in [`Deadlines`].
@@ -45,13 +45,13 @@ pub(super) struct Polled {
 
 /// A body on its way.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Body {
-    pub(super) session: SessionKey,
-    pub(super) len: usize,
+pub(crate) struct Body {
+    pub(crate) session: SessionKey,
+    pub(crate) len: usize,
     /// When all of it must be here.
-    pub(super) until: Tick,
+    pub(crate) until: Tick,
     /// It is here, and waits ([`super::pauses`]).
-    pub(super) waits: bool,
+    pub(crate) waits: bool,
 }
 
 impl Default for Polled {
@@ -129,7 +129,7 @@ impl Polled {
 /// entry serves a connection through many requests. Those of a tenth of a second share an
 /// entry.
 #[derive(Debug, Default)]
-pub(super) struct Deadlines(BTreeMap<Tick, Vec<ConnKey>>);
+pub(crate) struct Deadlines(BTreeMap<Tick, Vec<ConnKey>>);
 
 impl Deadlines {
     /// Sets the time by which something must have happened on a connection.

@@ -19,20 +19,11 @@ use stentor_engine::{
 };
 use tokio::sync::oneshot;
 
-use super::{Shard, conns::ConnKey, pauses::Pause, take};
+use super::{Shard, parked::Parked, pauses::Pause, take};
 use crate::{
     log,
     post::{PollKind, PollRequest, Post, Reply},
 };
-
-/// Where the answer to a request that waits goes.
-#[derive(Debug)]
-pub(super) enum Parked {
-    /// To a connection of this shard.
-    Conn(ConnKey),
-    /// To a task of hyper's, here or on another shard.
-    Task(oneshot::Sender<Reply>),
-}
 
 impl Shard {
     /// Sends a request to the session's shard, this one or another; the answer comes by the channel.
@@ -48,7 +39,7 @@ impl Shard {
         receiver
     }
 
-    pub(super) fn poll_request(self: &Rc<Self>, PollRequest { sid, what, reply }: PollRequest) {
+    pub(crate) fn poll_request(self: &Rc<Self>, PollRequest { sid, what, reply }: PollRequest) {
         let Some(session) = self.find_now(&sid) else {
             let _ = reply.send(Reply::Refused(Refusal::SessionUnknown));
             return;
@@ -143,14 +134,14 @@ impl Shard {
 
     /// A session has ended: the POST that is still coming for it is given up, when the GET that waits
     /// has had its answer.
-    pub(super) fn end_post(&self, session: SessionKey) {
+    pub(crate) fn end_post(&self, session: SessionKey) {
         if let Some(request) = take(&self.posting, session.to_bits()) {
             self.given_up.borrow_mut().push((session, request));
         }
     }
 
     /// Answers the POSTs that are given up.
-    pub(super) fn answer_given_up(&self) {
+    pub(crate) fn answer_given_up(&self) {
         let given_up = std::mem::take(&mut *self.given_up.borrow_mut());
         for (session, request) in given_up {
             let reply = Reply::Refused(Refusal::SessionUnknown);
@@ -167,10 +158,10 @@ impl Shard {
         body: &[u8],
         reply: oneshot::Sender<Reply>,
     ) {
-        let stuck = self.stuck.get();
+        let stuck = self.office.stuck();
         let answer = self.post_body(session, body);
         self.post_mail();
-        if self.stuck.get() != stuck {
+        if self.office.stuck() != stuck {
             return self.answer_later(reply, answer);
         }
         let _ = reply.send(answer);
@@ -205,7 +196,7 @@ impl Shard {
     }
 
     /// The client of a parked GET went away.
-    pub(super) fn get_aborted(self: &Rc<Self>, session: SessionKey) {
+    pub(crate) fn get_aborted(self: &Rc<Self>, session: SessionKey) {
         take(&self.parked, session.to_bits());
         self.hub.borrow_mut().sessions().poll_lost(session);
         self.fail(session, PeerError::Aborted);
@@ -234,7 +225,7 @@ impl Shard {
     }
 
     /// A request broke a rule or broke off.
-    pub(super) fn fail(self: &Rc<Self>, session: SessionKey, error: PeerError) {
+    pub(crate) fn fail(self: &Rc<Self>, session: SessionKey, error: PeerError) {
         log::line!(RequestFailed, self.about_session(session), %error);
         self.with_hub(|hub, now| hub.fail_poll(now, session, error));
         self.drain_events();

@@ -16,7 +16,7 @@ use stentor_engine::{
 use tokio::sync::mpsc;
 
 use super::Shard;
-use crate::api::answers::Settled;
+use crate::post::{Ask, Settled};
 
 /// How long a question waits for its answer unless told otherwise. The official server waits for
 /// ever, which leaks; this is below its ping timeout.
@@ -118,6 +118,27 @@ impl Shard {
         // No news has been told yet: that is done when the hub's events are drained.
         many.silent.set(shards);
         Ok(())
+    }
+
+    /// A thread that is no shard asks clients for an answer.
+    pub(crate) fn ask_for(&self, ask: Ask) {
+        let Ask {
+            to,
+            name,
+            args,
+            attachments,
+            volatile,
+            timeout,
+            answers,
+        } = ask;
+        let emit = Emit {
+            name: &name,
+            args: &args,
+            attachments: &attachments,
+            volatile,
+        };
+        // The thread that asks has looked at its size.
+        let _ = self.ask_many(to, &emit, timeout, answers);
     }
 }
 

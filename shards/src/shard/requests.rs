@@ -18,14 +18,14 @@ use stentor_engine::{
 use super::{
     Shard,
     conns::{BEHIND_BYTES, ConnKey, Role},
+    parked::Parked,
     polled::{Body, Polled},
-    polling::Parked,
     respond::Refused,
     take,
     upgrade::handshake,
 };
 use crate::{
-    handler::Handshake,
+    handshake::Handshake,
     log,
     net::{
         head::{HeadError, RequestHead},
@@ -36,7 +36,7 @@ use crate::{
 
 /// What a request wants that is served here.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Wanted {
+pub(crate) enum Wanted {
     /// A new session.
     Open,
     Get(Sid),
@@ -297,7 +297,7 @@ impl Shard {
     }
 
     /// Bytes have come on a connection that brings long-polling requests.
-    pub(super) fn polled_bytes(self: &Rc<Self>, key: ConnKey, bytes: &mut [u8]) {
+    pub(crate) fn polled_bytes(self: &Rc<Self>, key: ConnKey, bytes: &mut [u8]) {
         let mut conns = self.conns.borrow_mut();
         let Some(polled) = conns.polled(key) else {
             return;
@@ -332,7 +332,7 @@ impl Shard {
     }
 
     /// Handles what has come on a connection that is not busy, and the body first that is whole.
-    pub(super) fn go_on(self: &Rc<Self>, key: ConnKey) {
+    pub(crate) fn go_on(self: &Rc<Self>, key: ConnKey) {
         let mut conns = self.conns.borrow_mut();
         let Some(polled) = conns.polled(key) else {
             return;
@@ -360,7 +360,7 @@ impl Shard {
     }
 
     /// The peer may take more of an answer.
-    pub(super) fn send_rest(self: &Rc<Self>, key: ConnKey) {
+    pub(crate) fn send_rest(self: &Rc<Self>, key: ConnKey) {
         let now = self.now.get();
         if !self.conns.borrow_mut().send_rest(key, now) {
             return;
@@ -391,7 +391,7 @@ impl Shard {
     }
 
     /// Goes on with every such connection.
-    pub(super) fn resume_all(self: &Rc<Self>) {
+    pub(crate) fn resume_all(self: &Rc<Self>) {
         let keys = std::mem::take(&mut *self.resumable.borrow_mut());
         for key in keys {
             self.resume(key);
@@ -399,7 +399,7 @@ impl Shard {
     }
 
     /// A long-polling connection is gone: its requests are aborted.
-    pub(super) fn polled_closed(self: &Rc<Self>, key: ConnKey, polled: &Polled) {
+    pub(crate) fn polled_closed(self: &Rc<Self>, key: ConnKey, polled: &Polled) {
         if let Some(session) = polled.parked {
             let bits = session.to_bits();
             let is_it = |parked: &Parked| matches!(parked, Parked::Conn(conn) if *conn == key);
@@ -422,7 +422,7 @@ impl Shard {
 
     /// A connection's time is up. What has begun is answered 408; who takes no answer, or has begun
     /// nothing, is owed none.
-    pub(super) fn conn_expired(self: &Rc<Self>, key: ConnKey) {
+    pub(crate) fn conn_expired(self: &Rc<Self>, key: ConnKey) {
         let mut conns = self.conns.borrow_mut();
         let (body, in_head) = match conns.get_mut(key).map(|conn| &mut conn.role) {
             Some(Role::Head(read)) => (None, !read.is_empty()),

@@ -8,7 +8,7 @@ use stentor_engine::{eio::handshake::Refusal, hub::SessionKey};
 
 use super::{Shard, conns::ConnKey};
 use crate::{
-    handler::Handshake,
+    handshake::Handshake,
     net::{
         head::{HeadError, UpgradeError},
         response::{Response, ResponseOptions},
@@ -35,7 +35,7 @@ impl From<Reply> for Response {
 }
 
 /// An official error; `message` instead of the official one if there is one.
-pub(super) fn refused(refusal: Refusal, message: Option<&str>) -> Response {
+pub(crate) fn refused(refusal: Refusal, message: Option<&str>) -> Response {
     let status = match refusal {
         Refusal::Forbidden => StatusCode::FORBIDDEN,
         _ => StatusCode::BAD_REQUEST,
@@ -51,11 +51,11 @@ pub(super) fn refused(refusal: Refusal, message: Option<&str>) -> Response {
 
 /// A request that is refused, of which the application hears.
 #[derive(Debug)]
-pub(super) struct Refused {
-    pub(super) refusal: Refusal,
+pub(crate) struct Refused {
+    pub(crate) refusal: Refusal,
     /// Instead of the official one.
-    pub(super) message: Option<String>,
-    pub(super) context: Option<Context>,
+    pub(crate) message: Option<String>,
+    pub(crate) context: Option<Context>,
     /// The connection is closed after its response.
     close: bool,
 }
@@ -72,7 +72,7 @@ impl From<Refusal> for Refused {
 }
 
 impl Refused {
-    pub(super) fn with(refusal: Refusal, context: Context) -> Self {
+    pub(crate) fn with(refusal: Refusal, context: Context) -> Self {
         Self {
             context: Some(context),
             ..refusal.into()
@@ -80,13 +80,13 @@ impl Refused {
     }
 
     /// The same, after which the connection is closed.
-    pub(super) const fn closing(mut self) -> Self {
+    pub(crate) const fn closing(mut self) -> Self {
         self.close = true;
         self
     }
 
     /// By the check of transport and origin.
-    pub(super) fn in_first_check(refusal: Refusal) -> Self {
+    pub(crate) fn in_first_check(refusal: Refusal) -> Self {
         Self {
             context: (refusal == Refusal::BadRequest).then_some(Context::InvalidOrigin),
             ..refusal.into()
@@ -94,7 +94,7 @@ impl Refused {
     }
 
     /// By the application, with its message.
-    pub(super) fn by_application(message: String) -> Self {
+    pub(crate) fn by_application(message: String) -> Self {
         Self {
             message: Some(message),
             ..Refusal::Forbidden.into()
@@ -102,7 +102,7 @@ impl Refused {
     }
 
     /// A session's answer to a request that it does not take.
-    pub(super) fn by_session(reply: &Reply) -> Option<Self> {
+    pub(crate) fn by_session(reply: &Reply) -> Option<Self> {
         match reply {
             Reply::Refused(Refusal::BadRequest) => {
                 Some(Self::with(Refusal::BadRequest, Context::TransportMismatch))
@@ -113,14 +113,14 @@ impl Refused {
     }
 
     /// What a long-polling request is told.
-    pub(super) fn response(&self) -> Response {
+    pub(crate) fn response(&self) -> Response {
         let mut response = refused(self.refusal, self.message.as_deref());
         response.close = self.close;
         response
     }
 
     /// What a WebSocket request is told (PROTOCOL.md 2.2).
-    pub(super) fn upgrade_response(&self) -> Response {
+    pub(crate) fn upgrade_response(&self) -> Response {
         let message = self.message.as_deref().unwrap_or(self.refusal.message());
         let mut response = upgrade_refused(message.to_owned());
         if self.context == Some(Context::OriginNotAllowed) {
@@ -132,7 +132,7 @@ impl Refused {
 
 /// A WebSocket request that is refused.
 #[derive(Debug)]
-pub(super) enum NotUpgraded {
+pub(crate) enum NotUpgraded {
     /// By a check of Engine.IO's.
     Refused(Refused),
     /// By one of RFC 6455, with its own words.
@@ -163,13 +163,13 @@ impl From<UpgradeError> for NotUpgraded {
 
 impl NotUpgraded {
     /// What the application hears.
-    pub(super) const fn told(&self) -> &Refused {
+    pub(crate) const fn told(&self) -> &Refused {
         match self {
             Self::Refused(refused) | Self::Response(refused, _) => refused,
         }
     }
 
-    pub(super) fn into_response(self) -> Response {
+    pub(crate) fn into_response(self) -> Response {
         match self {
             Self::Refused(refused) => refused.upgrade_response(),
             Self::Response(_, response) => *response,
@@ -178,14 +178,14 @@ impl NotUpgraded {
 }
 
 /// What a WebSocket request is told that is refused before it is one (PROTOCOL.md 2.2).
-pub(super) fn upgrade_refused(message: String) -> Response {
+pub(crate) fn upgrade_refused(message: String) -> Response {
     Response::new(StatusCode::BAD_REQUEST, HTML, message.into_bytes()).closing()
 }
 
 impl Shard {
     /// What a request decides about its response; `old_browser` if one of those has sent it that filter scripts.
     /// User code may run.
-    pub(super) fn response_options(
+    pub(crate) fn response_options(
         &self,
         request: &impl Asked,
         old_browser: bool,
@@ -194,7 +194,7 @@ impl Shard {
     }
 
     /// Answers the request that a connection is at, which may go on afterwards.
-    pub(super) fn respond(&self, key: ConnKey, mut response: Response) {
+    pub(crate) fn respond(&self, key: ConnKey, mut response: Response) {
         response.close |= self.stopping.get();
         let now = self.now.get();
         let mut conns = self.conns.borrow_mut();
@@ -207,7 +207,7 @@ impl Shard {
     }
 
     /// Tells the application of a request that is refused. User code may run.
-    pub(super) fn tell_refused(
+    pub(crate) fn tell_refused(
         &self,
         refused: &Refused,
         request: impl FnOnce() -> Option<Handshake>,
@@ -218,14 +218,14 @@ impl Shard {
     }
 
     /// Answers what cannot be read as a request, and ends the connection.
-    pub(super) fn refuse_unread(&self, key: ConnKey, error: HeadError) {
+    pub(crate) fn refuse_unread(&self, key: ConnKey, error: HeadError) {
         let mut response = error.response();
         response.options = self.config.policy.options_unread();
         self.refuse(key, &response);
     }
 
     /// Answers the request that a connection began with, and ends the connection.
-    pub(super) fn refuse(&self, key: ConnKey, response: &Response) {
+    pub(crate) fn refuse(&self, key: ConnKey, response: &Response) {
         let now = self.now.get();
         let mut writer = self.writer.borrow_mut();
         let (head, body) = writer.write(response, &self.config.header_sets, now.0);
@@ -241,7 +241,7 @@ impl Shard {
 
     /// Answers the GET that is parked on a connection. What is behind it is seen to later in the
     /// turn: the hub is not free here.
-    pub(super) fn answer_parked(&self, key: ConnKey, reply: Reply) {
+    pub(crate) fn answer_parked(&self, key: ConnKey, reply: Reply) {
         if let Some(polled) = self.conns.borrow_mut().polled(key) {
             polled.parked = None;
             if !polled.read.is_empty() {
@@ -252,7 +252,7 @@ impl Shard {
     }
 
     /// Answers the POST whose body is coming on a connection, and reads no more of it.
-    pub(super) fn give_up_post(&self, key: ConnKey, session: SessionKey, reply: Reply) {
+    pub(crate) fn give_up_post(&self, key: ConnKey, session: SessionKey, reply: Reply) {
         let mut conns = self.conns.borrow_mut();
         let body = conns.polled(key).and_then(|polled| {
             let body = polled.body.take_if(|body| body.session == session)?;

@@ -93,7 +93,7 @@ impl Own {
 }
 
 impl Tasks {
-    pub(super) fn new(most: usize) -> Self {
+    pub(crate) fn new(most: usize) -> Self {
         Self {
             rows: RefCell::default(),
             own: RefCell::default(),
@@ -105,7 +105,7 @@ impl Tasks {
     }
 
     /// Counts a handler that is not called because its socket is full: how many that makes.
-    pub(super) fn note_refused(&self) -> u64 {
+    pub(crate) fn note_refused(&self) -> u64 {
         self.refused.set(self.refused.get() + 1);
         self.refused.get()
     }
@@ -117,7 +117,7 @@ impl Tasks {
 
     /// Whether a socket has as many handlers waiting as it may.
     #[inline]
-    pub(super) fn is_full(&self, socket: SocketKey) -> bool {
+    pub(crate) fn is_full(&self, socket: SocketKey) -> bool {
         self.full.get() > 0 && self.has_most(socket)
     }
 
@@ -216,7 +216,7 @@ impl Tasks {
     }
 
     /// When the next handler is to be dropped whose socket has gone.
-    pub(super) fn due(&self) -> Option<Tick> {
+    pub(crate) fn due(&self) -> Option<Tick> {
         self.left.borrow().front().map(|(due, _)| *due)
     }
 
@@ -254,7 +254,7 @@ impl Drop for Entry {
 impl Shard {
     /// A handler waits: it becomes a task, its socket's if there is one. `finish` gets its result, unless
     /// it is dropped before. It was called with so many bytes.
-    pub(super) fn wait_for<R: 'static>(
+    pub(crate) fn wait_for<R: 'static>(
         self: &Rc<Self>,
         socket: Option<SocketKey>,
         bytes: usize,
@@ -279,7 +279,7 @@ impl Shard {
     }
 
     /// A socket has gone: so do its handlers, soon.
-    pub(super) fn leave_handlers(&self, socket: SocketKey) {
+    pub(crate) fn leave_handlers(&self, socket: SocketKey) {
         let now = self.now.get();
         let due = now.after(self.config.farewell_timeout);
         self.tasks.leave(socket, due);
@@ -288,7 +288,7 @@ impl Shard {
 
     /// Drops the handlers whose sockets went long enough ago. The runtime does it when it next has time,
     /// with nothing of the shard borrowed.
-    pub(super) fn drop_late_handlers(&self, now: Tick) {
+    pub(crate) fn drop_late_handlers(&self, now: Tick) {
         while let Some(late) = self.tasks.next_late(now) {
             late.abort();
         }

@@ -19,7 +19,7 @@ use stentor_engine::{
 };
 
 use super::{
-    Shard,
+    INTERNAL_ERROR, Shard,
     asked::Heard,
     conns::{ConnKey, Role, conn_id},
     http,
@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     discard::discard,
-    handler::{Handshake, INTERNAL_ERROR, Keep},
+    handshake::{Handshake, Keep},
     log::{self, About},
     net::{
         head::{self, Head, Plain, RequestHead, accept_key},
@@ -39,7 +39,7 @@ use crate::{
 };
 
 /// What becomes of a first request.
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     /// More of it must come.
     Wait,
     /// Answer this and close.
@@ -95,7 +95,7 @@ fn switching(request: &RequestHead<'_>) -> Result<Response, NotUpgraded> {
 
 impl Shard {
     /// Bytes of requests have come. `answered` if hyper has sent the response to the first.
-    pub(super) fn requests(
+    pub(crate) fn requests(
         self: &Rc<Self>,
         key: ConnKey,
         mut bytes: &mut [u8],
@@ -143,7 +143,7 @@ impl Shard {
     }
 
     /// Does with a connection what was decided about its request, the first `used` of `bytes`.
-    pub(super) fn obey(
+    pub(crate) fn obey(
         self: &Rc<Self>,
         key: ConnKey,
         verdict: Verdict,
@@ -276,7 +276,7 @@ impl Shard {
         true
     }
 
-    pub(super) fn become_websocket(&self, key: ConnKey, role: Role) {
+    pub(crate) fn become_websocket(&self, key: ConnKey, role: Role) {
         self.conns.borrow_mut().set_role(key, role);
     }
 
@@ -449,9 +449,7 @@ impl Shard {
         handshake: Option<Handshake>,
     ) {
         if let Some(handshake) = handshake {
-            self.handshakes
-                .borrow_mut()
-                .insert(session.to_bits(), Rc::new(handshake));
+            self.kept.keep_handshake(session, handshake);
         }
         self.opened(session);
     }

@@ -3,7 +3,7 @@
 use core::{cell::Cell, fmt};
 
 use super::{
-    ConnId, Due, Ending, Entry, Expired, Key, Outlet, Sessions, Signal, Tick, Vec, trimmed,
+    ConnId, Due, Ending, Entry, Expired, Outlet, SessionKey, Sessions, Signal, Tick, Vec, trimmed,
 };
 
 /// A session whose time is up but whose input was not looked at yet is asked again after so long.
@@ -45,7 +45,7 @@ impl<'a> Seen<'a> {
 }
 
 /// The moment by which a session may be judged.
-fn judged<A>(entry: &Entry<A>, now: Tick, seen: &Seen<'_>) -> Tick {
+fn judged(entry: &Entry, now: Tick, seen: &Seen<'_>) -> Tick {
     let conn = entry.session.outlet().websocket();
     let reads = conn.or_else(|| entry.session.probing());
     let unread = reads.is_some_and(seen.unread);
@@ -70,33 +70,33 @@ const fn last_signal(conn: ConnId, cut: bool, code: Option<u16>) -> Signal {
     }
 }
 
-impl<A> Sessions<A> {
+impl Sessions {
     // ---- time ----
 
     /// Wants to be told at `at`; [`Tick::NEVER`] to forget it.
-    pub fn set_app_deadline(&mut self, key: Key<Entry<A>>, at: Tick) {
+    pub(in crate::hub) fn set_client_deadline(&mut self, key: SessionKey, at: Tick) {
         if let Some(entry) = self.slab.get_mut(key) {
-            entry.app_due = at;
+            entry.client_due = at;
             self.arm(key);
         }
     }
 
-    pub(super) fn arm(&mut self, key: Key<Entry<A>>) {
+    pub(super) fn arm(&mut self, key: SessionKey) {
         if let Some(entry) = self.slab.get(key) {
             self.wheel
-                .set(key.index(), entry.session.deadline().min(entry.app_due));
+                .set(key.index(), entry.session.deadline().min(entry.client_due));
         }
     }
 
     /// The next moment at which [`Sessions::advance`] has something to do.
     #[must_use]
-    pub fn deadline(&self) -> Option<Tick> {
+    pub(in crate::hub) fn deadline(&self) -> Option<Tick> {
         let slow = self.slow_deadline();
         self.wheel.next().into_iter().chain(slow).min()
     }
 
     /// Moves time on: pings are queued, the rest is reported.
-    pub fn advance(&mut self, now: Tick, seen: &Seen<'_>, report: &mut Vec<Due<A>>) {
+    pub(in crate::hub) fn advance(&mut self, now: Tick, seen: &Seen<'_>, report: &mut Vec<Due>) {
         let mut due = core::mem::take(&mut self.due);
         self.wheel.advance(now, &mut due);
         for slot in due.drain(..) {
@@ -106,15 +106,15 @@ impl<A> Sessions<A> {
         self.judge_slow(now.min(seen.here), report);
     }
 
-    fn expire(&mut self, now: Tick, seen: &Seen<'_>, key: Key<Entry<A>>, report: &mut Vec<Due<A>>) {
+    fn expire(&mut self, now: Tick, seen: &Seen<'_>, key: SessionKey, report: &mut Vec<Due>) {
         loop {
             let Some(entry) = self.slab.get_mut(key) else {
                 return;
             };
             let judged = judged(entry, now, seen);
-            if entry.app_due <= judged {
-                entry.app_due = Tick::NEVER;
-                report.push(Due::App(key));
+            if entry.client_due <= judged {
+                entry.client_due = Tick::NEVER;
+                report.push(Due::Client(key));
             }
             match entry.session.expire(now, judged, &self.config) {
                 Expired::No => break,
@@ -138,7 +138,7 @@ impl<A> Sessions<A> {
             }
         }
         if let Some(entry) = self.slab.get(key) {
-            let next = entry.session.deadline().min(entry.app_due);
+            let next = entry.session.deadline().min(entry.client_due);
             let again = Tick(now.0.saturating_add(ASK_AGAIN_MS));
             if next <= now && entry.session.outlet().websocket().is_none() {
                 seen.asked.set(true);
@@ -151,7 +151,7 @@ impl<A> Sessions<A> {
     // ---- closing ----
 
     /// Closes an open session. The layer above has been told already.
-    pub fn close(&mut self, now: Tick, key: Key<Entry<A>>, ending: Ending) {
+    pub(in crate::hub) fn close(&mut self, now: Tick, key: SessionKey, ending: Ending) {
         let Some(entry) = self.slab.get_mut(key) else {
             return;
         };
@@ -165,7 +165,7 @@ impl<A> Sessions<A> {
         if ending != Ending::Polite && !takes {
             entry.outbox.discard(&mut self.held);
         }
-        entry.app_due = Tick::NEVER;
+        entry.client_due = Tick::NEVER;
         let code = match ending {
             Ending::Abrupt(code) => code,
             Ending::Polite | Ending::ByPeer => None,
@@ -192,7 +192,7 @@ impl<A> Sessions<A> {
     }
 
     /// Ends a session that is closing although it has not been sent all that was queued.
-    pub fn give_up(&mut self, key: Key<Entry<A>>) {
+    pub(in crate::hub) fn give_up(&mut self, key: SessionKey) {
         let Some(entry) = self.slab.get(key) else {
             return;
         };
@@ -206,7 +206,7 @@ impl<A> Sessions<A> {
         self.remove(key);
     }
 
-    fn unlist(&mut self, key: Key<Entry<A>>) {
+    fn unlist(&mut self, key: SessionKey) {
         let Some(sid) = self.sid(key) else { return };
         if let Ok(slot) = self
             .by_sid
@@ -222,7 +222,7 @@ impl<A> Sessions<A> {
     }
 
     /// The session is gone, and nothing probes for it any more.
-    pub(super) fn remove(&mut self, key: Key<Entry<A>>) {
+    pub(super) fn remove(&mut self, key: SessionKey) {
         self.unlist(key);
         if let Some(entry) = self.slab.get_mut(key) {
             entry.outbox.discard(&mut self.held);

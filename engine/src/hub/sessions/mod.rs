@@ -1,7 +1,7 @@
 //! Answers: which Engine.IO sessions this shard has, and what they are to be sent.
 //!
 //! The composition of the session's state machine, its outbox and the timer wheel: Engine.IO,
-//! whole, without Socket.IO. What sits on top keeps its own state per session in `A`.
+//! whole, without Socket.IO. What sits on top keeps a [`Client`] for each session.
 //! It must not know what a message means. `polling` has what requests and probes do, `ending` time and
 //! closing, `output` the flush, `slow` those that do not read.
 
@@ -18,6 +18,7 @@ use alloc::{collections::VecDeque, vec::Vec};
 
 use hashbrown::HashTable;
 
+use super::{Client, SessionKey};
 use crate::{
     chunks::{CHUNK, trimmed},
     config::Config,
@@ -30,7 +31,7 @@ use crate::{
     frame::{Frame, Kind, write_head},
     id::{ConnId, ShardId, Sid},
     out::{EntryId, Flushed, Held, Outbox, Palette, Run, Sink, Written},
-    slab::{Key, Slab},
+    slab::Slab,
     time::Tick,
     wheel::Wheel,
 };
@@ -41,13 +42,13 @@ use crate::{
     clippy::struct_excessive_bools,
     reason = "four things that are true or not by themselves, in a row that has room for a byte each"
 )]
-pub struct Entry<A> {
+pub struct Entry {
     outbox: Outbox,
     session: Session,
     /// What the layer above keeps about the session.
-    pub app: A,
-    /// When the layer above wants to be told, see [`Due::App`].
-    app_due: Tick,
+    pub(super) client: Client,
+    /// When the layer above wants to be told, see [`Due::Client`].
+    client_due: Tick,
     /// The moment something was last queued: a volatile packet is not sent twice in one.
     moment: u32,
     sid: Sid,
@@ -63,13 +64,13 @@ pub struct Entry<A> {
 
 /// What [`Sessions::advance`] found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Due<A> {
+pub(super) enum Due {
     /// The pong did not come.
-    PingTimeout(Key<Entry<A>>),
-    /// The moment given to [`Sessions::set_app_deadline`] has come.
-    App(Key<Entry<A>>),
+    PingTimeout(SessionKey),
+    /// The moment given to [`Sessions::set_client_deadline`] has come.
+    Client(SessionKey),
     /// It took too little of what is queued for it.
-    Slow(Key<Entry<A>>),
+    Slow(SessionKey),
 }
 
 /// What the shell must do to connections, in this order.
@@ -112,7 +113,7 @@ pub struct Write<'a> {
 }
 
 /// How [`Sessions::flush`] reaches the peers.
-pub trait Io<A> {
+pub trait Transmit {
     /// One non-blocking write to each of several connections. `short` gets the number and the
     /// outcome of each that did not take all.
     fn write_each(&mut self, writes: &[Write<'_>], mut short: impl FnMut(usize, Written)) {
@@ -126,20 +127,20 @@ pub trait Io<A> {
     /// One non-blocking vectored write to a connection.
     fn write(&mut self, conn: ConnId, slices: &[&[u8]]) -> Written;
     /// Answers the session's parked GET.
-    fn answer(&mut self, session: Key<Entry<A>>, body: Vec<u8>);
+    fn answer(&mut self, session: SessionKey, body: Vec<u8>);
 }
 
 /// See the module's text.
 #[derive(Debug)]
-pub struct Sessions<A> {
+pub(super) struct Sessions {
     config: Config,
     shard: ShardId,
-    slab: Slab<Entry<A>>,
+    slab: Slab<Entry>,
     /// Slots by sid. Sids are ours and random, so eight of their bytes are the hash.
     by_sid: HashTable<u32>,
     wheel: Wheel,
     /// Packets of this turn.
-    pub palette: Palette,
+    pub(super) palette: Palette,
     dirty: Vec<u32>,
     /// Sessions whose output leaves in slices, in the order in which they were given it.
     waiting: VecDeque<u32>,
@@ -149,18 +150,18 @@ pub struct Sessions<A> {
     held: Held,
     /// Sessions with too large a backlog, and when they are judged by it. Those that are no longer
     /// watched, or since another moment, stay until theirs.
-    slow: VecDeque<(Tick, Key<Entry<A>>)>,
+    slow: VecDeque<(Tick, SessionKey)>,
     signals: VecDeque<Signal>,
     /// Sessions that left their parked GET behind when they went to a WebSocket.
-    stranded: Vec<Key<Entry<A>>>,
+    stranded: Vec<SessionKey>,
     moment: u32,
     due: Vec<u32>,
 }
 
-impl<A> Sessions<A> {
+impl Sessions {
     /// An empty table.
     #[must_use]
-    pub fn new(config: Config, shard: ShardId) -> Self {
+    pub(in crate::hub) fn new(config: Config, shard: ShardId) -> Self {
         Self {
             config,
             shard,
@@ -182,61 +183,55 @@ impl<A> Sessions<A> {
 
     /// The options.
     #[must_use]
-    pub const fn config(&self) -> &Config {
+    pub(in crate::hub) const fn config(&self) -> &Config {
         &self.config
     }
 
     /// Sessions held, closing ones included.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub(in crate::hub) fn len(&self) -> usize {
         self.slab.len()
-    }
-
-    /// Whether there is no session.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.slab.is_empty()
     }
 
     /// Session ids that lead to a session; one for each session.
     #[must_use]
-    pub fn sids(&self) -> usize {
+    pub(in crate::hub) fn sids(&self) -> usize {
         self.by_sid.len()
     }
 
     /// Timers set; one for each session.
     #[must_use]
-    pub const fn timers(&self) -> usize {
+    pub(in crate::hub) const fn timers(&self) -> usize {
         self.wheel.len()
     }
 
     /// All sessions, closing ones included.
-    pub fn keys(&self) -> impl Iterator<Item = Key<Entry<A>>> {
+    pub(in crate::hub) fn keys(&self) -> impl Iterator<Item = SessionKey> {
         self.slab.iter().map(|(key, _)| key)
     }
 
     /// All sessions with their keys, closing ones included.
-    pub fn rows(&self) -> impl Iterator<Item = (Key<Entry<A>>, &Entry<A>)> {
+    pub(in crate::hub) fn rows(&self) -> impl Iterator<Item = (SessionKey, &Entry)> {
         self.slab.iter()
     }
 
     /// Begins a session and queues its OPEN packet. `conn` if it begins over WebSocket, with the
     /// bytes that go before: the handshake's response leaves in the same write. `random` must come
     /// from a cryptographic source.
-    pub fn open(
+    pub(in crate::hub) fn open(
         &mut self,
         now: Tick,
         conn: Option<(ConnId, &[u8])>,
         random: [u8; 14],
-        app: A,
-    ) -> Key<Entry<A>> {
+        client: Client,
+    ) -> SessionKey {
         let (conn, preamble) = conn.unzip();
         let sid = Sid::new(self.shard, random);
         let key = self.slab.insert(Entry {
             outbox: Outbox::default(),
             session: Session::open(now, &self.config, conn),
-            app,
-            app_due: Tick::NEVER,
+            client,
+            client_due: Tick::NEVER,
             moment: self.moment,
             sid,
             dirty: false,
@@ -265,7 +260,7 @@ impl<A> Sessions<A> {
 
     /// The session of this id.
     #[must_use]
-    pub fn find(&self, sid: &Sid) -> Option<Key<Entry<A>>> {
+    pub(in crate::hub) fn find(&self, sid: &Sid) -> Option<SessionKey> {
         let is_it = |slot: &u32| self.slab.at(*slot).is_some_and(|entry| entry.sid == *sid);
         let slot = self.by_sid.find(sid.hash64(), is_it)?;
         Some(self.slab.key_at(*slot))
@@ -273,19 +268,19 @@ impl<A> Sessions<A> {
 
     /// The session's transport; `None` if it is gone.
     #[must_use]
-    pub fn transport(&self, key: Key<Entry<A>>) -> Option<Transport> {
+    pub(in crate::hub) fn transport(&self, key: SessionKey) -> Option<Transport> {
         self.slab.get(key).map(|entry| entry.session.transport())
     }
 
     /// The session's secret id.
     #[must_use]
-    pub fn sid(&self, key: Key<Entry<A>>) -> Option<Sid> {
+    pub(in crate::hub) fn sid(&self, key: SessionKey) -> Option<Sid> {
         self.slab.get(key).map(|entry| entry.sid)
     }
 
     /// Whether the session takes and gives messages.
     #[must_use]
-    pub fn is_open(&self, key: Key<Entry<A>>) -> bool {
+    pub(in crate::hub) fn is_open(&self, key: SessionKey) -> bool {
         self.slab
             .get(key)
             .is_some_and(|entry| entry.session.is_open())
@@ -293,25 +288,25 @@ impl<A> Sessions<A> {
 
     /// What the layer above keeps about the session, open or closing.
     #[inline]
-    pub fn app(&mut self, key: Key<Entry<A>>) -> Option<&mut A> {
-        self.slab.get_mut(key).map(|entry| &mut entry.app)
+    pub(in crate::hub) fn client(&mut self, key: SessionKey) -> Option<&mut Client> {
+        self.slab.get_mut(key).map(|entry| &mut entry.client)
     }
 
     /// The same by slot, for a caller that knows that the slot is taken.
     #[inline]
-    pub fn app_at(&mut self, slot: u32) -> Option<&mut A> {
-        self.slab.at_mut(slot).map(|entry| &mut entry.app)
+    pub(in crate::hub) fn client_at(&mut self, slot: u32) -> Option<&mut Client> {
+        self.slab.at_mut(slot).map(|entry| &mut entry.client)
     }
 
     /// The key of a taken slot.
     #[must_use]
-    pub fn key_at(&self, slot: u32) -> Key<Entry<A>> {
+    pub(in crate::hub) fn key_at(&self, slot: u32) -> SessionKey {
         self.slab.key_at(slot)
     }
 
     /// A packet other than a pong arrived.
     #[inline]
-    pub fn recv_packet(&mut self, now: Tick, key: Key<Entry<A>>) -> bool {
+    pub(in crate::hub) fn recv_packet(&mut self, now: Tick, key: SessionKey) -> bool {
         self.moment = self.moment.wrapping_add(1);
         let Some(entry) = self.slab.get_mut(key) else {
             return false;
@@ -325,7 +320,7 @@ impl<A> Sessions<A> {
 
     /// A pong arrived: the next ping is an interval away. One store; the wheel is not touched
     /// unless the interval is so short that the next ping comes before the pong's last moment.
-    pub fn recv_pong(&mut self, now: Tick, key: Key<Entry<A>>) {
+    pub(in crate::hub) fn recv_pong(&mut self, now: Tick, key: SessionKey) {
         if let Some(entry) = self.slab.get_mut(key) {
             entry.session.recv_pong(now, &self.config);
             if self.config.ping_interval < self.config.ping_timeout {
@@ -336,7 +331,7 @@ impl<A> Sessions<A> {
 
     /// Whether something is queued for the session's peer.
     #[must_use]
-    pub fn has_queued(&self, key: Key<Entry<A>>) -> bool {
+    pub(in crate::hub) fn has_queued(&self, key: SessionKey) -> bool {
         self.slab
             .get(key)
             .is_some_and(|entry| !entry.outbox.is_empty())
@@ -344,7 +339,7 @@ impl<A> Sessions<A> {
 
     /// Whether nothing is queued for a session, of this turn or an earlier one.
     #[must_use]
-    pub fn is_drained(&self, key: Key<Entry<A>>) -> bool {
+    pub(in crate::hub) fn is_drained(&self, key: SessionKey) -> bool {
         self.slab
             .get(key)
             .is_none_or(|entry| entry.outbox.is_empty())
@@ -352,17 +347,39 @@ impl<A> Sessions<A> {
 
     /// Bytes that wait for the session's peer to take them.
     #[must_use]
-    pub fn backlog_bytes(&self, key: Key<Entry<A>>) -> usize {
+    pub(in crate::hub) fn backlog_bytes(&self, key: SessionKey) -> usize {
         self.slab
             .get(key)
             .map_or(0, |entry| entry.outbox.backlog_bytes())
+    }
+
+    /// What is true of them whenever no call is under way.
+    #[cfg(any(test, feature = "sim"))]
+    pub(in crate::hub) fn check(&self) {
+        self.slab.check();
+        self.wheel.check();
+        assert_eq!(self.by_sid.len(), self.slab.len(), "one sid a session");
+        assert_eq!(self.wheel.len(), self.slab.len(), "one timer a session");
+        let mut listed = (0, 0);
+        for (_, entry) in self.slab.iter() {
+            entry.outbox.check();
+            listed.0 += usize::from(entry.dirty);
+            listed.1 += usize::from(entry.waiting);
+        }
+        assert!(listed.0 <= self.dirty.len(), "what is dirty is listed");
+        assert!(listed.1 <= self.waiting.len(), "what waits is listed");
+    }
+
+    #[cfg(any(test, feature = "sim"))]
+    pub(in crate::hub) fn entry_at(&self, slot: u32) -> Option<&Entry> {
+        self.slab.at(slot)
     }
 
     // ---- queueing ----
 
     /// Queues a packet of this turn. False if the session is gone or closing.
     #[inline]
-    pub fn push(&mut self, slot: u32, packet: EntryId) -> bool {
+    pub(in crate::hub) fn push(&mut self, slot: u32, packet: EntryId) -> bool {
         let moment = self.moment;
         let Some(entry) = self.slab.at_mut(slot) else {
             return false;
@@ -381,7 +398,7 @@ impl<A> Sessions<A> {
     /// Whether a packet that may be lost is to be queued: it is dropped if the transport cannot take it
     /// now, or if something was queued in the same moment already (docs/decisions/0007).
     #[must_use]
-    pub fn takes_volatile(&self, slot: u32) -> bool {
+    pub(in crate::hub) fn takes_volatile(&self, slot: u32) -> bool {
         let Some(entry) = self.slab.at(slot) else {
             return false;
         };
@@ -392,7 +409,7 @@ impl<A> Sessions<A> {
 
     /// Queues bytes that are no packet: the handshake's response before the OPEN packet, a pong.
     /// Only for sessions over WebSocket: a poll cannot carry them.
-    pub fn push_raw(&mut self, key: Key<Entry<A>>, bytes: &[u8]) -> bool {
+    pub(in crate::hub) fn push_raw(&mut self, key: SessionKey, bytes: &[u8]) -> bool {
         if self.transport(key) != Some(Transport::WebSocket) || !self.is_open(key) {
             return false;
         }
@@ -402,7 +419,7 @@ impl<A> Sessions<A> {
 
     /// Encodes and queues an Engine.IO message. False if the session is gone or closing, or the
     /// message longer than [`crate::limits::Limits::packet_bytes`].
-    pub fn send(&mut self, key: Key<Entry<A>>, kind: Kind, data: &[u8]) -> bool {
+    pub(in crate::hub) fn send(&mut self, key: SessionKey, kind: Kind, data: &[u8]) -> bool {
         if !self.is_open(key) || data.len() > self.config.limits.packet_bytes {
             return false;
         }
@@ -416,11 +433,11 @@ impl<A> Sessions<A> {
     }
 
     /// Adds a frame that came from, or goes to, other shards.
-    pub fn share(&mut self, frame: Frame) -> EntryId {
+    pub(in crate::hub) fn share(&mut self, frame: Frame) -> EntryId {
         self.palette.share(frame)
     }
 
-    fn mark_dirty(&mut self, key: Key<Entry<A>>) {
+    fn mark_dirty(&mut self, key: SessionKey) {
         if let Some(entry) = self.slab.get_mut(key)
             && !core::mem::replace(&mut entry.dirty, true)
         {

@@ -8,8 +8,8 @@
 use arrayvec::ArrayVec;
 
 use super::{
-    CHUNK, ConnId, Entry, Flushed, Held, Io, Key, Outlet, Palette, Run, Sessions, Signal, Sink,
-    Tick, Vec, Write, Written, payload,
+    CHUNK, ConnId, Entry, Flushed, Held, Outlet, Palette, Run, SessionKey, Sessions, Signal, Sink,
+    Tick, Transmit, Vec, Write, Written, payload,
 };
 use crate::limits::{SLICE_BYTES, SLICE_PARTS, WRITES_TOGETHER};
 
@@ -19,13 +19,12 @@ const SMALL_BYTES: usize = SLICE_BYTES / WRITES_TOGETHER;
 /// A session that waited so long for its slice had its ping no earlier.
 const WAITED_LONG_MS: u64 = 100;
 
-struct ConnSink<'a, I, A> {
+struct ConnSink<'a, I> {
     io: &'a mut I,
     conn: ConnId,
-    of: core::marker::PhantomData<A>,
 }
 
-impl<A, I: Io<A>> Sink for ConnSink<'_, I, A> {
+impl<I: Transmit> Sink for ConnSink<'_, I> {
     #[inline]
     fn write(&mut self, slices: &[&[u8]]) -> Written {
         self.io.write(self.conn, slices)
@@ -33,28 +32,27 @@ impl<A, I: Io<A>> Sink for ConnSink<'_, I, A> {
 }
 
 #[inline]
-fn flush_websocket<A>(
-    entry: &mut Entry<A>,
+fn flush_websocket(
+    entry: &mut Entry,
     conn: ConnId,
     palette: &Palette,
     held: &mut Held,
-    io: &mut impl Io<A>,
+    io: &mut impl Transmit,
 ) -> Flushed {
     let flushed = if entry.blocked {
         entry.outbox.stash(palette, held);
         Flushed::Blocked
     } else {
-        let of = core::marker::PhantomData;
-        let sink = &mut ConnSink { io, conn, of };
+        let sink = &mut ConnSink { io, conn };
         entry.outbox.flush(palette, held, sink)
     };
     entry.blocked = flushed == Flushed::Blocked;
     flushed
 }
 
-impl<A> Sessions<A> {
+impl Sessions {
     /// The connection can take more.
-    pub fn writable(&mut self, key: Key<Entry<A>>) {
+    pub(in crate::hub) fn writable(&mut self, key: SessionKey) {
         if let Some(entry) = self.slab.get_mut(key)
             && core::mem::replace(&mut entry.blocked, false)
         {
@@ -65,7 +63,7 @@ impl<A> Sessions<A> {
     /// From now on what is queued for a session over WebSocket waits for [`Sessions::release`]; not
     /// if it is more than the bound, and not if the session ends. What was queued before has left if
     /// the turn was flushed. False if the session is not one to be held.
-    pub fn hold(&mut self, key: Key<Entry<A>>) -> bool {
+    pub(in crate::hub) fn hold(&mut self, key: SessionKey) -> bool {
         let Some(entry) = self.slab.get_mut(key) else {
             return false;
         };
@@ -75,7 +73,7 @@ impl<A> Sessions<A> {
     }
 
     /// What was held leaves.
-    pub fn release(&mut self, key: Key<Entry<A>>) {
+    pub(in crate::hub) fn release(&mut self, key: SessionKey) {
         if let Some(entry) = self.slab.get_mut(key)
             && core::mem::replace(&mut entry.held, false)
             && !entry.outbox.is_empty()
@@ -85,7 +83,7 @@ impl<A> Sessions<A> {
     }
 
     /// What the shell must do to connections.
-    pub fn next_signal(&mut self) -> Option<Signal> {
+    pub(in crate::hub) fn next_signal(&mut self) -> Option<Signal> {
         let next = self.signals.pop_front();
         if next.is_none() {
             self.signals.shrink_to(CHUNK); // when all clients go at once it is long
@@ -94,7 +92,7 @@ impl<A> Sessions<A> {
     }
 
     /// See [`crate::hub::Hub::trim`].
-    pub fn trim(&mut self) {
+    pub(in crate::hub) fn trim(&mut self) {
         self.palette.trim();
         self.dirty.shrink_to_fit();
         self.signals.shrink_to_fit();
@@ -105,24 +103,24 @@ impl<A> Sessions<A> {
     /// How many sessions [`Sessions::flush`] has something to do for.
     #[inline]
     #[must_use]
-    pub const fn dirty(&self) -> usize {
+    pub(in crate::hub) const fn dirty(&self) -> usize {
         self.dirty.len()
     }
 
     /// How many sessions, at most, wait for [`Sessions::flush_slice`].
     #[inline]
     #[must_use]
-    pub fn waiting(&self) -> usize {
+    pub(in crate::hub) fn waiting(&self) -> usize {
         self.waiting.len()
     }
 
     /// Every session that was given something gets one write, or its parked GET an answer, if they
     /// are few; else they wait. Sessions whose connection failed or who hold too much are reported.
-    pub fn flush(
+    pub(in crate::hub) fn flush(
         &mut self,
         now: Tick,
-        io: &mut impl Io<A>,
-        failed: &mut Vec<(Key<Entry<A>>, Flushed)>,
+        io: &mut impl Transmit,
+        failed: &mut Vec<(SessionKey, Flushed)>,
     ) {
         for key in self.stranded.drain(..) {
             io.answer(key, b"6".into());
@@ -143,8 +141,8 @@ impl<A> Sessions<A> {
         &mut self,
         now: Tick,
         dirty: &[u32],
-        io: &mut impl Io<A>,
-        failed: &mut Vec<(Key<Entry<A>>, Flushed)>,
+        io: &mut impl Transmit,
+        failed: &mut Vec<(SessionKey, Flushed)>,
     ) {
         let mut done = 0;
         if dirty.len() > self.config.limits.slice_sessions {
@@ -171,8 +169,8 @@ impl<A> Sessions<A> {
         &mut self,
         now: Tick,
         dirty: &[u32],
-        io: &mut impl Io<A>,
-        failed: &mut Vec<(Key<Entry<A>>, Flushed)>,
+        io: &mut impl Transmit,
+        failed: &mut Vec<(SessionKey, Flushed)>,
     ) {
         let together = self.together();
         let mut room = SLICE_BYTES;
@@ -220,11 +218,11 @@ impl<A> Sessions<A> {
     }
 
     /// A part of a slice: some of the sessions that wait get what is theirs. Ended by [`Sessions::end_turn`].
-    pub fn flush_slice(
+    pub(in crate::hub) fn flush_slice(
         &mut self,
         now: Tick,
-        io: &mut impl Io<A>,
-        failed: &mut Vec<(Key<Entry<A>>, Flushed)>,
+        io: &mut impl Transmit,
+        failed: &mut Vec<(SessionKey, Flushed)>,
     ) {
         let late = now.since(self.waiting_since) > WAITED_LONG_MS;
         let together = self.together();
@@ -275,8 +273,8 @@ impl<A> Sessions<A> {
         &mut self,
         now: Tick,
         group: &[u32],
-        io: &mut impl Io<A>,
-        failed: &mut Vec<(Key<Entry<A>>, Flushed)>,
+        io: &mut impl Transmit,
+        failed: &mut Vec<(SessionKey, Flushed)>,
     ) -> usize {
         let (taken, bytes) = self.flush_plain(now, group, io, failed);
         if taken < group.len() {
@@ -295,8 +293,8 @@ impl<A> Sessions<A> {
         &mut self,
         now: Tick,
         group: &[u32],
-        io: &mut impl Io<A>,
-        failed: &mut Vec<(Key<Entry<A>>, Flushed)>,
+        io: &mut impl Transmit,
+        failed: &mut Vec<(SessionKey, Flushed)>,
     ) -> (usize, usize) {
         let Self { slab, palette, .. } = self;
         let mut taken = ArrayVec::<(u32, Run), WRITES_TOGETHER>::new();
@@ -334,7 +332,7 @@ impl<A> Sessions<A> {
     fn keep_rest(
         &mut self,
         now: Tick,
-        key: Key<Entry<A>>,
+        key: SessionKey,
         run: Run,
         written: Written,
     ) -> Option<Flushed> {
@@ -352,7 +350,7 @@ impl<A> Sessions<A> {
     }
 
     /// What is queued for one session leaves, whatever it is. `Some` if it has to be closed for that.
-    fn flush_session(&mut self, now: Tick, slot: u32, io: &mut impl Io<A>) -> Option<Flushed> {
+    fn flush_session(&mut self, now: Tick, slot: u32, io: &mut impl Transmit) -> Option<Flushed> {
         let entry = self.slab.at_mut(slot)?;
         if !core::mem::replace(&mut entry.dirty, false) {
             return None; // the slot changed hands and its new session is not dirty
@@ -404,7 +402,7 @@ impl<A> Sessions<A> {
 
     /// Ends what [`Sessions::flush`] and [`Sessions::flush_slice`] did: nothing that is dirty refers to
     /// the packets of this turn any more.
-    pub fn end_turn(&mut self) {
+    pub(in crate::hub) fn end_turn(&mut self) {
         debug_assert!(self.dirty.is_empty(), "a dirty session was not flushed");
         if self.waiting.is_empty() {
             self.palette.clear();

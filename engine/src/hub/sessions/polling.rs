@@ -1,24 +1,24 @@
 //! Answers: what do requests of long-polling and connections that probe mean for their session.
 
 use super::{
-    ConnId, Entry, Key, Kind, Outlet, PeerError, Poll, Probed, Sessions, Signal, Tick, Vec, payload,
+    ConnId, Kind, Outlet, PeerError, Poll, Probed, SessionKey, Sessions, Signal, Tick, Vec, payload,
 };
 
-impl<A> Sessions<A> {
+impl Sessions {
     // ---- polling ----
 
     /// A GET arrives. [`Poll::Answer`] means: call [`Sessions::take_poll`] now.
     ///
     /// # Errors
     /// [`PeerError::OverlappingPoll`]: the caller closes the session.
-    pub fn recv_get(&mut self, key: Key<Entry<A>>) -> Option<Result<Poll, PeerError>> {
+    pub(in crate::hub) fn recv_get(&mut self, key: SessionKey) -> Option<Result<Poll, PeerError>> {
         let entry = self.slab.get_mut(key)?;
         Some(entry.session.recv_get(!entry.outbox.is_empty()))
     }
 
     /// The body that answers a GET: all that is queued, and the close if the session is closing,
     /// after which it is gone.
-    pub fn take_poll(&mut self, now: Tick, key: Key<Entry<A>>) -> Vec<u8> {
+    pub(in crate::hub) fn take_poll(&mut self, now: Tick, key: SessionKey) -> Vec<u8> {
         let Some(entry) = self.slab.get_mut(key) else {
             return Vec::new();
         };
@@ -48,12 +48,12 @@ impl<A> Sessions<A> {
     ///
     /// # Errors
     /// [`PeerError::OverlappingPost`]: the caller closes the session.
-    pub fn recv_post(&mut self, key: Key<Entry<A>>) -> Option<Result<bool, PeerError>> {
+    pub(in crate::hub) fn recv_post(&mut self, key: SessionKey) -> Option<Result<bool, PeerError>> {
         Some(self.slab.get_mut(key)?.session.recv_post())
     }
 
     /// The POST was handled.
-    pub fn end_post(&mut self, key: Key<Entry<A>>) {
+    pub(in crate::hub) fn end_post(&mut self, key: SessionKey) {
         if let Some(entry) = self.slab.get_mut(key) {
             entry.session.end_post();
         }
@@ -62,7 +62,12 @@ impl<A> Sessions<A> {
     // ---- upgrade ----
 
     /// A WebSocket with this session's sid opens. False if there is nothing to upgrade.
-    pub fn recv_probe_open(&mut self, now: Tick, key: Key<Entry<A>>, conn: ConnId) -> bool {
+    pub(in crate::hub) fn recv_probe_open(
+        &mut self,
+        now: Tick,
+        key: SessionKey,
+        conn: ConnId,
+    ) -> bool {
         let Some(entry) = self.slab.get_mut(key) else {
             return false;
         };
@@ -76,7 +81,7 @@ impl<A> Sessions<A> {
 
     /// The request that opened the session's WebSocket, in use or probing, has `b64`: what is binary
     /// goes over it as text.
-    pub fn recv_b64(&mut self, key: Key<Entry<A>>) {
+    pub(in crate::hub) fn recv_b64(&mut self, key: SessionKey) {
         if let Some(entry) = self.slab.get_mut(key) {
             entry.session.recv_b64();
         }
@@ -84,7 +89,13 @@ impl<A> Sessions<A> {
 
     /// Text arrives on the probing connection. If [`Sessions::is_on`] says so afterwards, the connection
     /// is the session's transport, and what comes next on it is the session's.
-    pub fn recv_probe(&mut self, now: Tick, key: Key<Entry<A>>, conn: ConnId, text: &str) {
+    pub(in crate::hub) fn recv_probe(
+        &mut self,
+        now: Tick,
+        key: SessionKey,
+        conn: ConnId,
+        text: &str,
+    ) {
         let Some(entry) = self.slab.get_mut(key) else {
             self.signals.push_back(Signal::Close(conn, None));
             return;
@@ -118,7 +129,7 @@ impl<A> Sessions<A> {
     }
 
     /// Lets a parked GET go with a noop, so that the client can pause polling.
-    fn release_poll(&mut self, key: Key<Entry<A>>) {
+    fn release_poll(&mut self, key: SessionKey) {
         if let Some(entry) = self.slab.get(key)
             && entry.session.outlet() == Outlet::Poll
             && entry.outbox.is_empty()
@@ -130,7 +141,7 @@ impl<A> Sessions<A> {
 
     /// Whether this connection is probing for the session.
     #[must_use]
-    pub fn is_probing(&self, key: Key<Entry<A>>, conn: ConnId) -> bool {
+    pub(in crate::hub) fn is_probing(&self, key: SessionKey, conn: ConnId) -> bool {
         self.slab
             .get(key)
             .is_some_and(|entry| entry.session.probing() == Some(conn))
@@ -138,7 +149,7 @@ impl<A> Sessions<A> {
 
     /// The connection that is the session's transport, if that is WebSocket.
     #[must_use]
-    pub fn conn_of(&self, key: Key<Entry<A>>) -> Option<ConnId> {
+    pub(in crate::hub) fn conn_of(&self, key: SessionKey) -> Option<ConnId> {
         match self.slab.get(key)?.session.outlet() {
             Outlet::WebSocket(conn) => Some(conn),
             _ => None,
@@ -147,14 +158,14 @@ impl<A> Sessions<A> {
 
     /// Whether this connection is the session's transport.
     #[must_use]
-    pub fn is_on(&self, key: Key<Entry<A>>, conn: ConnId) -> bool {
+    pub(in crate::hub) fn is_on(&self, key: SessionKey, conn: ConnId) -> bool {
         self.slab
             .get(key)
             .is_some_and(|entry| entry.session.outlet() == Outlet::WebSocket(conn))
     }
 
     /// The client of the parked GET went away.
-    pub fn poll_lost(&mut self, key: Key<Entry<A>>) {
+    pub(in crate::hub) fn poll_lost(&mut self, key: SessionKey) {
         if let Some(entry) = self.slab.get_mut(key) {
             entry.session.send_poll();
             self.arm(key); // a session that is closing now waits for another GET, for a while
@@ -162,7 +173,7 @@ impl<A> Sessions<A> {
     }
 
     /// The connection of a session that is closing is gone: its last words cannot be sent.
-    pub fn connection_lost(&mut self, key: Key<Entry<A>>) {
+    pub(in crate::hub) fn connection_lost(&mut self, key: SessionKey) {
         let Some(entry) = self.slab.get(key) else {
             return;
         };
@@ -172,7 +183,7 @@ impl<A> Sessions<A> {
     }
 
     /// The probing connection is gone; polling goes on.
-    pub fn abandon_probe(&mut self, key: Key<Entry<A>>, conn: ConnId) {
+    pub(in crate::hub) fn abandon_probe(&mut self, key: SessionKey, conn: ConnId) {
         if let Some(entry) = self.slab.get_mut(key)
             && entry.session.probing() == Some(conn)
         {

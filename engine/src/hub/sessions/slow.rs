@@ -5,33 +5,33 @@
 //! wait a little, so that its own messages bring no more answers than it takes. It ends when it takes too little in [`SLOW_WAIT`], or at once when
 //! more than [`OUTBOX_HARD_CAP`] times the bound is queued.
 
-use super::{Due, Entry, Key, Outlet, Sessions, Signal, Tick, Vec};
+use super::{Due, Entry, Outlet, SessionKey, Sessions, Signal, Tick, Vec};
 use crate::limits::{OUTBOX_HARD_CAP, SLOW_SHARE, SLOW_WAIT};
 
-impl<A> Entry<A> {
+impl Entry {
     /// Bytes that wait for the session's peer to take them.
     pub(crate) fn backlog_bytes(&self) -> usize {
         self.outbox.backlog_bytes()
     }
 }
 
-impl<A> Sessions<A> {
+impl Sessions {
     /// Bytes that the backlogs of all sessions hold.
     #[must_use]
-    pub const fn backlog_total(&self) -> usize {
+    pub(in crate::hub) const fn backlog_total(&self) -> usize {
         self.held.bytes()
     }
 
     /// Whether a session has more queued than its bound, or had and has not taken half of it since.
     #[must_use]
-    pub fn is_watched(&self, key: Key<Entry<A>>) -> bool {
+    pub(in crate::hub) fn is_watched(&self, key: SessionKey) -> bool {
         let entry = self.slab.get(key);
         entry.is_some_and(|entry| entry.outbox.watched().is_some())
     }
 
     /// Looks at a backlog that has grown or shrunk; `watched` if the session was watched before. True
     /// if the session has to be closed.
-    pub(super) fn weigh(&mut self, now: Tick, key: Key<Entry<A>>, watched: bool) -> bool {
+    pub(super) fn weigh(&mut self, now: Tick, key: SessionKey, watched: bool) -> bool {
         let bound = self.config.limits.outbox_bytes;
         let Some(entry) = self.slab.get_mut(key) else {
             return false;
@@ -61,7 +61,7 @@ impl<A> Sessions<A> {
     }
 
     /// Reports the watched sessions that took too little in their time.
-    pub(super) fn judge_slow(&mut self, now: Tick, report: &mut Vec<Due<A>>) {
+    pub(super) fn judge_slow(&mut self, now: Tick, report: &mut Vec<Due>) {
         let least = self.config.limits.outbox_bytes / SLOW_SHARE;
         while let Some((until, key)) = self.slow.pop_front_if(|(until, _)| *until <= now) {
             let Some(entry) = self.slab.get_mut(key) else {

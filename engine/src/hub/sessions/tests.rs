@@ -4,7 +4,7 @@ use core::cell::Cell;
 
 use alloc::{collections::BTreeMap, format, vec, vec::Vec};
 
-use super::{Due, Entry, Io, Key, Seen, Sessions, Signal};
+use super::{Client, Due, Seen, SessionKey, Sessions, Signal, Transmit};
 use crate::{
     config::Config,
     frame::{Frames, Kind},
@@ -13,8 +13,6 @@ use crate::{
     out::{Flushed, Written},
     time::Tick,
 };
-
-type SessionKey = Key<Entry<()>>;
 
 /// Connections that take so many bytes more.
 #[derive(Default)]
@@ -38,7 +36,7 @@ impl Pipes {
     }
 }
 
-impl Io<()> for Pipes {
+impl Transmit for Pipes {
     fn write(&mut self, conn: ConnId, slices: &[&[u8]]) -> Written {
         self.order.push(conn.0);
         let (taken, room) = self.conns.entry(conn.0).or_insert((vec![], usize::MAX));
@@ -56,7 +54,7 @@ impl Io<()> for Pipes {
 }
 
 struct Bench {
-    sessions: Sessions<()>,
+    sessions: Sessions,
     keys: Vec<SessionKey>,
     pipes: Pipes,
     failed: Vec<(SessionKey, Flushed)>,
@@ -76,7 +74,8 @@ impl Bench {
         };
         for conn in 0..count {
             let random = [conn as u8; 14];
-            let key = (bench.sessions).open(Tick(0), Some((ConnId(conn), b"")), random, ());
+            let key =
+                (bench.sessions).open(Tick(0), Some((ConnId(conn), b"")), random, Client::new());
             bench.keys.push(key);
         }
         while !bench.slice(0) {}
@@ -116,11 +115,11 @@ impl Bench {
         core::iter::from_fn(|| self.sessions.next_signal()).collect()
     }
 
-    fn advance(&mut self, now: Tick) -> Vec<Due<()>> {
+    fn advance(&mut self, now: Tick) -> Vec<Due> {
         self.advance_seen(now, &Seen::all(now, &Cell::new(false)))
     }
 
-    fn advance_seen(&mut self, now: Tick, seen: &Seen<'_>) -> Vec<Due<()>> {
+    fn advance_seen(&mut self, now: Tick, seen: &Seen<'_>) -> Vec<Due> {
         let mut due = vec![];
         self.sessions.advance(now, seen, &mut due);
         due
@@ -247,7 +246,7 @@ fn nobody_is_judged_before_what_came_was_looked_at() {
 #[test]
 fn polling_is_judged_by_what_all_shards_have_read() {
     let mut bench = Bench::new(0, 16);
-    let key = bench.sessions.open(Tick(0), None, [9; 14], ());
+    let key = bench.sessions.open(Tick(0), None, [9; 14], Client::new());
     bench.slice(0);
     bench.advance(Tick(25_050));
     bench.slice(25_050);

@@ -63,7 +63,7 @@ fn a_large_broadcast_is_shared_with_one_shard_too() {
     };
     assert_eq!(published(&"1".repeat(SHARED_BYTES_MIN)), 1);
     assert_eq!(published("1"), 0);
-    let body = hub.sessions().take_poll(Tick(1), polling);
+    let body = hub.take_poll(Tick(1), polling);
     assert!(body.ends_with(b"1]\x1e42[\"x\",1]"), "{body:?}");
 }
 

@@ -4,9 +4,9 @@ use alloc::{boxed::Box, vec, vec::Vec};
 use core::cell::Cell;
 
 use super::{
-    Action, Alone, Client, Config, ConnId, Ending, Event, Half, Hub, Io, Kind, Mode,
-    NAME_BYTES_MAX, PeerError, SessionKey, Setup, ShardId, Signal, Tick, WS, event, everybody,
-    flush, hub, parked, session, socket,
+    Action, Alone, Config, ConnId, Ending, Event, Half, Hub, Kind, Mode, NAME_BYTES_MAX, PeerError,
+    SessionKey, Setup, ShardId, Signal, Tick, Transmit, WS, event, everybody, flush, hub, parked,
+    session, socket,
 };
 use crate::{
     eio::session::Poll,
@@ -53,7 +53,12 @@ fn without_socket_io_messages_are_the_applications() {
     // No namespace is waited for.
     hub.advance(Tick(46_000));
     assert!(hub.is_open(key));
-    hub.close(Tick(2), key, CloseReason::TransportClose, Ending::ByPeer);
+    hub.close(
+        Tick(46_000),
+        key,
+        CloseReason::TransportClose,
+        Ending::ByPeer,
+    );
     assert!(!hub.send(key, Kind::Text, b"late"));
     flush(&mut hub, 2);
     assert_eq!(hub.counts(), Counts::default());
@@ -72,7 +77,7 @@ fn a_volatile_packet_comes_once_a_moment_to_whoever_takes_it() {
     assert_eq!(flush(&mut hub, 1).frames, [r#"42["a"]"#, r#"42["c"]"#]);
     assert!(emit(&mut hub, "d"), "a turn went");
     flush(&mut hub, 1);
-    assert!(hub.sessions().hold(session));
+    assert!(hub.hold(session));
     assert!(!emit(&mut hub, "e"), "what is queued is held");
 }
 
@@ -84,11 +89,11 @@ fn a_volatile_packet_does_not_wait_for_a_poll() {
     let Some(Event::Connected { socket, .. }) = hub.next_event() else {
         panic!("not connected");
     };
-    hub.sessions().recv_get(key).unwrap().unwrap();
-    hub.sessions().take_poll(Tick(0), key);
+    hub.recv_get(key).unwrap().unwrap();
+    hub.take_poll(Tick(0), key);
     flush(&mut hub, 0);
     assert_eq!(hub.emit(socket, &volatile("lost")), Ok(false));
-    assert_eq!(hub.sessions().recv_get(key), Some(Ok(Poll::Park)));
+    assert_eq!(hub.recv_get(key), Some(Ok(Poll::Park)));
     assert_eq!(hub.emit(socket, &volatile("comes")), Ok(true));
     assert_eq!(flush(&mut hub, 1).answers, [r#"42["comes"]"#]);
 }
@@ -108,13 +113,13 @@ fn a_client_that_closes_by_post_only_gets_its_get_back() {
 fn a_probe_may_be_said_twice() {
     let mut hub = hub(Config::default());
     let key = parked(&mut hub);
-    assert!(hub.sessions().recv_probe_open(Tick(1), key, WS));
+    assert!(hub.recv_probe_open(Tick(1), key, WS));
     for _ in 0..2 {
-        hub.sessions().recv_probe(Tick(1), key, WS, "2probe");
+        hub.recv_probe(Tick(1), key, WS, "2probe");
         assert_eq!(hub.next_signal(), Some(Signal::Text(WS, "3probe")));
     }
-    hub.sessions().recv_probe(Tick(1), key, WS, "5");
-    assert!(hub.sessions().is_on(key, WS));
+    hub.recv_probe(Tick(1), key, WS, "5");
+    assert!(hub.is_on(key, WS));
 }
 
 #[test]
@@ -123,20 +128,20 @@ fn a_probe_that_says_nothing_is_over_in_time() {
     let late = Tick(1).after(config.upgrade_timeout);
     let mut hub = hub(config);
     let key = parked(&mut hub);
-    assert!(hub.sessions().recv_probe_open(Tick(1), key, WS));
+    assert!(hub.recv_probe_open(Tick(1), key, WS));
     assert!(hub.deadline().unwrap() <= Tick(late.0 + 1));
     hub.advance(Tick(late.0 + 1));
     assert_eq!(hub.next_signal(), Some(Signal::Close(WS, None)));
-    assert!(!hub.sessions().is_probing(key, WS));
+    assert!(!hub.is_probing(key, WS));
 }
 
 #[test]
 fn what_waited_leaves_as_soon_as_an_upgrade_is_done() {
     let mut hub = hub(Config::default());
     let key = hub.open(Tick(0), None);
-    assert!(hub.sessions().recv_probe_open(Tick(1), key, WS));
+    assert!(hub.recv_probe_open(Tick(1), key, WS));
     flush(&mut hub, 1);
-    hub.sessions().recv_probe(Tick(2), key, WS, "5");
+    hub.recv_probe(Tick(2), key, WS, "5");
     assert_eq!(flush(&mut hub, 2).frames.len(), 1, "the OPEN packet");
 }
 
@@ -145,8 +150,8 @@ fn upgrades_that_are_not_allowed_are_neither_offered_nor_taken() {
     let open = |config: Config| {
         let mut hub = hub(config);
         let key = hub.open(Tick(0), None);
-        let body = hub.sessions().take_poll(Tick(0), key);
-        let taken = hub.sessions().recv_probe_open(Tick(0), key, WS);
+        let body = hub.take_poll(Tick(0), key);
+        let taken = hub.recv_probe_open(Tick(0), key, WS);
         (
             alloc::string::String::from_utf8(body)
                 .unwrap()
@@ -226,7 +231,7 @@ fn questions_count_from_0_and_volatile_ones_are_not_put_to_who_takes_none() {
         assert_eq!(flush(&mut hub, 1).frames, [text]);
     }
     let session = hub.session_of(key).unwrap();
-    hub.sessions().hold(session);
+    hub.hold(session);
     while hub.next_event().is_some() {}
     let asked = hub.ask_many(Tick(1), everybody(), &volatile("q"), 9, wait);
     assert_eq!(asked, Ok(1));
@@ -298,7 +303,7 @@ fn any_packet_gives_a_client_the_timeout_once_more() {
 fn raw_bytes_are_no_matter_of_polls_nor_of_the_dead() {
     let mut hub = hub(Config::default());
     let key = parked(&mut hub);
-    assert!(!hub.sessions().push_raw(key, b"raw"));
+    assert!(!hub.push_raw(key, b"raw"));
     assert!(flush(&mut hub, 1).answers.is_empty());
 }
 
@@ -308,7 +313,7 @@ fn a_session_that_is_closing_is_not_held() {
     let key: SessionKey = session(&mut hub, &["40"]);
     hub.send(key, Kind::Text, b"last");
     hub.close(Tick(1), key, CloseReason::ForcedServerClose, Ending::Polite);
-    assert!(!hub.sessions().hold(key));
+    assert!(!hub.hold(key));
     assert_eq!(flush(&mut hub, 1).frames, ["4last"]);
     assert_eq!(hub.next_signal(), Some(Signal::Close(WS, None)));
 }
@@ -349,11 +354,11 @@ fn a_ping_that_a_request_carries_late_has_its_time() {
     let (interval, timeout) = (config.ping_interval, config.ping_timeout);
     let mut hub = hub(config);
     let key = hub.open(Tick(0), None);
-    hub.sessions().recv_get(key).unwrap().unwrap();
-    hub.sessions().take_poll(Tick(0), key);
+    hub.recv_get(key).unwrap().unwrap();
+    hub.take_poll(Tick(0), key);
     hub.receive_text(Tick(0), key, "40").unwrap();
-    hub.sessions().recv_get(key).unwrap().unwrap();
-    hub.sessions().take_poll(Tick(0), key);
+    hub.recv_get(key).unwrap().unwrap();
+    hub.take_poll(Tick(0), key);
     flush(&mut hub, 0);
     let due = Tick(0).after(interval);
     let asked = Cell::new(false);
@@ -365,7 +370,7 @@ fn a_ping_that_a_request_carries_late_has_its_time() {
             asked: &asked,
         };
         hub.advance_seen(now, &seen);
-        hub.sessions().has_queued(key)
+        hub.has_queued(key)
     };
     assert!(tell(&mut hub, due, Tick(0)), "a ping is queued");
     flush(&mut hub, due.0);
@@ -373,8 +378,8 @@ fn a_ping_that_a_request_carries_late_has_its_time() {
     let late = due.after(timeout).after(timeout);
     tell(&mut hub, late, due);
     assert!(asked.get() && hub.is_open(key));
-    assert_eq!(hub.sessions().recv_get(key), Some(Ok(Poll::Answer)));
-    assert_eq!(hub.sessions().take_poll(late, key), b"2");
+    assert_eq!(hub.recv_get(key), Some(Ok(Poll::Answer)));
+    assert_eq!(hub.take_poll(late, key), b"2");
     let last = late.after(timeout);
     tell(&mut hub, Tick(last.0 - 1), last);
     assert!(hub.is_open(key), "the pong may come until then");
@@ -386,7 +391,7 @@ fn a_ping_that_a_request_carries_late_has_its_time() {
 #[test]
 fn a_slow_client_that_took_nothing_is_closed_with_1013() {
     struct Full;
-    impl Io<Client> for Full {
+    impl Transmit for Full {
         fn write(&mut self, _: ConnId, _: &[&[u8]]) -> Written {
             Written::Blocked
         }

@@ -6,8 +6,8 @@ use super::*;
 fn errors_of_polling_do_not_reach_an_upgraded_session() {
     let mut hub = hub(Config::default());
     let (key, _) = probed(&mut hub);
-    assert_eq!(hub.sessions().recv_post(key), Some(Ok(true)));
-    hub.sessions().recv_probe(Tick(2), key, WS, "5");
+    assert_eq!(hub.recv_post(key), Some(Ok(true)));
+    hub.recv_probe(Tick(2), key, WS, "5");
     hub.fail_poll(Tick(3), key, PeerError::Aborted);
     assert!(hub.is_open(key));
     let (key, _) = probed(&mut hub);
@@ -19,9 +19,9 @@ fn errors_of_polling_do_not_reach_an_upgraded_session() {
 fn an_upgrade_answers_the_get_it_leaves_behind() {
     let mut hub = hub(Config::default());
     let key = parked(&mut hub);
-    assert!(hub.sessions().recv_probe_open(Tick(1), key, WS));
-    hub.sessions().recv_probe(Tick(1), key, WS, "5");
-    assert!(hub.sessions().is_on(key, WS));
+    assert!(hub.recv_probe_open(Tick(1), key, WS));
+    hub.recv_probe(Tick(1), key, WS, "5");
+    assert!(hub.is_on(key, WS));
     // Also if the session ends before the turn does.
     hub.close(Tick(1), key, CloseReason::TransportClose, Ending::ByPeer);
     assert_eq!(flush(&mut hub, 1).answers, ["6"]);
@@ -30,10 +30,11 @@ fn an_upgrade_answers_the_get_it_leaves_behind() {
 /// A polling session in `/` whose client has probed, and has all that was said to it.
 fn probed(hub: &mut Hub) -> (SessionKey, SocketKey) {
     let key = parked(hub);
-    hub.receive_text(Tick(0), key, "40").unwrap();
+    let now = at(hub, 1);
+    hub.receive_text(now, key, "40").unwrap();
     flush(hub, 0);
-    assert!(hub.sessions().recv_probe_open(Tick(1), key, WS));
-    hub.sessions().recv_probe(Tick(1), key, WS, "2probe");
+    assert!(hub.recv_probe_open(now, key, WS));
+    hub.recv_probe(now, key, WS, "2probe");
     flush(hub, 1);
     assert_eq!(hub.next_signal(), Some(Signal::Text(WS, "3probe")));
     match hub.next_event() {
@@ -82,14 +83,14 @@ fn whoever_closes_a_session_amid_its_upgrade_its_client_hears_of_it_there() {
                 "case {case}: the probe is left alone"
             );
             if by_websocket {
-                hub.sessions().recv_probe(Tick(3), key, WS, "5");
-                assert!(hub.sessions().is_on(key, WS));
+                hub.recv_probe(Tick(3), key, WS, "5");
+                assert!(hub.is_on(key, WS));
                 assert_eq!(flush(&mut hub, 3).frames, said, "case {case}");
             } else {
                 let mut polled = vec![];
                 while hub.transport(key).is_some() {
-                    assert_eq!(hub.sessions().recv_get(key), Some(Ok(Poll::Answer)));
-                    polled.push(String::from_utf8(hub.sessions().take_poll(Tick(0), key)).unwrap());
+                    assert_eq!(hub.recv_get(key), Some(Ok(Poll::Answer)));
+                    polled.push(String::from_utf8(hub.take_poll(Tick(2), key)).unwrap());
                 }
                 assert_eq!(polled.pop().as_deref(), Some("6\u{1e}1"), "case {case}");
                 let said = said.join("\u{1e}");
@@ -119,12 +120,12 @@ fn only_the_connection_that_probes_is_heard() {
     let mut hub = hub(Config::default());
     let key = parked(&mut hub);
     let stale = ConnId(6);
-    assert!(hub.sessions().recv_probe_open(Tick(1), key, stale));
-    hub.sessions().abandon_probe(key, stale);
-    assert!(hub.sessions().recv_probe_open(Tick(2), key, WS));
-    hub.sessions().recv_probe(Tick(2), key, stale, "5");
+    assert!(hub.recv_probe_open(Tick(1), key, stale));
+    hub.abandon_probe(key, stale);
+    assert!(hub.recv_probe_open(Tick(2), key, WS));
+    hub.recv_probe(Tick(2), key, stale, "5");
     assert_eq!(hub.next_signal(), Some(Signal::Close(stale, None)));
-    hub.sessions().recv_probe(Tick(2), key, WS, "2probe");
+    hub.recv_probe(Tick(2), key, WS, "2probe");
     assert_eq!(hub.next_signal(), Some(Signal::Text(WS, "3probe")));
 }
 
@@ -175,7 +176,7 @@ fn a_closing_session_whose_get_is_lost_is_gone_in_time() {
     let key = parked(&mut hub);
     // The page is closed: the browser's last POST and the end of its GET come in one turn.
     hub.receive_text(Tick(1), key, "1").unwrap();
-    hub.sessions().poll_lost(key);
+    hub.poll_lost(key);
     flush(&mut hub, 1);
     hub.advance(Tick(31_000));
     flush(&mut hub, 31_000);
@@ -186,14 +187,14 @@ fn a_closing_session_whose_get_is_lost_is_gone_in_time() {
 fn what_is_held_leaves_in_order_when_it_is_released() {
     let mut hub = hub(Config::default());
     let key = session(&mut hub, &["40"]);
-    assert!(hub.sessions().hold(key));
+    assert!(hub.hold(key));
     for turn in ["a", "b"] {
         assert!(hub.send(key, Kind::Text, turn.as_bytes()));
         assert_eq!(flush(&mut hub, 1).frames, [""; 0]);
     }
-    hub.sessions().release(key);
+    hub.release(key);
     assert_eq!(flush(&mut hub, 2).frames, ["4a", "4b"]);
-    hub.sessions().release(key);
+    hub.release(key);
     assert_eq!(flush(&mut hub, 3).frames, [""; 0]);
 }
 
@@ -202,13 +203,13 @@ fn what_is_held_leaves_before_a_session_ends_and_before_it_is_too_much() {
     let mut hub = hub(Config::default());
     let key = session(&mut hub, &["40"]);
     flush(&mut hub, 1);
-    assert!(hub.sessions().hold(key));
+    assert!(hub.hold(key));
     hub.send(key, Kind::Text, b"last");
     hub.fail(Tick(2), key, PeerError::PacketType);
     assert_eq!(flush(&mut hub, 2).frames, ["4last"]);
     let key = session(&mut hub, &["40"]);
     flush(&mut hub, 3);
-    assert!(hub.sessions().hold(key));
+    assert!(hub.hold(key));
     let half = vec![b'x'; hub.config().limits.outbox_bytes / 2 + 1];
     hub.send(key, Kind::Text, &half);
     assert!(flush(&mut hub, 3).frames.is_empty());

@@ -5,7 +5,7 @@ use super::{ConnKey, Conns, Interest, Polled, Role, Tick, Written, token};
 impl Conns {
     /// What is behind a request was read up to the bound, and the request does not wait any more: epoll tells
     /// again if more is there.
-    pub(in crate::shard) fn read_on(&mut self, key: ConnKey) {
+    pub(crate) fn read_on(&mut self, key: ConnKey) {
         if let Some(conn) = self.table.get_mut(key)
             && let Some(registry) = &self.registry
         {
@@ -16,7 +16,7 @@ impl Conns {
     }
 
     /// What a connection keeps that brings long-polling requests.
-    pub(in crate::shard) fn polled(&mut self, key: ConnKey) -> Option<&mut Polled> {
+    pub(crate) fn polled(&mut self, key: ConnKey) -> Option<&mut Polled> {
         match &mut self.table.get_mut(key)?.role {
             Role::Polled(polled) => Some(polled),
             _ => None,
@@ -24,7 +24,7 @@ impl Conns {
     }
 
     /// Sets the time by which something must have happened on a long-polling connection.
-    pub(in crate::shard) fn set_due(&mut self, key: ConnKey, due: Tick) {
+    pub(crate) fn set_due(&mut self, key: ConnKey, due: Tick) {
         if let Some(conn) = self.table.get_mut(key)
             && let Role::Polled(polled) = &mut conn.role
         {
@@ -34,13 +34,7 @@ impl Conns {
 
     /// Sends a response, and keeps what the peer does not take now. `last` if the connection ends
     /// with it.
-    pub(in crate::shard) fn respond(
-        &mut self,
-        key: ConnKey,
-        bytes: (&[u8], &[u8]),
-        last: bool,
-        now: Tick,
-    ) {
+    pub(crate) fn respond(&mut self, key: ConnKey, bytes: (&[u8], &[u8]), last: bool, now: Tick) {
         let (head, body) = bytes;
         let written = if body.is_empty() {
             self.write(key, &[head])
@@ -70,7 +64,7 @@ impl Conns {
     }
 
     /// The peer may take more of a response. True if it has taken all, and requests may follow.
-    pub(in crate::shard) fn send_rest(&mut self, key: ConnKey, now: Tick) -> bool {
+    pub(crate) fn send_rest(&mut self, key: ConnKey, now: Tick) -> bool {
         let Some(mut unsent) = self.polled(key).map(|p| std::mem::take(&mut p.unsent)) else {
             return false;
         };

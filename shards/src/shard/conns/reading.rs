@@ -22,7 +22,7 @@ pub(super) enum Reading {
 
 /// What a read came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::shard) enum Read {
+pub(crate) enum Read {
     /// There is no such connection, or nothing to read from it now.
     Nothing,
     Bytes(usize),
@@ -49,7 +49,7 @@ impl Conns {
     /// Reads once, if the connection is free to be read; `end` if its end is to be seen. What comes behind
     /// a request that waits is read up to [`BEHIND_BYTES`]: the rest is TCP's, until [`Conns::read_on`].
     #[inline]
-    pub(in crate::shard) fn read(&mut self, key: ConnKey, buf: &mut [u8], end: bool) -> Read {
+    pub(crate) fn read(&mut self, key: ConnKey, buf: &mut [u8], end: bool) -> Read {
         let Some(conn) = self.table.get_mut(key) else {
             return Read::Nothing;
         };
@@ -78,7 +78,7 @@ impl Conns {
 
     /// Marks a connection as listed to be read; `end` if its end is to be seen then. False if it is
     /// listed already, or will be when it is read from again.
-    pub(in crate::shard) fn list(&mut self, key: ConnKey, end: bool) -> bool {
+    pub(crate) fn list(&mut self, key: ConnKey, end: bool) -> bool {
         let Some(conn) = self.table.get_mut(key) else {
             return false;
         };
@@ -92,7 +92,7 @@ impl Conns {
 
     /// The turn of a listed connection has come. Whether its end is to be seen; `None` if it is not to
     /// be read.
-    pub(in crate::shard) fn unlist(&mut self, key: ConnKey) -> Option<bool> {
+    pub(crate) fn unlist(&mut self, key: ConnKey) -> Option<bool> {
         let conn = self.table.get_mut(key)?;
         if conn.reading != Reading::Listed {
             return None; // it was paused since, or paused and listed again, and read
@@ -102,12 +102,12 @@ impl Conns {
     }
 
     /// Whether a connection is known to have more than was read.
-    pub(in crate::shard) fn is_unread(&self, key: ConnKey) -> bool {
+    pub(crate) fn is_unread(&self, key: ConnKey) -> bool {
         self.table.get(key).is_some_and(Conn::is_unread)
     }
 
     /// Nothing is read from a connection for now.
-    pub(in crate::shard) fn pause(&mut self, key: ConnKey) {
+    pub(crate) fn pause(&mut self, key: ConnKey) {
         if let Some(conn) = self.table.get_mut(key) {
             conn.reading = match conn.reading {
                 Reading::Free | Reading::Paused => Reading::Paused,
@@ -116,15 +116,31 @@ impl Conns {
         }
     }
 
-    /// It is read from again. If it has become ready since, it is to be listed: whether its end is to be
-    /// seen.
-    pub(in crate::shard) fn unpause(&mut self, key: ConnKey) -> Option<bool> {
-        let conn = self.table.get_mut(key)?;
-        let reading = conn.reading;
-        match reading {
-            Reading::Free | Reading::Listed => return None,
-            Reading::Paused | Reading::Missed => conn.reading = Reading::Free,
+    /// It is read from again. True if it has become ready since: then it is among those that
+    /// [`Conns::take_readable`] tells.
+    pub(crate) fn unpause(&mut self, key: ConnKey) -> bool {
+        let Some(conn) = self.table.get_mut(key) else {
+            return false;
+        };
+        let missed = match conn.reading {
+            Reading::Free | Reading::Listed => return false,
+            Reading::Paused => false,
+            Reading::Missed => true,
+        };
+        conn.reading = Reading::Free;
+        if missed {
+            let end = std::mem::take(&mut conn.end);
+            self.readable.push((key, end));
         }
-        (reading == Reading::Missed).then(|| std::mem::take(&mut conn.end))
+        missed
+    }
+
+    pub(crate) fn has_readable(&self) -> bool {
+        !self.readable.is_empty()
+    }
+
+    /// The connections that can be read again, and whether their end is to be seen.
+    pub(crate) fn take_readable(&mut self) -> Vec<(ConnKey, bool)> {
+        std::mem::take(&mut self.readable)
     }
 }

@@ -7,7 +7,7 @@ use stentor_engine::time::Tick;
 use super::ConnKey;
 
 /// Deadlines so close together are one.
-pub(in crate::shard) const TOGETHER_MS: u64 = 100;
+pub(crate) const TOGETHER_MS: u64 = 100;
 
 /// Connections that all wait for the same length of time: deadlines come in the order of arrival,
 /// and those of a tenth of a second share one, so that a connection costs its key and little more.

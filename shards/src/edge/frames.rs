@@ -9,14 +9,14 @@ use stentor_engine::{
     out::Written,
 };
 
-use super::{
-    Shard,
-    conns::{ConnKey, Role, conn_id},
-    output::Port,
-};
 use crate::{
     log,
     net::ws::{self, Incoming, ReadLimits},
+    shard::{
+        Shard,
+        conns::{ConnKey, Role, conn_id},
+        port::Port,
+    },
 };
 
 /// Frames of one message, besides those that its bytes pay for: as Node's `ws` has it.
@@ -32,11 +32,11 @@ enum Taken {
 
 impl Shard {
     /// A connection takes bytes again.
-    pub(super) fn writable(self: &Rc<Self>, key: ConnKey) {
+    pub(crate) fn writable(self: &Rc<Self>, key: ConnKey) {
         let mut conns = self.conns.borrow_mut();
         match conns.get(key).map(|conn| &conn.role) {
             Some(Role::WebSocket { session, .. }) => {
-                self.hub.borrow_mut().sessions().writable(*session);
+                self.hub.borrow_mut().writable(*session);
             }
             Some(Role::Polled(polled)) if !polled.unsent.is_empty() => {
                 drop(conns);
@@ -48,7 +48,7 @@ impl Shard {
     }
 
     /// Bytes have come over a connection.
-    pub(super) fn conn_bytes(self: &Rc<Self>, key: ConnKey, bytes: &mut [u8]) {
+    pub(crate) fn conn_bytes(self: &Rc<Self>, key: ConnKey, bytes: &mut [u8]) {
         let taken = match self.conns.borrow().get(key).map(|conn| &conn.role) {
             None | Some(Role::Ending(_) | Role::Lingering) => return,
             Some(Role::Head(_)) => Taken::Head,
@@ -70,7 +70,7 @@ impl Shard {
     }
 
     /// Bytes of WebSocket frames have come.
-    pub(super) fn frames(self: &Rc<Self>, key: ConnKey, bytes: &mut [u8]) {
+    pub(crate) fn frames(self: &Rc<Self>, key: ConnKey, bytes: &mut [u8]) {
         if bytes.is_empty() {
             return;
         }
@@ -109,7 +109,7 @@ impl Shard {
             Incoming::Ping(payload) => {
                 let mut pong = Vec::new();
                 ws::pong_frame(payload, &mut pong);
-                self.hub.borrow_mut().sessions().push_raw(session, &pong);
+                self.hub.borrow_mut().push_raw(session, &pong);
                 return ControlFlow::Continue(());
             }
             Incoming::Pong(_) => return ControlFlow::Continue(()),
@@ -151,9 +151,9 @@ impl Shard {
         match incoming {
             Incoming::Text(text) => {
                 let mut hub = self.hub.borrow_mut();
-                hub.sessions().recv_probe(now, session, conn, text);
-                *probing = hub.sessions().is_probing(session, conn);
-                let upgraded = !*probing && hub.sessions().is_on(session, conn);
+                hub.recv_probe(now, session, conn, text);
+                *probing = hub.is_probing(session, conn);
+                let upgraded = !*probing && hub.is_on(session, conn);
                 let open = hub.is_open(session); // else it takes its last words there
                 drop(hub);
                 if upgraded {
@@ -182,10 +182,7 @@ impl Shard {
             Incoming::Pong(_) => ControlFlow::Continue(()),
             Incoming::Close(close) => {
                 self.answer_close(key, close.map(|(code, _)| code));
-                self.hub
-                    .borrow_mut()
-                    .sessions()
-                    .abandon_probe(session, conn);
+                self.hub.borrow_mut().abandon_probe(session, conn);
                 ControlFlow::Break(())
             }
             Incoming::Binary(_) => {
@@ -197,7 +194,7 @@ impl Shard {
 
     /// Sends a few bytes on a connection that is no session's transport, and has no outbox. One that does not
     /// take them whole is closed: what followed would be taken for their rest. False if it was.
-    pub(super) fn say(self: &Rc<Self>, key: ConnKey, bytes: &[u8]) -> bool {
+    pub(crate) fn say(self: &Rc<Self>, key: ConnKey, bytes: &[u8]) -> bool {
         let written = self.conns.borrow().write(key, &[bytes]);
         let whole = written == Written::Bytes(bytes.len());
         if !whole {
@@ -228,10 +225,7 @@ impl Shard {
             self.conns
                 .borrow_mut()
                 .finish(key, &frame[..len], self.now.get());
-            self.hub
-                .borrow_mut()
-                .sessions()
-                .abandon_probe(session, conn_id(key));
+            self.hub.borrow_mut().abandon_probe(session, conn_id(key));
         } else {
             let reason = CloseReason::TransportError;
             self.hub
@@ -241,7 +235,7 @@ impl Shard {
     }
 
     /// The peer sends no more. What it has still to read it may be given.
-    pub(super) fn conn_ended(self: &Rc<Self>, key: ConnKey) {
+    pub(crate) fn conn_ended(self: &Rc<Self>, key: ConnKey) {
         if let Some(polled) = self.conns.borrow_mut().polled(key)
             && !polled.unsent.is_empty()
         {
@@ -262,7 +256,7 @@ impl Shard {
         };
         let now = self.now.get();
         let mut hub = self.hub.borrow_mut();
-        if !hub.sessions().has_queued(session) {
+        if !hub.has_queued(session) {
             return false;
         }
         hub.close(now, session, CloseReason::TransportClose, Ending::ByPeer);
@@ -271,7 +265,7 @@ impl Shard {
     }
 
     /// The peer closed its connection, or it broke.
-    pub(super) fn conn_closed(self: &Rc<Self>, key: ConnKey) {
+    pub(crate) fn conn_closed(self: &Rc<Self>, key: ConnKey) {
         let role = self.conns.borrow_mut().drop_conn(key);
         match role {
             None | Some(Role::Head(_) | Role::Ending(_) | Role::Lingering) => {}
@@ -280,13 +274,10 @@ impl Shard {
                 let (now, reason) = (self.now.get(), CloseReason::TransportClose);
                 let mut hub = self.hub.borrow_mut();
                 hub.close(now, session, reason, Ending::ByPeer);
-                hub.sessions().connection_lost(session);
+                hub.connection_lost(session);
             }
             Some(Role::Probe { session, .. }) => {
-                self.hub
-                    .borrow_mut()
-                    .sessions()
-                    .abandon_probe(session, conn_id(key));
+                self.hub.borrow_mut().abandon_probe(session, conn_id(key));
             }
         }
     }

@@ -7,7 +7,7 @@ const AGAIN_MS: u64 = 10_000;
 
 /// One thing that may happen often.
 #[derive(Debug)]
-pub(super) struct Seldom {
+pub(crate) struct Seldom {
     next: Tick,
     count: u64,
 }
@@ -21,7 +21,7 @@ impl Default for Seldom {
 
 impl Seldom {
     /// It has happened: how often since it was last told, if it is to be told now.
-    pub(super) fn note(&mut self, now: Tick) -> Option<u64> {
+    pub(crate) fn note(&mut self, now: Tick) -> Option<u64> {
         self.count += 1;
         if now < self.next {
             return None;

@@ -1,52 +1,23 @@
-//! Answers: how does what the hub has queued reach connections and parked GETs.
-//!
-//! It must not know why something was queued, nor when turns begin.
+//! Answers: when does what the hub has queued leave, and what is done with connections for it.
 
 use std::{rc::Rc, sync::atomic::Ordering};
 
 use stentor_engine::{
     frame::{Kind, write_head},
-    hub::{Client, Entry, Io, Signal, Write},
-    id::ConnId,
+    hub::Signal,
     limits::SLICE_PARTS,
-    out::Written,
-    slab::Key,
     time::Tick,
 };
 
-use super::{
-    Shard,
-    conns::{ConnKey, conn_key},
-    intake::TURN_MS,
-    polling::Parked,
-    take,
+use super::intake::TURN_MS;
+use crate::{
+    net::ws,
+    shard::{
+        Shard,
+        conns::{ConnKey, conn_key},
+        port::Port,
+    },
 };
-use crate::{net::ws, post::Reply};
-
-/// How the hub's output reaches connections and parked GETs.
-pub(super) struct Port<'a>(pub(super) &'a Shard);
-
-impl Io<Client> for Port<'_> {
-    fn write_each(&mut self, writes: &[Write<'_>], short: impl FnMut(usize, Written)) {
-        self.0.conns.borrow().write_each(writes, short);
-    }
-
-    fn write(&mut self, conn: ConnId, slices: &[&[u8]]) -> Written {
-        self.0.conns.borrow().write(conn_key(conn), slices)
-    }
-
-    fn answer(&mut self, session: Key<Entry<Client>>, body: Vec<u8>) {
-        let parked = take(&self.0.parked, session.to_bits());
-        match parked {
-            Some(Parked::Conn(key)) => self.0.answer_parked(key, Reply::Payload(body)),
-            Some(Parked::Task(reply)) => {
-                // A client that went away meanwhile is noticed by its request's own guard.
-                let _ = reply.send(Reply::Payload(body));
-            }
-            None => {}
-        }
-    }
-}
 
 impl Shard {
     /// In the middle of a turn: what is queued leaves if it goes to no more than `few` sessions, as
@@ -59,20 +30,6 @@ impl Shard {
         }
     }
 
-    /// Lets output leave when much is queued. True if it can leave in slices only: then nothing is read,
-    /// and no mail taken, before it has.
-    #[inline]
-    pub(super) fn relieve(&self) -> bool {
-        self.hub.borrow().is_full() && self.let_out()
-    }
-
-    #[cold]
-    fn let_out(&self) -> bool {
-        let mut hub = self.hub.borrow_mut();
-        hub.flush(self.now.get(), &mut Port(self));
-        hub.is_full()
-    }
-
     /// Some of those who wait for a broadcast are given it, for as long as a turn may take. What is left
     /// is for the next turn.
     pub(super) fn give_slice(self: &Rc<Self>) {
@@ -81,7 +38,7 @@ impl Shard {
             if self.hub.borrow().waiting() == 0 {
                 return;
             }
-            let clock = self.clock.get().now();
+            let clock = self.now.clock();
             if clock >= *until.get_or_insert(Tick(clock.0 + TURN_MS)) {
                 return;
             }
@@ -120,9 +77,7 @@ impl Shard {
 
     /// A connection that was paused is read from again.
     fn read_again(&self, key: ConnKey) {
-        let missed = self.conns.borrow_mut().unpause(key);
-        if let Some(end) = missed {
-            self.readable.borrow_mut().push((key, end));
+        if self.conns.borrow_mut().unpause(key) {
             self.want_turn();
         }
     }

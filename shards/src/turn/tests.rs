@@ -18,19 +18,18 @@ use stentor_engine::{
     id::{ShardId, Sid},
 };
 
-use super::*;
+use super::{intake::EVENTS_PER_POLL, *};
 use crate::{
     clock::Clock,
     config::{HttpWaits, ShardConfig},
     entropy::Entropy,
-    handler::{Keep, Locals, States},
+    handler::EngineApp,
+    handshake::Keep,
     mailbox::Sender,
     net::response::{HeaderSets, Response},
     policy::Policy,
     post::Carried,
-    shard::{
-        Application, Parts, STANDSTILL_MS, conns::Role, intake::EVENTS_PER_POLL, upgrade::Verdict,
-    },
+    shard::{Locals, Parts, States, now::STANDSTILL_MS, upgrade::Verdict},
     shared::Shared,
 };
 
@@ -83,10 +82,10 @@ impl Bench {
             }),
             config: Arc::new(config),
             shared: common,
-            application: Application::EngineIo(Rc::default()),
+            application: EngineApp::default().into_application(),
             states: States::default(),
             locals: Locals::default(),
-            http: None,
+            pages: None,
             clock: Clock::start(),
             registry,
             passage: None,
@@ -165,7 +164,7 @@ fn time_passes_after_a_standstill_though_connections_are_always_ready() {
         turns.shard.with_hub(|hub, now| hub.open(now, None));
         let ping = turns.shard.hub.borrow().deadline();
         turns.arm(Tick::NEVER);
-        turns.shard.expected.set(turns.armed);
+        turns.shard.now.expect(turns.armed);
         thread::sleep(Duration::from_millis(STANDSTILL_MS + 300));
         let mut turn = || {
             for client in &mut clients {
@@ -190,11 +189,10 @@ fn a_shard_that_is_always_late_has_no_standstills() {
         let bench = Bench::new(Config::default());
         let shard = &bench.shard;
         let late = |ms: u64| {
-            shard.expected.set(Tick(shard.now.get().0));
-            let clock = shard.clock.get().ahead(ms);
-            shard.clock.set(clock);
             let before = shard.now.get();
-            shard.read_clock();
+            shard.now.expect(before);
+            shard.now.jump(ms);
+            shard.now.read();
             shard.now.get().since(before)
         };
         assert!(late(5_000) < 1_000, "once it has not passed");
@@ -229,7 +227,7 @@ fn a_congested_shard_puts_aside_whose_mail_found_no_room() {
         client.write_all(request.as_bytes()).unwrap();
         arrived(&stream, request.as_bytes());
         turns.turn().unwrap();
-        assert!(turns.shard.congested.get());
+        assert!(turns.shard.is_congested());
         let (mut other, stream) = connection();
         accepted(&turns.shard, stream.try_clone().unwrap());
         let poll = b"GET /engine.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -241,7 +239,7 @@ fn a_congested_shard_puts_aside_whose_mail_found_no_room() {
         assert_eq!(&answer, b"HTTP/1.1 200 OK");
         bench.others.try_recv().unwrap();
         turns.turn().unwrap();
-        assert!(!turns.shard.congested.get());
+        assert!(!turns.shard.is_congested());
         assert!(matches!(
             bench.others.try_recv(),
             Some(Post::Handoff { .. })

@@ -5,24 +5,36 @@
 //! and no timer: their readiness comes from the shard's own epoll, which the runtime watches as one
 //! descriptor, and their deadlines from the hub's wheel.
 
+mod ebb;
+mod holders;
+mod intake;
+mod output;
+
+#[cfg(test)]
+mod tests;
+
 use std::{
-    cell::Cell, future::poll_fn, io, net::Shutdown, panic::catch_unwind, pin::Pin, rc::Rc,
+    future::poll_fn, io, net::Shutdown, panic::catch_unwind, pin::Pin, rc::Rc,
     sync::atomic::Ordering, task::Poll, time::Duration,
 };
 
 use mio::{Interest, Token, net::TcpListener};
 use socket2::SockRef;
-use stentor_engine::{hub::Seen, id::ConnId, time::Tick};
+use stentor_engine::time::Tick;
 use tokio::{io::unix::AsyncFd, time::Sleep};
 
-use super::{
-    Shard,
-    conns::{Role, conn_key},
+use self::{
     ebb::Ebb,
     intake::{Budget, Intake},
-    seldom::Seldom,
 };
-use crate::{discard::discard, log, mailbox::Receiver, placement, post::Post};
+use crate::{
+    discard::discard,
+    log::{self, Seldom},
+    mailbox::Receiver,
+    placement,
+    post::Post,
+    shard::{Shard, conns::Role},
+};
 
 /// The listener's token: an index and generation that no connection has.
 pub(crate) const LISTENER: Token = Token(usize::MAX);
@@ -47,13 +59,13 @@ pub(crate) struct Reactor {
     pub(crate) mailbox: Receiver<Post>,
 }
 
-pub(super) struct Turns {
-    pub(super) shard: Rc<Shard>,
-    pub(super) epoll: AsyncFd<mio::Poll>,
-    pub(super) intake: Intake,
+struct Turns {
+    shard: Rc<Shard>,
+    epoll: AsyncFd<mio::Poll>,
+    intake: Intake,
     /// The mailbox has rung.
-    pub(super) mail_wakes: bool,
-    pub(super) accept_more: bool,
+    mail_wakes: bool,
+    accept_more: bool,
     listener: Option<TcpListener>,
     mailbox: Receiver<Post>,
     accept_after: Tick,
@@ -73,7 +85,7 @@ pub(crate) async fn run(shard: Rc<Shard>, reactor: Reactor) -> io::Result<()> {
         if stop_at == Tick::NEVER && turns.shard.stopping.get() {
             turns.read_what_came()?;
             turns.shard.close_idle();
-            stop_at = turns.shard.on_own_clock(turns.shard.stop_by.get());
+            stop_at = turns.shard.now.on_own_clock(turns.shard.stopping.by());
         }
         let shard = &turns.shard;
         if shard.stopping.get() {
@@ -84,7 +96,7 @@ pub(crate) async fn run(shard: Rc<Shard>, reactor: Reactor) -> io::Result<()> {
             }
         }
         // Tasks, pages and timers have their turn too, however much there is to do here.
-        if turns.has_more() || turns.shard.turn_wanted.get() {
+        if turns.has_more() || turns.shard.turning.is_wanted() {
             tokio::task::yield_now().await;
         } else {
             turns.wait(stop_at).await?;
@@ -146,7 +158,7 @@ impl Turns {
         self.turn()?;
         let order = self.shard.now.get();
         for _ in 0..TURNS_MAX {
-            if self.shard.seen.get() >= order {
+            if self.shard.looks.seen() >= order {
                 break;
             }
             self.turn()?;
@@ -159,19 +171,19 @@ impl Turns {
         self.accept_more && self.accept_after <= shard.now.get()
             || !self.mailbox.is_empty()
             || self.intake.has_more(shard.is_congested())
-            || !shard.readable.borrow().is_empty()
+            || shard.conns.borrow().has_readable()
             || shard.hub.borrow().waiting() > 0
     }
 
     /// So much is queued that it has to leave before more is made.
-    pub(super) fn must_drain(&self) -> bool {
+    fn must_drain(&self) -> bool {
         self.shard.hub.borrow().is_full()
     }
 
     /// Waits for readiness, mail, something queued, or a deadline.
     async fn wait(&mut self, stop_at: Tick) -> io::Result<()> {
         self.arm(stop_at);
-        self.shard.expected.set(self.armed);
+        self.shard.now.expect(self.armed);
         let Self {
             shard,
             epoll,
@@ -180,14 +192,8 @@ impl Turns {
             ..
         } = self;
         poll_fn(|cx| {
-            let waker = &mut *shard.reactor.borrow_mut();
-            if !waker
-                .as_ref()
-                .is_some_and(|waker| waker.will_wake(cx.waker()))
-            {
-                *waker = Some(cx.waker().clone());
-            }
-            if shard.turn_wanted.get() {
+            shard.turning.wake_by(cx);
+            if shard.turning.is_wanted() {
                 return Poll::Ready(Ok(()));
             }
             // Cleared before epoll is asked: what becomes ready in between sets it again.
@@ -234,7 +240,7 @@ impl Turns {
         }
         self.armed = Tick::NEVER;
         if let Some(at) = (first != Tick::NEVER)
-            .then(|| shard.clock.get().at(first))
+            .then(|| shard.now.instant_of(first))
             .flatten()
         {
             self.sleep.as_mut().reset(at.into());
@@ -242,12 +248,11 @@ impl Turns {
         }
     }
 
-    pub(super) fn turn(&mut self) -> io::Result<()> {
+    fn turn(&mut self) -> io::Result<()> {
         let shard = Rc::clone(&self.shard);
-        shard.in_turn.set(true);
-        shard.turn_wanted.set(false);
-        shard.read_clock();
-        let turned = shard.on_server_clock(shard.now.get());
+        shard.turning.begin();
+        shard.now.read();
+        let turned = shard.now.on_server_clock(shard.now.get());
         shard.vital().turned.store(turned.0, Ordering::Relaxed);
         shard.post_overflow();
         self.take_mail();
@@ -266,7 +271,7 @@ impl Turns {
         shard.end_turn();
         shard.give_slice();
         shard.tell_drained();
-        shard.in_turn.set(false);
+        shard.turning.end();
         log::say_kept();
         self.ebb_away();
         Ok(())
@@ -293,7 +298,7 @@ impl Turns {
 
     /// Takes mail for as long as a budget lasts.
     fn take_mail(&mut self) {
-        let mut budget = Budget::new(self.shard.clock.get().now());
+        let mut budget = Budget::new(self.shard.now.clock());
         self.mailbox.begin();
         for _ in 0..MAIL_PER_TURN {
             if budget.is_spent() || self.shard.relieve() {
@@ -303,7 +308,7 @@ impl Turns {
                 return;
             };
             self.shard.receive_post(post);
-            budget.spend(0, || self.shard.clock.get().now());
+            budget.spend(0, || self.shard.now.clock());
             if self.shard.stopping.get() {
                 self.stop_listening();
             }
@@ -351,7 +356,7 @@ impl Turns {
         let now = self.shard.now.get();
         self.shard.end_pauses(now);
         self.shard.drop_late_handlers(now);
-        let judged = now.min(self.shard.seen.get());
+        let judged = now.min(self.shard.looks.seen());
         let expired = self.shard.conns.borrow_mut().expired(judged);
         for key in expired {
             self.shard.conn_expired(key);
@@ -363,26 +368,6 @@ impl Turns {
 }
 
 impl Shard {
-    /// The hub's timers.
-    pub(super) fn pass_time(self: &Rc<Self>) {
-        let now = self.now.get();
-        let due = self.hub.borrow().deadline();
-        if due.is_none_or(|due| due > now) {
-            return;
-        }
-        let asked = Cell::new(false);
-        let seen = Seen {
-            here: self.seen.get(),
-            everywhere: self.looks.everywhere(),
-            unread: &|conn: ConnId| self.conns.borrow().is_unread(conn_key(conn)),
-            asked: &asked,
-        };
-        self.hub.borrow_mut().advance_seen(now, &seen);
-        if asked.get() {
-            self.look_everywhere();
-        }
-    }
-
     fn receive_post(self: &Rc<Self>, post: Post) {
         let now = self.now.get();
         match post {
@@ -399,8 +384,7 @@ impl Shard {
             Post::Look(asker) => self.look_for(asker),
             Post::Looked => self.looked(),
             Post::Stop { by } => {
-                self.stopping.set(true);
-                self.stop_by.set(by);
+                self.stopping.begin(by);
                 self.hub.borrow_mut().shut_down(now);
             }
         }
@@ -426,6 +410,3 @@ impl Shard {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -8,14 +8,15 @@
 //! Nobody is judged by a clock before what had come from him was handled. `seen` is the moment up to
 //! which that is so.
 
-use std::{cell::Cell, collections::VecDeque, io, time::Duration};
+use std::{collections::VecDeque, io, time::Duration};
 
 use mio::{Events, Token};
 use stentor_engine::{slab::Key, time::Tick};
 
-use super::{
+use super::{LISTENER, Turns, WAKER};
+use crate::shard::{
     conns::{ConnKey, Read},
-    reactor::{LISTENER, Turns, WAKER},
+    looks::Looks,
 };
 
 /// Readiness that epoll tells of in one call.
@@ -127,10 +128,10 @@ impl Intake {
 
     /// The next connection that has become ready. `seen` moves on when the last has been handled that
     /// stood before.
-    fn next_fresh(&mut self, seen: &Cell<Tick>) -> Option<ConnKey> {
+    fn next_fresh(&mut self, looks: &Looks) -> Option<ConnKey> {
         match &mut self.next_seen {
             Some((at, 0)) => {
-                seen.set(*at);
+                looks.note_seen(*at);
                 self.next_seen = None;
             }
             Some((_, left)) => *left -= 1,
@@ -140,9 +141,9 @@ impl Intake {
     }
 
     /// Everything that had come at `now` is in the lists.
-    fn looked(&mut self, now: Tick, seen: &Cell<Tick>) {
+    fn looked(&mut self, now: Tick, looks: &Looks) {
         if self.fresh.is_empty() {
-            seen.set(now);
+            looks.note_seen(now);
             self.next_seen = None;
         } else if self.next_seen.is_none() {
             self.next_seen = Some((now, self.fresh.len()));
@@ -167,19 +168,19 @@ impl Turns {
         // keeps the other waiting.
         self.read_fresh(budget);
         if complete {
-            self.intake.looked(now, &self.shard.seen);
+            self.intake.looked(now, &self.shard.looks);
         }
         if !self.intake.more.is_empty() && !self.must_drain() {
-            let mut budget = Budget::new(self.shard.clock.get().now());
+            let mut budget = Budget::new(self.shard.now.clock());
             self.read_more(&mut budget);
         }
-        self.shard.aside.set(self.intake.aside.len());
+        self.shard.looks.note_aside(self.intake.aside.len());
         Ok(())
     }
 
     /// Connections that can be read again are listed.
     fn call_back(&mut self) {
-        let readable = std::mem::take(&mut *self.shard.readable.borrow_mut());
+        let readable = self.shard.conns.borrow_mut().take_readable();
         for (key, end) in readable {
             self.list(key, end);
         }
@@ -257,7 +258,7 @@ impl Turns {
     fn read_fresh(&mut self, budget: &mut Budget) {
         let mut count = 0;
         while !budget.is_spent()
-            && let Some(key) = self.intake.next_fresh(&self.shard.seen)
+            && let Some(key) = self.intake.next_fresh(&self.shard.looks)
         {
             self.read_listed(key, &mut count, budget);
         }
@@ -299,14 +300,14 @@ impl Turns {
                 Read::Broken => return self.shard.conn_closed(key),
                 Read::Bytes(n) => n,
             };
-            let stuck = self.shard.stuck.get();
+            let stuck = self.shard.office.stuck();
             self.shard.conn_bytes(key, &mut self.intake.buffer[..n]);
             self.shard.post_mail();
-            budget.spend(n, || self.shard.clock.get().now());
+            budget.spend(n, || self.shard.now.clock());
             if self.shard.relieve() {
                 budget.end();
             }
-            let aside = self.shard.stuck.get() != stuck;
+            let aside = self.shard.office.stuck() != stuck;
             if n < room && !end && !aside {
                 return;
             }

@@ -4,7 +4,7 @@
 //! client goes on is counted where a buffer is made or grows, in bytes of capacity:
 //!
 //! - of connections: parts of heads and bodies, what is behind a request that waits, parts of WebSocket
-//!   messages, answers and last words that are not taken ([`super::conns`]);
+//!   messages, answers and last words that are not taken ([`crate::shard::conns`]);
 //! - of sessions: output that is not taken, packets whose attachments have not all come
 //!   ([`stentor_engine::hub::Hub::held_bytes`]).
 //!
@@ -12,7 +12,7 @@
 //! most are closed, until an eighth of it is free: so much must come before all connections are looked at
 //! again. An idle client holds nothing and is never among them.
 //!
-//! What hyper holds for the requests that it serves is not in the sum: it is bounded in time ([`super::http`]).
+//! What hyper holds for the requests that it serves is not in the sum: it is bounded in time (`edge/http.rs`).
 
 use std::{cmp::Reverse, rc::Rc};
 
@@ -22,24 +22,17 @@ use stentor_engine::{
     hub::{Ending, SessionKey},
 };
 
-use super::{
-    Shard,
-    conns::{ConnKey, Role},
-    seldom::Seldom,
-};
 use crate::{
     log::{self, About},
     net::response::Response,
+    shard::{
+        Shard,
+        conns::{ConnKey, Role},
+    },
 };
 
 /// The close code of a WebSocket that goes for that (IANA: try again later).
 const TRY_AGAIN_LATER: u16 = 1013;
-
-/// What is known of the budget.
-#[derive(Debug, Default)]
-pub(super) struct Budget {
-    closed: Seldom,
-}
 
 /// Who holds something.
 #[derive(Debug, Clone, Copy)]
@@ -89,7 +82,7 @@ impl Shard {
             // It may hold more room than bytes; and what goes later is not to be waited for.
             held = held.saturating_sub(bytes).min(self.held_bytes());
         }
-        let told = self.budget.borrow_mut().closed.note(self.now.get());
+        let told = self.holders_closed.borrow_mut().note(self.now.get());
         if let Some(times) = told {
             log::notice!(HoldsTooMuch, self.about(), closed, times);
         }
@@ -132,7 +125,7 @@ impl Shard {
         if hub.is_open(session) {
             hub.close(now, session, reason, ending);
         } else {
-            hub.sessions().give_up(session);
+            hub.give_up(session);
         }
     }
 }

@@ -1,0 +1,81 @@
+//! Answers: how does a connection get from one shard to another, or from hyper to its shard.
+//!
+//! What its first request wants has been decided in `upgrade.rs`; where it goes is not asked here.
+
+use std::{io, rc::Rc};
+
+use mio::net::TcpStream;
+use stentor_engine::id::ShardId;
+
+use crate::{
+    log,
+    post::{Carried, Post},
+    shard::{
+        Shard,
+        conns::{ConnKey, Role},
+        upgrade::Verdict,
+    },
+};
+
+impl Shard {
+    /// Gives a connection to the shard that its session lives on.
+    pub(crate) fn hand_over(
+        &self,
+        to: ShardId,
+        stream: std::net::TcpStream,
+        read: Vec<u8>,
+        answered: bool,
+    ) {
+        let stream = Carried::Stream(stream);
+        self.post(
+            to,
+            Post::Handoff {
+                stream,
+                read,
+                answered,
+            },
+        );
+    }
+
+    /// A connection comes from another shard.
+    pub(crate) fn receive_connection(
+        self: &Rc<Self>,
+        carried: Carried,
+        mut read: Vec<u8>,
+        answered: bool,
+    ) {
+        let stream = self.office.claim(carried);
+        let added = stream.and_then(|stream| self.add_read(stream));
+        match added {
+            Ok(key) => self.requests(key, &mut read, answered),
+            Err(error) => log::line!(HandedOverLost, self.about(), %error),
+        }
+    }
+
+    /// A connection comes from hyper, as a WebSocket; `read` begins with its request, of `head`
+    /// bytes. What was decided about that stands, unless the server stops: the application is not
+    /// asked again.
+    pub(crate) fn adopt(
+        self: &Rc<Self>,
+        stream: std::net::TcpStream,
+        mut verdict: Verdict,
+        mut read: Vec<u8>,
+        head: usize,
+    ) {
+        self.enter();
+        if self.stopping.get() {
+            verdict = Verdict::Stopping;
+        }
+        match self.add_read(stream) {
+            Ok(key) => drop(self.obey(key, verdict, &mut read, head, true)),
+            Err(error) => log::line!(HandedOverLost, self.about(), %error),
+        }
+    }
+
+    /// Takes in a connection whose first request was read elsewhere.
+    fn add_read(&self, stream: std::net::TcpStream) -> io::Result<ConnKey> {
+        let stream = TcpStream::from_std(stream);
+        let mut conns = self.conns.borrow_mut();
+        conns.add(stream, Role::Head(Vec::new()), self.now.get())
+    }
+}
