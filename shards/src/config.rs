@@ -5,6 +5,7 @@ use std::{fmt, time::Duration};
 use stentor_engine::{config::Config, frame::Kind};
 
 use crate::{
+    address::Trusted,
     discard::discard,
     handshake::{Handshake, Keep},
     net::response::HeaderSets,
@@ -70,8 +71,9 @@ pub struct ShardLimits {
     /// Sessions that began over polling and have not joined a namespace (with Engine.IO alone: have not fetched
     /// or sent anything). Default 32,768. Above it new ones are refused with HTTP 503.
     pub unjoined_sessions: usize,
-    /// Those of them that are one address's, by the connection's other end. Default 24,576, so that one address
-    /// alone cannot keep all others out; a proxy in front has all of them, and has room. Above it: HTTP 429.
+    /// Those of them that are one client's address's ([`crate::Handshake::address`]). Default 24,576, so that one address
+    /// alone cannot keep all others out; a proxy in front that is not trusted ([`crate::Server::trusted_proxies`]) has
+    /// all of them, and has room. Above it: HTTP 429.
     pub unjoined_per_address: usize,
     /// Sessions that one connection may begin, one after the other, without fetching or sending anything for any
     /// session in between, within [`crate::Server::connect_timeout`]. Default 64. Above it: HTTP 429, and
@@ -99,6 +101,7 @@ pub(crate) struct ShardConfig {
     pub(crate) engine: Config,
     /// What the paths begin with that are served. With `/` at its end, unless the server adds none.
     pub(crate) path: Box<str>,
+    pub(crate) trusted: Trusted,
     pub(crate) keep: Keep,
     pub(crate) allow_request: Option<Box<AllowRequest>>,
     /// Headers of responses that the options decide.

@@ -3,13 +3,16 @@
 use std::{
     borrow::Cow,
     collections::BTreeMap,
-    net::SocketAddr,
-    time::{SystemTime, UNIX_EPOCH},
+    net::IpAddr,
+    rc::Rc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use memchr::memmem;
-use serde::{Serialize, Serializer, ser::SerializeStruct};
+use serde::{Serialize, Serializer, de::DeserializeOwned, ser::SerializeStruct};
 use stentor_engine::eio::handshake::unescape;
+
+use crate::address::{Caller, Peer};
 
 /// Whether servers keep the request that each session began with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -31,10 +34,11 @@ pub enum Keep {
 /// order in which they came; a target that does not fit alone loses its last query parameters.
 /// [`crate::Server::allow_request`] sees all.
 ///
-/// As a value of serde it is an object with the official names: `address` (without the port), `issued`
-/// (milliseconds since 1970), `url`, `query` and `headers`. Of a parameter that came several times the
-/// last counts, as in [`Handshake::query`]; headers have lower-case names, and those of one name
-/// stand in one value with commas between them (cookies with semicolons), as RFC 9110 5.2 has it.
+/// As a value of serde it is an object with the official names: `headers`, `time` (as JavaScript writes a date, in
+/// UTC), `address` (`null` if there is none), `xdomain`, `secure`, `issued` (milliseconds since 1970), `url`, `query`,
+/// and `auth` where it is known. A parameter that came several times is a list of its values; headers have lower-case
+/// names, and those of one name stand in one value with commas between them (cookies with semicolons), as
+/// RFC 9110 5.2 has it.
 ///
 /// ```
 /// use stentor::{NamespaceBuilder, prelude::*};
@@ -49,11 +53,61 @@ pub enum Keep {
 /// }
 /// ```
 #[derive(Debug)]
-pub struct Handshake {
+pub struct Handshake(View);
+
+/// The JSON of what a client sent when it joined a namespace that keeps it: with the socket, beside what user
+/// code keeps there.
+pub(crate) struct Credentials(pub(crate) Option<Box<str>>);
+
+#[derive(Debug)]
+enum View {
+    /// As all sockets of the session have it.
+    Session(FirstRequest),
+    /// As one socket has it: with the JSON of what the client sent when it joined the namespace.
+    Socket(Rc<Handshake>, Box<str>),
+}
+
+#[derive(Debug)]
+struct FirstRequest {
     /// The head as it came, or put together again if hyper read it.
     head: Box<[u8]>,
-    address: SocketAddr,
-    issued: SystemTime,
+    peer: Peer,
+    /// What is not the same as without a proxy.
+    proxied: Option<Box<Proxied>>,
+    issued_ms: u64,
+}
+
+#[derive(Debug)]
+struct Proxied {
+    address: Option<IpAddr>,
+    secure: bool,
+}
+
+impl FirstRequest {
+    fn new(head: Box<[u8]>, caller: &Caller) -> Self {
+        let Caller {
+            peer,
+            address,
+            secure,
+        } = *caller;
+        let is_proxied = secure || address != peer.ip();
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        Self {
+            head,
+            peer,
+            proxied: is_proxied.then(|| Box::new(Proxied { address, secure })),
+            issued_ms: since.unwrap_or_default().as_millis() as u64,
+        }
+    }
+}
+
+/// A moment as JavaScript writes it: the parts of HTTP's date in another order.
+fn javascript_date(at: SystemTime) -> String {
+    let http = httpdate::fmt_http_date(at);
+    let mut parts = http.split([' ', ',']).filter(|part| !part.is_empty());
+    let mut next = || parts.next().unwrap_or_default();
+    let (weekday, day, month, year, time) = (next(), next(), next(), next(), next());
+    format!("{weekday} {month} {day} {year} {time} GMT+0000 (Coordinated Universal Time)")
 }
 
 /// Bytes of a head that are kept: a session's, and there may be many of those before they have cost their
@@ -90,39 +144,126 @@ fn request_line(line: &[u8], room: usize) -> &[u8] {
 
 impl Handshake {
     /// A request that is looked at now.
-    pub(crate) fn new(head: &[u8], address: SocketAddr) -> Self {
-        Self {
-            head: head.into(),
-            address,
-            issued: SystemTime::now(),
-        }
+    pub(crate) fn new(head: &[u8], caller: &Caller) -> Self {
+        Self(View::Session(FirstRequest::new(head.into(), caller)))
     }
 
     /// A request that is kept.
-    pub(crate) fn kept(head: &[u8], address: SocketAddr) -> Self {
-        Self {
-            head: kept(head),
-            address,
-            issued: SystemTime::now(),
+    pub(crate) fn kept(head: &[u8], caller: &Caller) -> Self {
+        Self(View::Session(FirstRequest::new(kept(head), caller)))
+    }
+
+    /// The same request as one socket has it.
+    pub(crate) fn of_socket(session: Rc<Self>, auth: Option<&str>) -> Self {
+        Self(View::Socket(session, auth.unwrap_or("{}").into()))
+    }
+
+    fn request(&self) -> &FirstRequest {
+        match &self.0 {
+            View::Session(request) => request,
+            View::Socket(session, _) => session.request(),
         }
     }
 
-    /// The TCP peer. Behind a proxy that is the proxy; see its headers.
+    /// The client's address, without its port. `None` if the request came over a Unix socket and nobody has said
+    /// whose it is.
+    ///
+    /// It is the other end of the connection; of a connection that began with a PROXY header that is believed,
+    /// the header's address; and behind a trusted proxy ([`crate::Server::trusted_proxies`]), the one for which that
+    /// asks. Nothing else that a client sends can change it.
     #[must_use]
-    pub const fn address(&self) -> SocketAddr {
-        self.address
+    pub fn address(&self) -> Option<IpAddr> {
+        let request = self.request();
+        match &request.proxied {
+            Some(proxied) => proxied.address,
+            None => request.peer.ip(),
+        }
     }
 
-    /// When the session began, by the wall clock.
+    /// The other end of the connection that brought the request. Behind a proxy that is the proxy.
     #[must_use]
-    pub const fn issued(&self) -> SystemTime {
-        self.issued
+    pub fn peer(&self) -> Peer {
+        self.request().peer
+    }
+
+    /// Whether a proxy has said that the client is not the peer.
+    pub(crate) fn is_proxied(&self) -> bool {
+        self.address() != self.peer().ip()
+    }
+
+    /// Who is meant, for the log: the client behind a proxy, or else the peer with its port.
+    pub(crate) fn client(&self) -> String {
+        match self.address() {
+            Some(address) if self.is_proxied() => address.to_string(),
+            _ => self.peer().to_string(),
+        }
+    }
+
+    /// Whether the client speaks TLS, which a trusted proxy says: with `X-Forwarded-Proto` or `Forwarded`, or in its
+    /// PROXY header. The server itself does not speak it.
+    #[must_use]
+    pub fn secure(&self) -> bool {
+        let proxied = &self.request().proxied;
+        proxied.as_ref().is_some_and(|proxied| proxied.secure)
+    }
+
+    /// Whether the request has an `Origin`: a page of another origin made it, or a client wants to be taken for one.
+    #[must_use]
+    pub fn xdomain(&self) -> bool {
+        let origin = self.header_bytes("origin");
+        origin.is_some_and(|origin| !origin.is_empty())
+    }
+
+    /// When the session began, by the wall clock, in whole milliseconds.
+    #[must_use]
+    pub fn issued(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_millis(self.request().issued_ms)
+    }
+
+    /// The same as text, as JavaScript writes it where the clock is UTC:
+    /// `Sun Nov 06 1994 08:49:37 GMT+0000 (Coordinated Universal Time)`.
+    #[must_use]
+    pub fn time(&self) -> String {
+        javascript_date(self.issued())
+    }
+
+    /// What the client sent as `auth` when it joined the namespace, as JSON; `{}` if it sent nothing.
+    ///
+    /// `None` where it is not known. It is in a handler's parameter `Rc<Handshake>` in `auth` and `on_connect`, and
+    /// everywhere in a namespace that keeps it ([`crate::NamespaceBuilder::keep_auth`]).
+    #[must_use]
+    pub fn auth_json(&self) -> Option<&str> {
+        match &self.0 {
+            View::Session(_) => None,
+            View::Socket(_, auth) => Some(auth),
+        }
+    }
+
+    /// The same as a `T`. `None` too if it is no `T`. In handlers the parameter [`crate::Auth`] is shorter, and
+    /// tells the client what is wrong with what it sent.
+    ///
+    /// ```
+    /// use stentor::{NamespaceBuilder, prelude::*};
+    /// use std::rc::Rc;
+    ///
+    /// #[derive(serde::Deserialize)]
+    /// struct Login { name: String }
+    ///
+    /// fn events(ns: NamespaceBuilder<'_>) {
+    ///     ns.keep_auth().on_sync("who am I?", |handshake: Rc<Handshake>| {
+    ///         handshake.auth::<Login>().map(|login| login.name)
+    ///     });
+    /// }
+    /// ```
+    #[must_use]
+    pub fn auth<T: DeserializeOwned>(&self) -> Option<T> {
+        serde_json::from_str(self.auth_json()?).ok()
     }
 
     /// The request's target: path and query.
     #[must_use]
     pub fn url(&self) -> &str {
-        let target = self.head.split(|byte| *byte == b' ').nth(1);
+        let target = self.request().head.split(|byte| *byte == b' ').nth(1);
         // The head's parser lets nothing else in.
         str::from_utf8(target.unwrap_or_default()).unwrap_or("")
     }
@@ -140,6 +281,26 @@ impl Handshake {
     pub fn query_pairs(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
         self.pairs()
             .map(|(name, value)| (unescape(name), unescape(value)))
+    }
+
+    /// All query parameters by name, escapes read, with the values of each in their order.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// fn rooms(handshake: &Handshake) -> Vec<String> {
+    ///     let query = handshake.query_map();
+    ///     query.get("room").into_iter().flatten().map(ToString::to_string).collect()
+    /// }
+    /// # let _ = rooms;
+    /// ```
+    #[must_use]
+    pub fn query_map(&self) -> BTreeMap<Cow<'_, str>, Vec<Cow<'_, str>>> {
+        let mut map = BTreeMap::<_, Vec<_>>::new();
+        for (name, value) in self.query_pairs() {
+            map.entry(name).or_default().push(value);
+        }
+        map
     }
 
     fn pairs(&self) -> impl DoubleEndedIterator<Item = (&str, &str)> {
@@ -173,7 +334,7 @@ impl Handshake {
     }
 
     fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let lines = self.head.split(|byte| *byte == b'\n').skip(1);
+        let lines = self.request().head.split(|byte| *byte == b'\n').skip(1);
         lines.filter_map(|line| {
             let colon = line.iter().position(|byte| *byte == b':')?;
             Some((&line[..colon], line[colon + 1..].trim_ascii()))
@@ -181,10 +342,22 @@ impl Handshake {
     }
 }
 
+/// The values of a parameter: a text, or a list if there are several, as Node's `querystring` has it.
+struct Values<'a>(Vec<Cow<'a, str>>);
+
+impl Serialize for Values<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &*self.0 {
+            [one] => one.serialize(serializer),
+            several => several.serialize(serializer),
+        }
+    }
+}
+
 impl Serialize for Handshake {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let issued = self.issued.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let query: BTreeMap<_, _> = self.query_pairs().collect();
+        let query = self.query_map().into_iter();
+        let query: BTreeMap<_, _> = query.map(|(name, all)| (name, Values(all))).collect();
         let mut headers = BTreeMap::<String, String>::new();
         for (name, value) in self.headers() {
             let name = name.to_ascii_lowercase();
@@ -194,115 +367,24 @@ impl Serialize for Handshake {
                 .and_modify(|all| all.extend([between, value]))
                 .or_insert_with(|| value.to_owned());
         }
-        let mut object = serializer.serialize_struct("Handshake", 5)?;
-        object.serialize_field("address", &self.address.ip())?;
-        object.serialize_field("issued", &(issued.as_millis() as u64))?;
+        let auth = self.auth::<serde_json::Value>();
+        let fields = 8 + usize::from(auth.is_some());
+        let mut object = serializer.serialize_struct("Handshake", fields)?;
+        object.serialize_field("headers", &headers)?;
+        object.serialize_field("time", &self.time())?;
+        object.serialize_field("address", &self.address())?;
+        object.serialize_field("xdomain", &self.xdomain())?;
+        object.serialize_field("secure", &self.secure())?;
+        object.serialize_field("issued", &self.request().issued_ms)?;
         object.serialize_field("url", self.url())?;
         object.serialize_field("query", &query)?;
-        object.serialize_field("headers", &headers)?;
+        match &auth {
+            Some(auth) => object.serialize_field("auth", auth)?,
+            None => object.skip_field("auth")?,
+        }
         object.end()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-
-    fn of(head: &str) -> Handshake {
-        Handshake {
-            head: head.as_bytes().into(),
-            address: ([127, 0, 0, 1], 5).into(),
-            issued: SystemTime::UNIX_EPOCH + Duration::from_millis(7),
-        }
-    }
-
-    #[test]
-    fn reads_its_head() {
-        let handshake =
-            of("GET /socket.io/?EIO=4&tag=a&tag=c%20d HTTP/1.1\r\nHost: x:1\r\nX-A:  b \r\n\r\n");
-        assert_eq!(handshake.query("tag").as_deref(), Some("c d"));
-        assert_eq!(handshake.query("none"), None);
-        assert_eq!(handshake.header("host"), Some("x:1"));
-        assert_eq!(handshake.header("x-a"), Some("b"));
-        assert_eq!(handshake.headers().count(), 2);
-    }
-
-    /// Escapes mean the same in names and in values, as they do where the protocol reads its own.
-    #[test]
-    fn reads_escapes_in_the_names_of_parameters() {
-        let handshake = of(
-            "GET /?user%20id=a%20b&%C3%A9=%C3%BC&a+b=8&tok%65n=x&=y&&z&a%3Db=c HTTP/1.1\r\n\r\n",
-        );
-        for (name, value) in [
-            ("user id", "a b"),
-            ("é", "ü"),
-            ("a b", "8"),
-            ("token", "x"),
-            ("", "y"),
-            ("z", ""),
-            ("a=b", "c"),
-        ] {
-            assert_eq!(handshake.query(name).as_deref(), Some(value), "{name}");
-        }
-        assert_eq!(handshake.query("tok%65n"), None);
-        let names: Vec<_> = handshake.query_pairs().map(|(name, _)| name).collect();
-        assert_eq!(names, ["user id", "é", "a b", "token", "", "z", "a=b"]);
-        assert_eq!(of("GET / HTTP/1.1\r\n\r\n").query_pairs().count(), 0);
-    }
-
-    #[test]
-    fn is_an_object_with_the_official_names() {
-        let handshake = of(
-            "GET /x?a=1&a=2&b+c=%26 HTTP/1.1\r\nHost: y\r\nCookie: a=1\r\nX-F: 1\r\ncookie: b=2\r\nx-f: 2\r\n\r\n",
-        );
-        let expected = serde_json::json!({
-            "address": "127.0.0.1",
-            "issued": 7,
-            "url": "/x?a=1&a=2&b+c=%26",
-            "query": { "a": "2", "b c": "&" },
-            "headers": { "host": "y", "cookie": "a=1; b=2", "x-f": "1, 2" },
-        });
-        assert_eq!(serde_json::to_value(&handshake).unwrap(), expected);
-    }
-    #[test]
-    fn four_kilobytes_are_kept() {
-        let address = ([127, 0, 0, 1], 5).into();
-        let long = "\u{e9}".repeat(KEPT_BYTES / 2);
-        let head = format!("GET /x?a=1 HTTP/1.1\r\nHost: y\r\nCookie: {long}\r\nX-A: b\r\n\r\n");
-        let handshake = Handshake::kept(head.as_bytes(), address);
-        let headers: Vec<_> = handshake.headers().collect();
-        assert_eq!(headers, [("Host", "y"), ("X-A", "b")]);
-        assert_eq!(handshake.url(), "/x?a=1");
-
-        let query = "parameter=value&".repeat(1_000);
-        let head = format!("GET /x?{query}last=1 HTTP/1.1\r\nHost: y\r\n\r\n");
-        let handshake = Handshake::kept(head.as_bytes(), address);
-        assert!(handshake.head.len() <= KEPT_BYTES);
-        let pairs: Vec<_> = handshake.query_pairs().collect();
-        assert!(pairs.len() > 250, "{}", pairs.len());
-        assert!(
-            pairs
-                .iter()
-                .all(|(name, value)| name == "parameter" && value == "value")
-        );
-        assert_eq!(
-            Handshake::new(head.as_bytes(), address)
-                .query("last")
-                .as_deref(),
-            Some("1")
-        );
-    }
-
-    /// As many bytes are kept as came, and no replacements of three each.
-    #[test]
-    fn bytes_that_are_no_text_are_kept_as_they_are() {
-        let head = b"GET / HTTP/1.1\r\nX-A: \xff\xfe\r\nX-B: c\r\n\r\n";
-        let handshake = Handshake::kept(head, ([127, 0, 0, 1], 5).into());
-        assert_eq!(*handshake.head, *head);
-        assert_eq!(handshake.header("x-a"), None);
-        assert_eq!(handshake.header_bytes("x-a"), Some(&b"\xff\xfe"[..]));
-        assert_eq!(handshake.header("x-b"), Some("c"));
-    }
-}
+mod tests;

@@ -118,6 +118,7 @@
 //! The repository's `docs` has a guide, recipes, a migration table, guarantees, and a page for operators. The protocols are in the crate
 //! `stentor-engine`.
 
+mod address;
 mod api;
 mod clock;
 mod config;
@@ -127,6 +128,7 @@ mod entropy;
 mod fd_table;
 mod handler;
 mod handshake;
+mod listen;
 mod log;
 mod placement;
 mod policy;
@@ -143,6 +145,7 @@ pub mod mailbox;
 #[doc(hidden)]
 pub mod net;
 
+pub use address::{ForwardedHeader, Peer};
 pub use api::{
     AckError, Answer, Answers, Args, Binary, Broadcast, EmitError, EncodeError, EngineSocket,
     FromAnswer, Gathered, IntoArgs, Io, JoinError, Message, Namespace, Raw, Socket, Value,
@@ -155,6 +158,7 @@ pub use handler::{
     Reject, State, SyncHandler,
 };
 pub use handshake::{Handshake, Keep};
+pub use listen::{Endpoint, Listen};
 pub use placement::unpin_thread;
 pub use policy::{ConnectionError, Cookie, Cors, Origins, Priority, SameSite};
 pub use server::{Running, Server, ServerError, Signals};

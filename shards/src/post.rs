@@ -10,15 +10,18 @@ use stentor_engine::{
 };
 use tokio::sync::{mpsc, oneshot};
 
+use crate::address::Announcement;
+
 /// What is in a mailbox.
 #[derive(Debug)]
 pub(crate) enum Post {
     /// From one hub to another.
     Mail(Mail),
-    /// A connection whose session lives here, with the bytes read from it so far. `answered` if
-    /// its WebSocket handshake has had its response.
+    /// A connection whose session lives here, or that is new and dealt to this shard, with the bytes read from it
+    /// so far and what is known of its PROXY header. `answered` if its WebSocket handshake has had its response.
     Handoff {
         stream: Carried,
+        announcement: Announcement,
         read: Vec<u8>,
         answered: bool,
     },

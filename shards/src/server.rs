@@ -18,12 +18,14 @@ use stentor_engine::{config::Config, limits::Limits};
 use self::error::words;
 pub use self::{error::ServerError, running::Running, signals::Signals};
 use crate::{
+    address::ForwardedHeader,
     api::Io,
     config::{AllowRequest, HttpWaits, InitialPacket, ShardLimits},
     entropy::Entropy,
     fd_table::FdTables,
     handler::{App, EngineApp},
     handshake::{Handshake, Keep},
+    listen::Listen,
     placement,
     policy::PolicyOptions,
     shard::{
@@ -35,6 +37,9 @@ use crate::{
 
 /// The stacks of the threads beside the shards, whose own are as large as the program wants them.
 const STACK_BYTES: usize = 512 * 1024;
+
+/// Where a server listens that was told nothing.
+const EVERYWHERE: &str = "0.0.0.0:3000";
 
 type BuildSocketIo = dyn Fn(&mut App) + Send + Sync;
 type BuildEngineIo = dyn Fn(&mut EngineApp) + Send + Sync;
@@ -57,7 +62,10 @@ enum Build {
 /// }
 /// ```
 pub struct Server {
-    address: String,
+    /// Where it listens; if nothing was said, at [`EVERYWHERE`].
+    listens: Vec<Listen>,
+    trusted_proxies: Vec<String>,
+    forwarded_header: ForwardedHeader,
     shards: usize,
     pin: bool,
     fd_tables: FdTables,
@@ -84,7 +92,7 @@ impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Server");
         debug
-            .field("address", &self.address)
+            .field("listens", &self.listens)
             .field("shards", &self.shards)
             .finish_non_exhaustive()
     }
@@ -101,7 +109,9 @@ impl Server {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            address: "0.0.0.0:3000".to_owned(),
+            listens: Vec::new(),
+            trusted_proxies: Vec::new(),
+            forwarded_header: ForwardedHeader::default(),
             shards: placement::default_shards(),
             pin: true,
             fd_tables: FdTables::default(),
@@ -141,7 +151,8 @@ impl Server {
         server
     }
 
-    /// The address to listen on, `host:port`. Port 0 takes a free one.
+    /// Where to listen: an address, `host:port`, or any [`Listen`]. Port 0 takes a free one. It replaces what was said
+    /// before; [`Server::also_listen`] adds to it. Default `0.0.0.0:3000`.
     ///
     /// ```
     /// use stentor::prelude::*;
@@ -149,8 +160,76 @@ impl Server {
     /// let server = Server::new().listen("127.0.0.1:0");
     /// ```
     #[must_use]
-    pub fn listen(mut self, address: impl Into<String>) -> Self {
-        self.address = address.into();
+    pub fn listen(mut self, place: impl Into<Listen>) -> Self {
+        self.listens = vec![place.into()];
+        self
+    }
+
+    /// One more place to listen at, beside those said before. Without [`Server::listen`] the default address
+    /// is not listened on.
+    ///
+    /// ```
+    /// use stentor::{Listen, prelude::*};
+    ///
+    /// let server = Server::new()
+    ///     .listen("127.0.0.1:0")
+    ///     .also_listen("[::1]:0")
+    ///     .also_listen(Listen::tcp("127.0.0.1:0").proxy_protocol(true));
+    /// ```
+    #[must_use]
+    pub fn also_listen(mut self, place: impl Into<Listen>) -> Self {
+        self.listens.push(place.into());
+        self
+    }
+
+    /// The same for a Unix socket at a path: [`Listen::unix`].
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// let server = Server::new().unix("/run/chat/stentor.sock"); // and nowhere else
+    /// ```
+    #[cfg(unix)]
+    #[must_use]
+    pub fn unix(self, path: impl Into<std::path::PathBuf>) -> Self {
+        self.also_listen(Listen::unix(path))
+    }
+
+    /// The proxies whose word about their clients is believed: networks (`10.0.0.0/8`), addresses, and `unix` for
+    /// whoever connects to a Unix socket. Default: none, and then no header of a request says where it is from.
+    ///
+    /// What they say is read from one header, [`Server::forwarded_header`], from right to left: the first address that is
+    /// none of theirs is the client's ([`Handshake::address`]). What stands to the left of it is the client's own
+    /// word and is not read. The bound of sessions for each address ([`ShardLimits::unjoined_per_address`]) goes by it.
+    /// If there are such proxies the PROXY headers of others are not believed either ([`Listen::proxy_protocol`]).
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// let server = Server::new().trusted_proxies(["10.0.0.0/8", "2001:db8::1", "unix"]);
+    /// ```
+    #[must_use]
+    pub fn trusted_proxies<S: Into<String>>(
+        mut self,
+        proxies: impl IntoIterator<Item = S>,
+    ) -> Self {
+        self.trusted_proxies = proxies.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The header in which the trusted proxies name their clients. Default `X-Forwarded-For`. The other one
+    /// is not read: a proxy passes it on as the client sent it.
+    ///
+    /// ```
+    /// use stentor::{ForwardedHeader, prelude::*};
+    ///
+    /// let server = Server::new()
+    ///     .trusted_proxies(["10.0.0.0/8"])
+    ///     .forwarded_header(ForwardedHeader::Forwarded); // RFC 7239
+    /// ```
+    #[must_use]
+    pub const fn forwarded_header(mut self, header: ForwardedHeader) -> Self {
+        self.forwarded_header = header;
         self
     }
 

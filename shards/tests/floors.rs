@@ -16,7 +16,7 @@ const FLOORS: &[&[&str]] = &[
     &["shard"],
     &["config", "shared"],
     &["policy"],
-    &["discard", "post"],
+    &["discard", "listen", "post"],
     &[
         "clock",
         "entropy",
@@ -27,6 +27,7 @@ const FLOORS: &[&[&str]] = &[
         "net",
         "placement",
     ],
+    &["address"],
 ];
 
 #[test]

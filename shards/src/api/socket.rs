@@ -16,7 +16,7 @@ use super::{
     payload::{Encoded, IntoArgs, Raw},
 };
 use crate::{
-    handshake::Handshake,
+    handshake::{Credentials, Handshake},
     log::About,
     shard::{
         Extensions, Farewell, Shard,
@@ -159,7 +159,7 @@ impl Socket {
         Some(hub.transport(hub.session_of(self.key)?)?.as_str())
     }
 
-    /// The request the session began with, unless the server does not keep it
+    /// The request the session began with, with what the client sent as `auth` if the namespace keeps that; unless the server does not keep it
     /// ([`crate::Server::keep_handshakes`]) or the client has gone.
     ///
     /// ```
@@ -173,11 +173,16 @@ impl Socket {
     /// ```
     #[must_use]
     pub fn handshake(&self) -> Option<Rc<Handshake>> {
-        if let Some(farewell) = &self.farewell {
-            return farewell.handshake.clone();
-        }
-        let session = self.shard.hub.borrow().session_of(self.key)?;
-        self.shard.kept.handshake(session)
+        let of_session = if let Some(farewell) = &self.farewell {
+            farewell.handshake.clone()
+        } else {
+            let session = self.shard.hub.borrow().session_of(self.key)?;
+            self.shard.kept.handshake(session)
+        }?;
+        Some(match self.get::<Credentials>() {
+            Some(kept) => Rc::new(Handshake::of_socket(of_session, kept.0.as_deref())),
+            None => of_session,
+        })
     }
 
     // ---- sending ----

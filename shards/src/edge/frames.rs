@@ -24,6 +24,8 @@ const FRAGMENTS_MAX: usize = 16_384;
 
 /// What a connection's bytes are.
 enum Taken {
+    /// Of what stands before a first request.
+    ProxyHeader,
     /// A first request's.
     Head,
     Frames,
@@ -51,11 +53,13 @@ impl Shard {
     pub(crate) fn conn_bytes(self: &Rc<Self>, key: ConnKey, bytes: &mut [u8]) {
         let taken = match self.conns.borrow().get(key).map(|conn| &conn.role) {
             None | Some(Role::Ending(_) | Role::Lingering) => return,
+            Some(Role::ProxyHeader(_)) => Taken::ProxyHeader,
             Some(Role::Head(_)) => Taken::Head,
             Some(Role::WebSocket { .. } | Role::Probe { .. }) => Taken::Frames,
             Some(Role::Polled(_)) => Taken::Polled,
         };
         match taken {
+            Taken::ProxyHeader => self.proxy_header_bytes(key, bytes),
             Taken::Head => {
                 let mut read = self.conns.borrow_mut().take_head(key);
                 if read.is_empty() {
@@ -268,7 +272,8 @@ impl Shard {
     pub(crate) fn conn_closed(self: &Rc<Self>, key: ConnKey) {
         let role = self.conns.borrow_mut().drop_conn(key);
         match role {
-            None | Some(Role::Head(_) | Role::Ending(_) | Role::Lingering) => {}
+            None
+            | Some(Role::ProxyHeader(_) | Role::Head(_) | Role::Ending(_) | Role::Lingering) => {}
             Some(Role::Polled(polled)) => self.polled_closed(key, &polled),
             Some(Role::WebSocket { session, .. }) => {
                 let (now, reason) = (self.now.get(), CloseReason::TransportClose);

@@ -8,29 +8,21 @@ use mio::net::TcpStream;
 use stentor_engine::id::ShardId;
 
 use crate::{
+    address::Announcement,
     log,
     post::{Carried, Post},
-    shard::{
-        Shard,
-        conns::{ConnKey, Role},
-        upgrade::Verdict,
-    },
+    shard::{Shard, conns::ConnKey, link::Link, upgrade::Verdict},
 };
 
 impl Shard {
     /// Gives a connection to the shard that its session lives on.
-    pub(crate) fn hand_over(
-        &self,
-        to: ShardId,
-        stream: std::net::TcpStream,
-        read: Vec<u8>,
-        answered: bool,
-    ) {
-        let stream = Carried::Stream(stream);
+    pub(crate) fn hand_over(&self, to: ShardId, link: Link, read: Vec<u8>, answered: bool) {
+        let stream = Carried::Stream(link.stream);
         self.post(
             to,
             Post::Handoff {
                 stream,
+                announcement: link.announcement,
                 read,
                 answered,
             },
@@ -41,11 +33,20 @@ impl Shard {
     pub(crate) fn receive_connection(
         self: &Rc<Self>,
         carried: Carried,
+        announcement: Announcement,
         mut read: Vec<u8>,
         answered: bool,
     ) {
         let stream = self.office.claim(carried);
-        let added = stream.and_then(|stream| self.add_read(stream));
+        if self.stopping.get() && read.is_empty() {
+            return; // it was dealt to this shard, and nothing of it was read
+        }
+        let added = stream.and_then(|stream| {
+            self.add_read(Link {
+                stream,
+                announcement,
+            })
+        });
         match added {
             Ok(key) => self.requests(key, &mut read, answered),
             Err(error) => log::line!(HandedOverLost, self.about(), %error),
@@ -57,7 +58,7 @@ impl Shard {
     /// asked again.
     pub(crate) fn adopt(
         self: &Rc<Self>,
-        stream: std::net::TcpStream,
+        link: Link,
         mut verdict: Verdict,
         mut read: Vec<u8>,
         head: usize,
@@ -66,16 +67,16 @@ impl Shard {
         if self.stopping.get() {
             verdict = Verdict::Stopping;
         }
-        match self.add_read(stream) {
+        match self.add_read(link) {
             Ok(key) => drop(self.obey(key, verdict, &mut read, head, true)),
             Err(error) => log::line!(HandedOverLost, self.about(), %error),
         }
     }
 
     /// Takes in a connection whose first request was read elsewhere.
-    fn add_read(&self, stream: std::net::TcpStream) -> io::Result<ConnKey> {
-        let stream = TcpStream::from_std(stream);
+    fn add_read(&self, link: Link) -> io::Result<ConnKey> {
+        let stream = TcpStream::from_std(link.stream);
         let mut conns = self.conns.borrow_mut();
-        conns.add(stream, Role::Head(Vec::new()), self.now.get())
+        conns.begin(stream, link.announcement, self.now.get())
     }
 }

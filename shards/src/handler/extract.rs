@@ -17,7 +17,7 @@ use crate::{
         Args, Io, Raw, Socket,
         payload::{self, Encoded},
     },
-    handshake::Handshake,
+    handshake::{Credentials, Handshake},
     shard::INTERNAL_ERROR,
 };
 
@@ -150,9 +150,6 @@ pub struct Data<T>(pub T);
 /// `on_connect`; in other handlers of a namespace that keeps it ([`crate::NamespaceBuilder::keep_auth`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Auth<T>(pub T);
-
-/// The JSON of them, kept with a socket beside what user code keeps there.
-pub(crate) struct Credentials(pub(crate) Option<Box<str>>);
 
 /// State of the server, given to [`crate::Server::state`]: one for all shards, cloned out.
 ///
@@ -401,10 +398,12 @@ impl FromContext for Reason {
 
 impl FromContext for Rc<Handshake> {
     fn from_context(context: &Context<'_>) -> Result<Self, Reject> {
-        context
-            .socket
-            .handshake()
-            .ok_or_else(|| Reject::internal("the handshake is not kept"))
+        let kept = context.socket.handshake();
+        let kept = kept.ok_or_else(|| Reject::internal("the handshake is not kept"))?;
+        Ok(match &context.cause {
+            Cause::Connect { auth } => Rc::new(Handshake::of_socket(kept, *auth)),
+            _ => kept,
+        })
     }
 
     fn needs(needs: &mut Needs) {

@@ -62,6 +62,7 @@ kinds! {
     // How a shard does.
     WARN Stuck "a shard is stuck: something blocks it";
     WARN GoesOn "a shard that was stuck goes on";
+    WARN BadProxyHeader "connections closed: they did not begin with a PROXY header that can be read";
     WARN SessionsRefused "sessions refused: too many have not joined a namespace";
     WARN HoldsTooMuch "the shard holds too much for its clients: those for whom it holds most are closed";
 

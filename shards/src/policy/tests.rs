@@ -6,6 +6,7 @@ use http::{HeaderValue, header};
 use stentor_engine::eio::handshake::Refusal;
 
 use super::*;
+use crate::address::{Caller, Peer};
 
 /// A request of these headers.
 struct Request(Vec<(&'static str, String)>);
@@ -22,7 +23,12 @@ impl Asked for Request {
             .iter()
             .map(|(name, value)| format!("{name}: {value}\r\n"));
         let head = format!("GET /x?a=1 HTTP/1.1\r\n{}\r\n", lines.collect::<String>());
-        Some(Handshake::new(head.as_bytes(), ([127, 0, 0, 1], 5).into()))
+        let caller = Caller {
+            peer: Peer::Unix,
+            address: None,
+            secure: false,
+        };
+        Some(Handshake::new(head.as_bytes(), &caller))
     }
 }
 

@@ -28,6 +28,7 @@ use crate::{
     entropy::Entropy,
     fd_table::{Parting, Passage},
     handler::{App, EngineApp, Namespaces},
+    listen::Listening,
     log::{self, About},
     mailbox::{Receiver, mailbox},
     placement,
@@ -42,14 +43,14 @@ pub(super) struct Seat {
     poll: mio::Poll,
     /// Ends with the shard, however long others keep the way to it.
     waker: Arc<mio::Waker>,
-    listener: std::net::TcpListener,
+    listeners: Vec<Listening>,
     mailbox: Receiver<Post>,
     pub(super) passage: Option<Passage>,
 }
 
 impl Seat {
     pub(super) fn new(
-        listener: std::net::TcpListener,
+        listeners: Vec<Listening>,
     ) -> io::Result<(Self, crate::mailbox::Sender<Post>)> {
         let poll = mio::Poll::new()?;
         let waker = Arc::new(mio::Waker::new(poll.registry(), turn::WAKER)?);
@@ -65,7 +66,7 @@ impl Seat {
             Self {
                 poll,
                 waker,
-                listener,
+                listeners,
                 mailbox,
                 passage: None,
             },
@@ -147,12 +148,12 @@ impl Plan {
                 telling.built();
             }
             shared.ready.fetch_add(1, Ordering::Release);
-            let listener = Some(mio::net::TcpListener::from_std(seat.listener));
+            let listeners = seat.listeners.into_iter().map(Into::into).collect();
             turn::run(
                 built,
                 Reactor {
                     poll: seat.poll,
-                    listener,
+                    listeners,
                     mailbox: seat.mailbox,
                 },
             )

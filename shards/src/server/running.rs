@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     sync::{
         Mutex, PoisonError,
         atomic::Ordering,
@@ -21,6 +21,7 @@ use super::{
 use crate::{
     api::{EmitError, Io},
     clock::Clock,
+    listen::Endpoint,
     log::{self, About},
     mailbox::Full,
     post::Post,
@@ -38,7 +39,7 @@ const STUCK_AFTER: Duration = Duration::from_secs(5);
 /// A server that runs, until [`Running::stop`]: dropping this does not stop it.
 #[derive(Debug)]
 pub struct Running {
-    pub(super) address: SocketAddr,
+    pub(super) endpoints: Vec<Endpoint>,
     pub(super) io: Io,
     pub(super) clock: Clock,
     pub(super) stop_timeout: Duration,
@@ -107,10 +108,35 @@ impl Threads {
 }
 
 impl Running {
-    /// The address it listens on.
+    /// The TCP address it listens on, the first if there are several; `0.0.0.0:0`, where nobody listens, if it
+    /// listens on Unix sockets alone.
     #[must_use]
-    pub const fn address(&self) -> SocketAddr {
-        self.address
+    pub fn address(&self) -> SocketAddr {
+        let tcp = |endpoint: &Endpoint| match endpoint {
+            Endpoint::Tcp(address) => Some(*address),
+            Endpoint::Unix(_) => None,
+        };
+        let none = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+        self.endpoints.iter().find_map(tcp).unwrap_or(none)
+    }
+
+    /// All places it listens at, in the order in which they were given.
+    ///
+    /// ```
+    /// use stentor::{Endpoint, prelude::*};
+    ///
+    /// # fn main() -> stentor::Result {
+    /// let running = Server::new().listen("127.0.0.1:0").also_listen("127.0.0.1:0").start()?;
+    /// let [Endpoint::Tcp(first), Endpoint::Tcp(second)] = running.endpoints() else {
+    ///     unreachable!("two addresses were given");
+    /// };
+    /// println!("listening on http://{first} and http://{second}");
+    /// running.stop()
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn endpoints(&self) -> &[Endpoint] {
+        &self.endpoints
     }
 
     /// The server's handle for any thread.
@@ -280,7 +306,7 @@ mod tests {
             threads.add(thread::spawn(end));
         }
         Running {
-            address: ([127, 0, 0, 1], 0).into(),
+            endpoints: Vec::new(),
             io: Server::new().shards(2).io(),
             clock: Clock::start(),
             stop_timeout: Duration::ZERO,

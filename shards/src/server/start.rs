@@ -1,16 +1,11 @@
 //! Answers: how does a server start.
 
-use std::{
-    io,
-    net::{SocketAddr, ToSocketAddrs},
-    sync::Arc,
-    thread,
-};
+use std::{io, sync::Arc, thread};
 
 use stentor_engine::{id::ShardId, limits::SHARDS_MAX};
 
 use super::{
-    Build, Running, Server, ServerError,
+    Build, EVERYWHERE, Running, Server, ServerError,
     check::Options,
     first::First,
     plan::{Plan, Seat},
@@ -18,12 +13,13 @@ use super::{
     watchdog,
 };
 use crate::{
+    address::Trusted,
     clock::Clock,
     config::{BACKLOG, ShardConfig},
     fd_table::{Parting, passage},
+    listen::{Endpoint, Listen, Listening},
     log::{self, About},
     net::response::HeaderSets,
-    placement,
     shared::Shared,
 };
 
@@ -46,10 +42,10 @@ impl Server {
     /// [`ServerError`].
     pub fn start(mut self) -> Result<Running, ServerError> {
         let shards = self.shards;
-        self.check()?;
+        let trusted = self.check()?;
         log::notice!(Starting, About::default(), version = VERSION, shards);
         let io = self.io();
-        let (address, listeners) = self.listen_all()?;
+        let (endpoints, listeners) = self.listen_all()?;
         let seats = self
             .seats(listeners, &io.shared)
             .map_err(ServerError::Start)?;
@@ -64,6 +60,7 @@ impl Server {
         let config = Arc::new(ShardConfig {
             engine: self.config,
             path,
+            trusted,
             keep: self.keep,
             allow_request: self.allow_request,
             header_sets,
@@ -80,7 +77,7 @@ impl Server {
             .unwrap_or_else(|| Build::SocketIo(Arc::new(|_| {})));
         let clock = Clock::start();
         let running = Running {
-            address,
+            endpoints,
             io,
             clock,
             stop_timeout: self.stop_timeout,
@@ -118,11 +115,14 @@ impl Server {
             return Err(running.abandon(error));
         }
         watchdog::start(Arc::clone(&running.io.shared), clock);
-        log::notice!(Listening, About::default(), %address);
+        for address in running.endpoints() {
+            log::notice!(Listening, About::default(), %address);
+        }
         Ok(running)
     }
 
-    fn check(&self) -> Result<(), ServerError> {
+    /// Checks the options, and reads those that are text.
+    fn check(&self) -> Result<Trusted, ServerError> {
         let shards = self.shards;
         let shared = self.shared.as_ref();
         let is_late = shared.is_some_and(|shared| shared.sessions.len() != shards); // than `io`
@@ -136,20 +136,17 @@ impl Server {
             path: &self.path,
             tcp_user_timeout: self.tcp_user_timeout,
         };
+        let trusted = Trusted::new(&self.trusted_proxies, self.forwarded_header);
         let checked = options.check().and_then(|()| self.policy.check());
-        checked.map_err(ServerError::Options)
+        checked.and(trusted).map_err(ServerError::Options)
     }
 
     /// What the shards' threads begin with; the ways by which they are reached become the server's.
-    fn seats(
-        &self,
-        listeners: Vec<std::net::TcpListener>,
-        shared: &Shared,
-    ) -> io::Result<Vec<Seat>> {
+    fn seats(&self, listeners: Vec<Vec<Listening>>, shared: &Shared) -> io::Result<Vec<Seat>> {
         let apart = self.fd_tables.are_apart();
         let (mut seats, mut posts, mut passages) = (Vec::new(), Vec::new(), Vec::new());
-        for listener in listeners {
-            let (mut seat, post) = Seat::new(listener)?;
+        for listeners in listeners {
+            let (mut seat, post) = Seat::new(listeners)?;
             if apart {
                 let (to, from) = passage()?;
                 seat.passage = Some(from);
@@ -169,32 +166,27 @@ impl Server {
         Ok(seats)
     }
 
-    fn listen_all(&self) -> Result<(SocketAddr, Vec<std::net::TcpListener>), ServerError> {
-        let fail = |error| ServerError::Listen {
-            address: self.address.clone(),
-            error,
+    /// Listens at all places: where it is, and each shard's listeners. What has no listener for each shard is the
+    /// first one's.
+    fn listen_all(&self) -> Result<(Vec<Endpoint>, Vec<Vec<Listening>>), ServerError> {
+        let everywhere = [Listen::from(EVERYWHERE)];
+        let places = match &*self.listens {
+            [] => &everywhere,
+            places => places,
         };
-        let mut address = self
-            .address
-            .to_socket_addrs()
-            .map_err(fail)?
-            .next()
-            .ok_or_else(|| {
-                fail(io::Error::new(
-                    io::ErrorKind::InvalidInput,
-                    "the name has no address",
-                ))
+        let mut endpoints = Vec::new();
+        let mut listeners: Vec<_> = (0..self.shards).map(|_| Vec::new()).collect();
+        for place in places {
+            let opened = place.open(self.shards, BACKLOG);
+            let (endpoint, opened) = opened.map_err(|error| ServerError::Listen {
+                address: place.to_string(),
+                error,
             })?;
-        if self.shards > 1 {
-            // Shards share the port by SO_REUSEPORT, which another server would share in as well.
-            placement::check_free(address).map_err(fail)?;
+            endpoints.push(endpoint);
+            for (of_shard, listener) in listeners.iter_mut().zip(opened) {
+                of_shard.push(listener);
+            }
         }
-        let mut listeners = Vec::new();
-        for _ in 0..self.shards {
-            let listener = placement::listener(address, self.shards > 1, BACKLOG).map_err(fail)?;
-            address = listener.local_addr().map_err(fail)?;
-            listeners.push(listener);
-        }
-        Ok((address, listeners))
+        Ok((endpoints, listeners))
     }
 }

@@ -19,7 +19,7 @@ impl Shard {
 
     pub(crate) fn about_conn(&self, key: ConnKey) -> About {
         About {
-            peer: self.peer(key).map(|peer| peer.to_string()),
+            peer: self.source(key).map(|source| source.to_string()),
             ..self.about()
         }
     }
@@ -47,9 +47,16 @@ impl Shard {
         }
     }
 
-    /// The other end of a session: of its connection, of the one that brings its requests, or of the one that it
-    /// began with.
+    /// The other end of a session: the client behind a proxy; or the end of its connection, of the one that brings
+    /// its requests, or of the one that it began with.
     fn peer_of(&self, session: SessionKey) -> Option<String> {
+        let handshake = self.kept.handshake(session);
+        if let Some(proxied) = handshake
+            .as_ref()
+            .filter(|handshake| handshake.is_proxied())
+        {
+            return Some(proxied.client());
+        }
         let conn = self.hub.borrow().conn_of(session).map(conn_key);
         let posted = || {
             let (by, conn) = self.posted.get()?;
@@ -62,12 +69,12 @@ impl Shard {
         if let Some(peer) = conn
             .or_else(posted)
             .or_else(parked)
-            .and_then(|key| self.peer(key))
+            .and_then(|key| self.source(key))
         {
             return Some(peer.to_string());
         }
-        if let Some(handshake) = self.kept.handshake(session) {
-            return Some(handshake.address().to_string());
+        if let Some(handshake) = handshake {
+            return Some(handshake.client());
         }
         let newcomer = self.newcomers.address(session);
         newcomer.map(|address| address.to_string())

@@ -1,11 +1,14 @@
 //! Answers: what do the server's policies see of a request: of one that the shard has read, and of one that hyper has.
 
-use std::net::SocketAddr;
-
 use http::{HeaderValue, Request};
 
 use super::{Shard, http::head_of, upgrade::Peer};
-use crate::{handshake::Handshake, net::head::RequestHead, policy::Asked};
+use crate::{
+    address::{Caller, Source},
+    handshake::Handshake,
+    net::head::RequestHead,
+    policy::Asked,
+};
 
 /// A request that the shard has read.
 #[derive(Clone, Copy)]
@@ -18,10 +21,10 @@ pub(super) struct Heard<'a> {
 }
 
 impl Heard<'_> {
-    pub(super) fn address(&self) -> Option<SocketAddr> {
+    pub(super) fn caller(&self) -> Option<Caller> {
         match self.peer {
-            Peer::Conn(key) => self.shard.peer(key),
-            Peer::Address(address) => Some(address),
+            Peer::Conn(key) => self.shard.caller_on(key, self.head),
+            Peer::Address(source) => Some(self.shard.caller(&source, self.head)),
         }
     }
 }
@@ -32,14 +35,15 @@ impl Asked for Heard<'_> {
     }
 
     fn handshake(&self) -> Option<Handshake> {
-        Some(Handshake::new(self.head, self.address()?))
+        Some(Handshake::new(self.head, &self.caller()?))
     }
 }
 
 /// A request that hyper has read.
 pub(super) struct Read<'a, B> {
+    pub(super) shard: &'a Shard,
     pub(super) request: &'a Request<B>,
-    pub(super) address: SocketAddr,
+    pub(super) source: Source,
 }
 
 impl<B> Asked for Read<'_, B> {
@@ -48,6 +52,8 @@ impl<B> Asked for Read<'_, B> {
     }
 
     fn handshake(&self) -> Option<Handshake> {
-        Some(Handshake::new(&head_of(self.request), self.address))
+        let head = head_of(self.request);
+        let caller = self.shard.caller(&self.source, &head);
+        Some(Handshake::new(&head, &caller))
     }
 }

@@ -8,12 +8,14 @@
 
 mod answers;
 mod reading;
+mod sources;
 mod waiting;
 
 #[cfg(test)]
 mod tests;
 
 use std::{
+    collections::HashMap,
     io::{self, IoSlice},
     net,
 };
@@ -38,8 +40,12 @@ use reading::Reading;
 pub(crate) use waiting::TOGETHER_MS;
 use waiting::Waiting;
 
-use super::polled::{Deadlines, Polled};
+use super::{
+    link::Link,
+    polled::{Deadlines, Polled},
+};
 use crate::{
+    address::Announced,
     config::HttpWaits,
     net::{LINGER_WAIT, ws},
 };
@@ -49,6 +55,8 @@ pub(crate) type ConnKey = Key<Conn>;
 /// What a connection is for.
 #[derive(Debug)]
 pub(crate) enum Role {
+    /// The PROXY header is being read that stands before its first request.
+    ProxyHeader(Vec<u8>),
     /// Its first request is being read.
     Head(Vec<u8>),
     /// It is a session's transport.
@@ -73,7 +81,7 @@ impl Role {
     /// Bytes that are held for the connection until its peer goes on ([`super::budget`]).
     fn held_bytes(&self) -> usize {
         match self {
-            Self::Head(read) => read.capacity(),
+            Self::ProxyHeader(read) | Self::Head(read) => read.capacity(),
             Self::WebSocket { reader, .. } | Self::Probe { reader, .. } => reader.held_bytes(),
             Self::Polled(polled) => polled.counted,
             Self::Ending(word) => word.len(),
@@ -99,6 +107,8 @@ pub(crate) struct Conn {
 #[derive(Debug)]
 pub(crate) struct Conns {
     table: Slab<Conn>,
+    /// What PROXY headers have said, by connection: nothing is kept for one that had none.
+    announced: HashMap<u64, Announced>,
     /// What [`Role::held_bytes`] says of all.
     held: usize,
     /// `None` when the shard has ended.
@@ -162,6 +172,7 @@ impl Conns {
     pub(crate) fn new(registry: Registry, waits: HttpWaits) -> Self {
         Self {
             table: Slab::default(),
+            announced: HashMap::new(),
             held: 0,
             registry: Some(registry),
             waits,
@@ -201,7 +212,7 @@ impl Conns {
             token(key),
             Interest::READABLE | Interest::WRITABLE,
         )?;
-        if matches!(role, Role::Head(_)) {
+        if matches!(role, Role::ProxyHeader(_) | Role::Head(_)) {
             self.heads.add(now.after(self.waits.head), key);
         }
         self.table.insert(Conn {
@@ -216,6 +227,9 @@ impl Conns {
     fn remove(&mut self, key: ConnKey) -> Option<Conn> {
         let conn = self.table.remove(key)?;
         self.held -= conn.role.held_bytes();
+        if !self.announced.is_empty() {
+            self.announced.remove(&key.to_bits());
+        }
         Some(conn)
     }
 
@@ -245,7 +259,7 @@ impl Conns {
     /// What is kept of a head, which is kept no longer.
     pub(crate) fn take_head(&mut self, key: ConnKey) -> Vec<u8> {
         match self.table.get_mut(key).map(|conn| &mut conn.role) {
-            Some(Role::Head(read)) => {
+            Some(Role::ProxyHeader(read) | Role::Head(read)) => {
                 self.held -= read.capacity();
                 std::mem::take(read)
             }
@@ -289,16 +303,21 @@ impl Conns {
     }
 
     /// Gives a connection away.
-    pub(crate) fn take(&mut self, key: ConnKey) -> Option<net::TcpStream> {
+    pub(crate) fn take(&mut self, key: ConnKey) -> Option<Link> {
+        let announced = self.announced.get(&key.to_bits()).copied();
         let mut conn = self.remove(key)?;
         // It fails only for what epoll does not have, and then there is nothing to take out.
         let _ = self.registry.as_ref()?.deregister(&mut conn.stream);
-        Some(conn.stream.into())
+        Some(Link {
+            stream: conn.stream.into(),
+            announcement: announced.into(),
+        })
     }
 
     /// Closes everything, for good.
     pub(crate) fn close_all(&mut self) {
         self.table = Slab::default();
+        self.announced = HashMap::new();
         self.held = 0;
         self.registry = None;
     }
@@ -314,7 +333,7 @@ impl Conns {
     pub(crate) fn drop_idle(&mut self, now: Tick) {
         let answered = now.after(self.waits.idle);
         let idle = |role: &Role| match role {
-            Role::Head(_) => Some(false),
+            Role::ProxyHeader(_) | Role::Head(_) => Some(false),
             Role::Polled(polled) if polled.is_busy() || polled.body.is_some() => None,
             Role::Polled(polled) => {
                 let ms = answered.since(polled.due());
@@ -419,7 +438,7 @@ impl Conns {
     pub(crate) fn expired(&mut self, now: Tick) -> Vec<ConnKey> {
         let mut expired = self.heads.due(now);
         expired.retain(|key| match self.table.get(*key) {
-            Some(conn) if matches!(conn.role, Role::Head(_)) => {
+            Some(conn) if matches!(conn.role, Role::ProxyHeader(_) | Role::Head(_)) => {
                 if conn.is_unread() {
                     self.heads.add(Tick(now.0 + LOOK_AGAIN_MS), *key);
                 }
@@ -456,7 +475,7 @@ impl Conns {
     /// that wait.
     pub(crate) fn forget_gone(&mut self) {
         let role = |key: &ConnKey| self.table.get(*key).map(|conn| &conn.role);
-        let head = |key: &ConnKey| matches!(role(key), Some(Role::Head(_)));
+        let head = |key: &ConnKey| matches!(role(key), Some(Role::ProxyHeader(_) | Role::Head(_)));
         let lingering = |key: &ConnKey| matches!(role(key), Some(Role::Lingering));
         let ending = |key: &ConnKey| matches!(role(key), Some(Role::Ending(_)));
         self.heads.retain(head);

@@ -5,9 +5,7 @@
 //! responses. It must not know about packets. What is not Engine.IO's is the application's
 //! ([`super::pages`]).
 
-use std::{
-    convert::Infallible, future::Future, net::SocketAddr, pin::pin, rc::Rc, sync::Arc, task::Poll,
-};
+use std::{convert::Infallible, future::Future, pin::pin, rc::Rc, sync::Arc, task::Poll};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Method, Request, StatusCode, header};
@@ -25,11 +23,13 @@ use super::{
     Shard,
     asked::Read,
     kept::HttpResponse,
+    link::Link,
     pages::{self, for_hyper},
     respond::Refused,
     upgrade::handshake as keep_handshake,
 };
 use crate::{
+    address::Source,
     handshake::Handshake,
     log::{self, About},
     net::{
@@ -45,12 +45,13 @@ use crate::{
 const BUFFER_BYTES: usize = 64 * 1024;
 
 /// Serves a connection whose first bytes were read already.
-pub(crate) fn spawn(shard: &Rc<Shard>, stream: std::net::TcpStream, read: Vec<u8>) {
-    let address = stream.peer_addr();
-    let stream = stream
+pub(crate) fn spawn(shard: &Rc<Shard>, link: Link, read: Vec<u8>) {
+    let source = link.source();
+    let stream = link
+        .stream
         .set_nonblocking(true)
-        .and_then(|()| tokio::net::TcpStream::from_std(stream));
-    let (Ok(stream), Ok(address)) = (stream, address) else {
+        .and_then(|()| tokio::net::TcpStream::from_std(link.stream));
+    let (Ok(stream), Ok(source)) = (stream, source) else {
         return;
     };
     let shard = Rc::clone(shard);
@@ -67,7 +68,7 @@ pub(crate) fn spawn(shard: &Rc<Shard>, stream: std::net::TcpStream, read: Vec<u8
         let io = TokioIo::new(Replay::new(read, Arc::clone(&wire), patience));
         let service = hyper::service::service_fn(|request| {
             let (shard, wire) = (Rc::clone(&shard), Arc::clone(&wire));
-            async move { Ok::<_, Infallible>(answer(&shard, &wire, address, request).await) }
+            async move { Ok::<_, Infallible>(answer(&shard, &wire, source, request).await) }
         });
         // That the peer ends its side does not say that it does not listen (RFC 9112 9.6).
         let connection = hyper::server::conn::http1::Builder::new()
@@ -87,7 +88,7 @@ pub(crate) fn spawn(shard: &Rc<Shard>, stream: std::net::TcpStream, read: Vec<u8
         };
         if let Err(error) = served {
             let about = About {
-                peer: Some(address.to_string()),
+                peer: Some(source.to_string()),
                 ..shard.about()
             };
             log::line!(HttpEnded, about, error = log::peer(&error));
@@ -118,7 +119,7 @@ impl Drop for Open {
 async fn answer(
     shard: &Rc<Shard>,
     wire: &Arc<Wire>,
-    address: SocketAddr,
+    source: Source,
     request: Request<Incoming>,
 ) -> HttpResponse {
     let sets = &shard.config.header_sets;
@@ -134,7 +135,7 @@ async fn answer(
     wire.set_brief(is_engine);
     let service = shard.kept.pages();
     let mut response = if is_engine {
-        for_hyper(engine(shard, wire, address, request).await, sets)
+        for_hyper(engine(shard, wire, source, request).await, sets)
     } else if let Some(service) = &service {
         pages::page(service, wire, shard.config.waits.idle, request).await
     } else {
@@ -154,12 +155,13 @@ async fn answer(
 async fn engine(
     shard: &Rc<Shard>,
     wire: &Arc<Wire>,
-    address: SocketAddr,
+    source: Source,
     request: Request<Incoming>,
 ) -> Response {
     let asked = Read {
+        shard,
         request: &request,
-        address,
+        source,
     };
     let policy = &shard.config.policy;
     if policy.takes_for_preflight(request.method().as_str()) {
@@ -169,7 +171,7 @@ async fn engine(
     let old_browser = agent.is_some_and(|agent| is_old_browser(agent.as_bytes()));
     let options = shard.response_options(&asked, old_browser);
     let told = policy.hears_errors().then(|| asked.handshake()).flatten();
-    let judged = judged(shard, wire, address, request).await;
+    let judged = judged(shard, wire, source, request).await;
     let mut response = judged.unwrap_or_else(|refused| {
         shard.tell_refused(&refused, || told);
         refused.response()
@@ -182,7 +184,7 @@ async fn engine(
 async fn judged(
     shard: &Rc<Shard>,
     wire: &Arc<Wire>,
-    address: SocketAddr,
+    source: Source,
     mut request: Request<Incoming>,
 ) -> Result<Response, Refused> {
     let query = request.uri().query().unwrap_or("").to_owned();
@@ -194,7 +196,7 @@ async fn judged(
     let transport = query.check(&shard.config.engine, origin);
     let upgrade = fastwebsockets::upgrade::is_upgrade_request(&request);
     if upgrade && transport.is_ok() && query.sid().is_ok() {
-        return Ok(late_upgrade(shard, address, &mut request));
+        return Ok(late_upgrade(shard, source, &mut request));
     }
     let transport = transport.map_err(Refused::in_first_check)?;
     let Some(sid) = query.sid()? else {
@@ -205,7 +207,7 @@ async fn judged(
                 Refusal::BadRequest => Refused::with(refusal, Context::TransportHandshakeError),
                 _ => refusal.into(),
             })?;
-        return handshake(shard, address, &query, &request);
+        return handshake(shard, source, &query, &request);
     };
     let method = request.method();
     let served = *method == Method::GET || *method == Method::POST;
@@ -240,23 +242,24 @@ async fn wait(shard: &Rc<Shard>, sid: Sid, what: PollKind) -> Option<Reply> {
 /// with it.
 fn handshake(
     shard: &Rc<Shard>,
-    address: SocketAddr,
+    source: Source,
     query: &Query<'_>,
     request: &Request<Incoming>,
 ) -> Result<Response, Refused> {
     if shard.stopping.get() {
         return Ok(Response::status(StatusCode::SERVICE_UNAVAILABLE).closing());
     }
-    if let Err(too_many) = shard.room_for_newcomer(Some(address)) {
+    let head = head_of(request);
+    let caller = shard.caller(&source, &head);
+    if let Err(too_many) = shard.room_for_newcomer(caller.address) {
         return Ok(too_many);
     }
-    let head = head_of(request);
-    let kept = keep_handshake(shard.config.keep, &head, address);
-    let allowed = shard.allows(&head, Some(address));
+    let kept = keep_handshake(shard.config.keep, &head, &caller);
+    let allowed = shard.allows(&head, Some(&caller));
     allowed.map_err(Refused::by_application)?;
     query.check_version()?;
-    let request = || Some(Handshake::new(&head, address));
-    Ok(shard.open_by_polling(Some(address), kept, request))
+    let request = || Some(Handshake::new(&head, &caller));
+    Ok(shard.open_by_polling(caller.address, kept, request))
 }
 
 /// A request's head as it may have looked on the wire.
@@ -444,13 +447,9 @@ async fn body(wire: &Wire, mut incoming: Incoming, max: usize) -> Result<Bytes, 
 
 /// A WebSocket request on a connection that hyper reads already, as a proxy that reuses its
 /// connections sends it. The shard judges it as if it were the first, and gets the connection back.
-fn late_upgrade(
-    shard: &Rc<Shard>,
-    address: SocketAddr,
-    request: &mut Request<Incoming>,
-) -> Response {
+fn late_upgrade(shard: &Rc<Shard>, source: Source, request: &mut Request<Incoming>) -> Response {
     let head = head_of(request);
-    let (verdict, switching) = match shard.judge_late(&head, address) {
+    let (verdict, switching) = match shard.judge_late(&head, source) {
         Ok(granted) => granted,
         Err(refused) => return refused.closing(),
     };
@@ -465,10 +464,15 @@ fn late_upgrade(
             return;
         };
         if let Ok(stream) = stream.into_std() {
+            let announcement = source.announced.into();
+            let link = Link {
+                stream,
+                announcement,
+            };
             let (length, mut read) = (head.len(), head);
             read.extend_from_slice(&parts.read_buf);
             read.extend_from_slice(&behind);
-            shard.adopt(stream, verdict, read, length);
+            shard.adopt(link, verdict, read, length);
         }
     });
     switching

@@ -84,7 +84,7 @@ impl Farewell {
         About {
             socket: Some(self.id.to_string()),
             namespace: Some(log::peer(shard.hub.borrow().namespace_name(namespace))),
-            peer: handshake.map(|handshake| handshake.address().to_string()),
+            peer: handshake.map(|handshake| handshake.client()),
             ..shard.about()
         }
     }

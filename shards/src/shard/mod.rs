@@ -11,6 +11,7 @@ pub(crate) mod conns;
 mod drains;
 mod http;
 mod kept;
+pub(crate) mod link;
 pub(crate) mod looks;
 mod newcomers;
 pub(crate) mod now;
@@ -24,6 +25,7 @@ pub(crate) mod port;
 pub(crate) mod questions;
 mod requests;
 mod respond;
+mod sources;
 mod stopping;
 mod tasks;
 mod turning;
@@ -110,6 +112,7 @@ pub(crate) struct Shard {
     pub(crate) now: Now,
     pub(crate) conns: RefCell<Conns>,
     newcomers: Newcomers,
+    bad_proxy_headers: RefCell<Seldom>,
     /// Parked GETs by session.
     pub(crate) parked: RefCell<HashMap<u64, Parked>>,
     /// The last session that posted, and its connection: for the log.
@@ -207,6 +210,7 @@ impl Shard {
             tasks: Tasks::new(parts.config.shard_limits.waiting_handlers),
             now: Now::new(parts.clock),
             newcomers: Newcomers::default(),
+            bad_proxy_headers: RefCell::default(),
             parked: RefCell::default(),
             posted: Cell::new(None),
             posting: RefCell::default(),

@@ -9,7 +9,7 @@
 use std::{
     cell::RefCell,
     collections::HashMap,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr},
 };
 
 use http::StatusCode;
@@ -42,10 +42,9 @@ struct Said {
     swept: Tick,
 }
 
-/// Who has gone before his address was asked for counts as nobody.
-fn ip(address: Option<SocketAddr>) -> IpAddr {
-    let nobody = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-    address.map_or(nobody, |address| address.ip().to_canonical())
+/// A client without an address, on a Unix socket or gone before it was asked for, counts as nobody's.
+fn ip(address: Option<IpAddr>) -> IpAddr {
+    address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
 }
 
 /// Why one more may not begin.
@@ -104,7 +103,7 @@ impl Newcomers {
 
 impl Shard {
     /// Whether a session may begin over polling; an error is the answer to a client that is refused.
-    pub(crate) fn room_for_newcomer(&self, address: Option<SocketAddr>) -> Result<(), Response> {
+    pub(crate) fn room_for_newcomer(&self, address: Option<IpAddr>) -> Result<(), Response> {
         let limits = &self.config.shard_limits;
         let ip = ip(address);
         let mut room = self.newcomers.room(ip, limits);
@@ -130,7 +129,7 @@ impl Shard {
     }
 
     /// A session has begun over polling.
-    pub(crate) fn add_newcomer(&self, session: SessionKey, address: Option<SocketAddr>) {
+    pub(crate) fn add_newcomer(&self, session: SessionKey, address: Option<IpAddr>) {
         self.newcomers.add(session, ip(address));
     }
 

@@ -4,7 +4,7 @@
 //! goes on afterwards. They are read from the shard's own epoll and answered with one write, by no
 //! task; everything else about HTTP is hyper's, which a connection goes to at any request.
 
-use std::{net::SocketAddr, rc::Rc};
+use std::{net::IpAddr, rc::Rc};
 
 use http::StatusCode;
 use stentor_engine::{
@@ -158,7 +158,9 @@ impl Shard {
         if self.config.policy.hears_errors()
             && let Some(refused) = Refused::by_session(reply)
         {
-            self.tell_refused(&refused, || Some(Handshake::new(head, self.peer(key)?)));
+            self.tell_refused(&refused, || {
+                Some(Handshake::new(head, &self.caller_on(key, head)?))
+            });
         }
     }
 
@@ -201,24 +203,26 @@ impl Shard {
     /// goes with it.
     fn open_polled(self: &Rc<Self>, key: ConnKey, head: &[u8]) -> Response {
         let config = &self.config;
-        let address = self.peer(key);
+        let caller = self.caller_on(key, head);
+        let address = caller.and_then(|caller| caller.address);
         let room = self.may_open_here(key);
         if let Err(too_many) = room.and_then(|()| self.room_for_newcomer(address)) {
             return too_many;
         }
-        let kept = address.and_then(|address| handshake(config.keep, head, address));
-        if let Err(message) = self.allows(head, address) {
+        let kept = caller.and_then(|caller| handshake(config.keep, head, &caller));
+        let request = || Some(Handshake::new(head, &caller?));
+        if let Err(message) = self.allows(head, caller.as_ref()) {
             let refused = Refused::by_application(message);
-            self.tell_refused(&refused, || Some(Handshake::new(head, address?)));
+            self.tell_refused(&refused, request);
             return refused.response();
         }
-        self.open_by_polling(address, kept, || Some(Handshake::new(head, address?)))
+        self.open_by_polling(address, kept, request)
     }
 
     /// Begins a session over polling: its first response. `request` is all of it, whatever is kept.
     pub(super) fn open_by_polling(
         self: &Rc<Self>,
-        address: Option<SocketAddr>,
+        address: Option<IpAddr>,
         kept: Option<Handshake>,
         request: impl FnOnce() -> Option<Handshake>,
     ) -> Response {

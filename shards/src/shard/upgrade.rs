@@ -6,7 +6,6 @@
 //! [`super::requests`]. Everything else goes to hyper.
 
 use std::{
-    net::SocketAddr,
     panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
 };
@@ -27,6 +26,7 @@ use super::{
     respond::{NotUpgraded, Refused},
 };
 use crate::{
+    address::{Caller, Source},
     discard::discard,
     handshake::{Handshake, Keep},
     log::{self, About},
@@ -74,7 +74,7 @@ pub(crate) enum Verdict {
 pub(super) enum Peer {
     Conn(ConnKey),
     /// One whose connection hyper has.
-    Address(SocketAddr),
+    Address(Source),
 }
 
 /// The close code for what is refused when the WebSocket is open already (RFC 6455 7.4.1: policy).
@@ -165,15 +165,15 @@ impl Shard {
             Verdict::Stopping if answered => self.finish_websocket(key, GOING_AWAY),
             Verdict::Stopping => self.refuse(key, &unavailable()),
             Verdict::Http => {
-                let stream = self.conns.borrow_mut().take(key);
-                if let Some(stream) = stream {
-                    http::spawn(self, stream, bytes.to_vec());
+                let link = self.conns.borrow_mut().take(key);
+                if let Some(link) = link {
+                    http::spawn(self, link, bytes.to_vec());
                 }
             }
             Verdict::Elsewhere(sid) => {
-                let stream = self.conns.borrow_mut().take(key);
-                if let Some(stream) = stream {
-                    self.hand_over(sid.shard(), stream, bytes.to_vec(), answered);
+                let link = self.conns.borrow_mut().take(key);
+                if let Some(link) = link {
+                    self.hand_over(sid.shard(), link, bytes.to_vec(), answered);
                 }
             }
             Verdict::Open {
@@ -372,9 +372,9 @@ impl Shard {
     /// Asks the application about a new session over WebSocket: what is kept of the request, or the
     /// answer if it says no.
     fn let_in(&self, heard: &Heard<'_>) -> Result<Option<Handshake>, Refused> {
-        let (head, address) = (heard.head, heard.address());
-        let handshake = address.and_then(|address| handshake(self.config.keep, head, address));
-        let allowed = self.allows(head, address);
+        let (head, caller) = (heard.head, heard.caller());
+        let handshake = caller.and_then(|caller| handshake(self.config.keep, head, &caller));
+        let allowed = self.allows(head, caller.as_ref());
         allowed.map_err(Refused::by_application)?;
         Ok(handshake)
     }
@@ -410,30 +410,24 @@ impl Shard {
         conns.polled(key).is_none_or(|polled| polled.is_fresh)
     }
 
-    /// The other end of a connection.
-    pub(super) fn peer(&self, key: ConnKey) -> Option<SocketAddr> {
-        let conns = self.conns.borrow();
-        conns.get(key)?.stream.peer_addr().ok()
-    }
-
     /// Whether the sid names another shard that exists.
     pub(crate) fn is_elsewhere(&self, sid: &Sid) -> bool {
         sid.shard() != self.id && usize::from(sid.shard().0) < self.shared.sessions.len()
     }
 
     /// Asks the application whether a session may begin. If it panics, it may not.
-    pub(crate) fn allows(&self, head: &[u8], address: Option<SocketAddr>) -> Result<(), String> {
+    pub(crate) fn allows(&self, head: &[u8], caller: Option<&Caller>) -> Result<(), String> {
         let Some(allow) = &self.config.allow_request else {
             return Ok(());
         };
-        let Some(address) = address else {
+        let Some(caller) = caller else {
             return Err(Refusal::BadRequest.message().to_owned());
         };
-        let request = Handshake::new(head, address); // all of it, whatever is kept
+        let request = Handshake::new(head, caller); // all of it, whatever is kept
         // Nothing of the shard is borrowed here.
         catch_unwind(AssertUnwindSafe(|| allow(&request))).unwrap_or_else(|panic| {
             let about = About {
-                peer: Some(address.to_string()),
+                peer: Some(request.client()),
                 ..self.about()
             };
             log::line!(AllowRequestPanicked, about);
@@ -459,12 +453,12 @@ impl Shard {
     pub(super) fn judge_late(
         &self,
         head: &[u8],
-        address: SocketAddr,
+        source: Source,
     ) -> Result<(Verdict, Response), Response> {
         let Head::Request(request) = head::parse(head) else {
             return Err(Refused::from(Refusal::BadRequest).upgrade_response());
         };
-        let mut verdict = self.judge(&request, head, Peer::Address(address));
+        let mut verdict = self.judge(&request, head, Peer::Address(source));
         match &mut verdict {
             Verdict::Open { response, .. } | Verdict::Probe { response, .. } => {
                 let empty = Response::status(StatusCode::SWITCHING_PROTOCOLS);
@@ -478,7 +472,7 @@ impl Shard {
                     shard: self,
                     request: &request,
                     head,
-                    peer: Peer::Address(address),
+                    peer: Peer::Address(source),
                 };
                 response.options = self.response_options(&heard, false);
                 Ok((verdict, response))
@@ -515,9 +509,9 @@ fn unavailable() -> Response {
 }
 
 /// What is kept of a request.
-pub(crate) fn handshake(keep: Keep, head: &[u8], address: SocketAddr) -> Option<Handshake> {
+pub(crate) fn handshake(keep: Keep, head: &[u8], caller: &Caller) -> Option<Handshake> {
     match keep {
-        Keep::Whole => Some(Handshake::kept(head, address)),
+        Keep::Whole => Some(Handshake::kept(head, caller)),
         Keep::Nothing => None,
     }
 }

@@ -14,13 +14,12 @@ mod output;
 mod tests;
 
 use std::{
-    future::poll_fn, io, net::Shutdown, panic::catch_unwind, pin::Pin, rc::Rc,
-    sync::atomic::Ordering, task::Poll, time::Duration,
+    future::poll_fn, io, panic::catch_unwind, pin::Pin, rc::Rc, sync::atomic::Ordering, task::Poll,
+    time::Duration,
 };
 
-use mio::{Interest, Token, net::TcpListener};
-use socket2::SockRef;
-use stentor_engine::time::Tick;
+use mio::Token;
+use stentor_engine::{id::ShardId, time::Tick};
 use tokio::{io::unix::AsyncFd, time::Sleep};
 
 use self::{
@@ -28,15 +27,17 @@ use self::{
     intake::{Budget, Intake},
 };
 use crate::{
+    address::Announcement,
     discard::discard,
+    listen::Listener,
     log::{self, Seldom},
     mailbox::Receiver,
     placement,
     post::Post,
-    shard::{Shard, conns::Role},
+    shard::{Shard, link::Link},
 };
 
-/// The listener's token: an index and generation that no connection has.
+/// The token of all listeners: an index and generation that no connection has.
 pub(crate) const LISTENER: Token = Token(usize::MAX);
 /// The mailbox's waker.
 pub(crate) const WAKER: Token = Token(usize::MAX - 1);
@@ -55,7 +56,7 @@ const CONGESTION_RETRY: Duration = Duration::from_millis(1);
 /// What the reactor's task owns.
 pub(crate) struct Reactor {
     pub(crate) poll: mio::Poll,
-    pub(crate) listener: Option<TcpListener>,
+    pub(crate) listeners: Vec<Listener>,
     pub(crate) mailbox: Receiver<Post>,
 }
 
@@ -66,7 +67,9 @@ struct Turns {
     /// The mailbox has rung.
     mail_wakes: bool,
     accept_more: bool,
-    listener: Option<TcpListener>,
+    listeners: Vec<Listener>,
+    /// Connections accepted for all shards.
+    dealt: usize,
     mailbox: Receiver<Post>,
     accept_after: Tick,
     accepts_failed: Seldom,
@@ -127,18 +130,18 @@ impl Turns {
     fn new(shard: Rc<Shard>, reactor: Reactor) -> io::Result<Self> {
         let Reactor {
             poll,
-            mut listener,
+            mut listeners,
             mailbox,
         } = reactor;
-        if let Some(listener) = &mut listener {
-            poll.registry()
-                .register(listener, LISTENER, Interest::READABLE)?;
+        for listener in &mut listeners {
+            listener.register(poll.registry(), LISTENER)?;
         }
         let ebb = Ebb::new(shard.id);
         Ok(Self {
             shard,
             epoll: watch(poll)?,
-            listener,
+            listeners,
+            dealt: 0,
             mailbox,
             intake: Intake::new(),
             mail_wakes: false,
@@ -315,40 +318,72 @@ impl Turns {
         }
     }
 
-    /// Refuses who comes from now on, even if another table of descriptors still has the listener.
+    /// Nobody can connect from now on.
     fn stop_listening(&mut self) {
         self.accept_more = false;
-        if let Some(listener) = self.listener.take()
-            && let Err(error) = SockRef::from(&listener).shutdown(Shutdown::Both)
-        {
-            log::line!(ListenerNotShut, self.shard.about(), %error);
+        for listener in self.listeners.drain(..) {
+            if let Err(error) = listener.stop() {
+                log::line!(ListenerNotShut, self.shard.about(), %error);
+            }
         }
     }
 
     fn accept(&mut self) {
-        let Some(listener) = &self.listener else {
-            self.accept_more = false;
-            return;
-        };
-        for _ in 0..ACCEPTS_PER_TURN {
-            match listener.accept() {
-                Ok((stream, _)) => self.shard.accepted(stream),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.accept_more = false;
-                    return;
-                }
-                // The peer was gone before it was accepted.
-                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+        self.accept_more = false;
+        for nth in 0..self.listeners.len() {
+            match self.accept_from(nth) {
+                Ok(more) => self.accept_more |= more,
                 Err(error) => {
                     let now = self.shard.now.get();
                     if let Some(times) = self.accepts_failed.note(now) {
                         log::notice!(AcceptFailed, self.shard.about(), %error, times);
                     }
+                    self.accept_more = true;
                     self.accept_after = now.after(ACCEPT_PAUSE);
                     return;
                 }
             }
         }
+    }
+
+    /// Accepts from one listener. Whether there may be more.
+    fn accept_from(&mut self, nth: usize) -> io::Result<bool> {
+        for _ in 0..ACCEPTS_PER_TURN {
+            let listener = &self.listeners[nth];
+            match listener.accept() {
+                Ok(stream) => {
+                    let announcement = match listener.proxy_protocol {
+                        true => Announcement::Awaited,
+                        false => Announcement::Nothing,
+                    };
+                    if listener.is_alone() {
+                        self.deal(stream, announcement);
+                    } else {
+                        self.shard.accepted(stream, announcement);
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                // The peer was gone before it was accepted.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Gives a connection that is accepted here for all shards to the one whose turn it is.
+    fn deal(&mut self, stream: mio::net::TcpStream, announcement: Announcement) {
+        let to = ShardId((self.dealt % self.shard.shared.sessions.len()) as u8); // at most 64
+        self.dealt = self.dealt.wrapping_add(1);
+        if to == self.shard.id {
+            self.shard.take_in(stream, announcement);
+            return;
+        }
+        let link = Link {
+            stream: stream.into(),
+            announcement,
+        };
+        self.shard.hand_over(to, link, Vec::new(), false);
     }
 
     fn pass_time(&mut self) {
@@ -374,9 +409,10 @@ impl Shard {
             Post::Mail(mail) => self.hub.borrow_mut().receive_mail(now, mail),
             Post::Handoff {
                 stream,
+                announcement,
                 read,
                 answered,
-            } => self.receive_connection(stream, read, answered),
+            } => self.receive_connection(stream, announcement, read, answered),
             Post::Poll(request) => self.poll_request(request),
             Post::Ask(ask) => self.ask_for(*ask),
             Post::List(list) => self.list(*list),
@@ -397,14 +433,17 @@ impl Shard {
         self.http_stop.notify_waiters();
     }
 
-    fn accepted(self: &Rc<Self>, stream: mio::net::TcpStream) {
+    fn accepted(self: &Rc<Self>, stream: mio::net::TcpStream, announcement: Announcement) {
         if let Err(error) = placement::tune(&stream, self.config.tcp_user_timeout) {
             log::line!(OptionsNotSet, self.about(), %error);
         }
-        let added = self
-            .conns
-            .borrow_mut()
-            .add(stream, Role::Head(Vec::new()), self.now.get());
+        self.take_in(stream, announcement);
+    }
+
+    /// A connection is new here.
+    fn take_in(&self, stream: mio::net::TcpStream, announcement: Announcement) {
+        let now = self.now.get();
+        let added = self.conns.borrow_mut().begin(stream, announcement, now);
         if let Err(error) = added {
             log::line!(ConnLost, self.about(), %error);
         }

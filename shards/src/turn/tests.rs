@@ -29,7 +29,7 @@ use crate::{
     net::response::{HeaderSets, Response},
     policy::Policy,
     post::Carried,
-    shard::{Locals, Parts, States, now::STANDSTILL_MS, upgrade::Verdict},
+    shard::{Locals, Parts, States, conns::Role, now::STANDSTILL_MS, upgrade::Verdict},
     shared::Shared,
 };
 
@@ -58,6 +58,7 @@ impl Bench {
         let config = ShardConfig {
             engine,
             path: "/engine.io/".into(),
+            trusted: crate::address::Trusted::default(),
             keep: Keep::Nothing,
             allow_request: None,
             policy: Policy::default(),
@@ -92,7 +93,7 @@ impl Bench {
         });
         let reactor = Reactor {
             poll,
-            listener: None,
+            listeners: Vec::new(),
             mailbox,
         };
         Self {
@@ -123,7 +124,8 @@ fn arrived(stream: &TcpStream, bytes: &[u8]) {
 }
 
 fn accepted(shard: &Rc<Shard>, stream: TcpStream) {
-    shard.accepted(mio::net::TcpStream::from_std(stream));
+    let stream = mio::net::TcpStream::from_std(stream);
+    shard.accepted(stream, Announcement::Nothing);
 }
 
 fn on_shard(test: impl Future<Output = ()>) {
@@ -295,6 +297,7 @@ fn a_shard_that_stops_begins_no_websocket() {
             let (client, stream) = connection();
             let handoff = Post::Handoff {
                 stream: Carried::Stream(stream),
+                announcement: Announcement::Nothing,
                 read: UPGRADE.to_vec(),
                 answered,
             };
@@ -312,7 +315,11 @@ fn a_shard_that_stops_begins_no_websocket() {
                 handshake: None,
                 text_only: false,
             };
-            shard.adopt(stream, verdict, UPGRADE.to_vec(), UPGRADE.len());
+            let link = Link {
+                stream,
+                announcement: Announcement::Nothing,
+            };
+            shard.adopt(link, verdict, UPGRADE.to_vec(), UPGRADE.len());
         });
         let clients = thread::spawn(move || {
             let [first, second] = handed;

@@ -15,6 +15,7 @@ mod lifecycle;
 mod natural;
 mod pages;
 mod parting;
+mod proxies;
 mod refused;
 mod requests;
 mod runtime;

@@ -1,9 +1,11 @@
 //! Answers: what can be said on the command line.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use stentor::{FdTables, HttpWaits, Limits, Server, ServerError, ShardLimits};
+use stentor::{
+    FdTables, ForwardedHeader, HttpWaits, Limits, Listen, Server, ServerError, ShardLimits,
+};
 use tracing::Level;
 
 use crate::{
@@ -124,6 +126,13 @@ pub(crate) enum FdTablesOption {
     PerShard,
 }
 
+/// See [`ForwardedHeader`].
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum ForwardedOption {
+    XForwardedFor,
+    Forwarded,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct ServeOptions {
     #[command(flatten)]
@@ -176,6 +185,19 @@ pub(crate) struct ServeOptions {
     pub(crate) http_body_wait: Duration,
     #[command(flatten)]
     browsers: BrowserOptions,
+    /// Also listen on a Unix socket at this path. [default: none]
+    #[arg(long, value_name = "PATH", help_heading = "Proxies")]
+    pub(crate) unix: Option<PathBuf>,
+    /// A proxy that is believed when it says who its client is: a network, an address, or `unix`. May be given
+    /// several times. [default: none]
+    #[arg(long, value_name = "CIDR", help_heading = "Proxies")]
+    pub(crate) trusted_proxy: Vec<String>,
+    /// The header in which trusted proxies say it.
+    #[arg(long, value_enum, default_value_t = ForwardedOption::XForwardedFor, help_heading = "Proxies")]
+    pub(crate) forwarded_header: ForwardedOption,
+    /// Each connection begins with a PROXY header, version 1 or 2.
+    #[arg(long, help_heading = "Proxies")]
+    pub(crate) proxy_protocol: bool,
     /// Whether each shard has a table of open files of its own, and so a limit of its own.
     #[arg(long, value_enum, default_value_t = FdTablesOption::Auto, help_heading = "Process")]
     pub(crate) fd_tables: FdTablesOption,
@@ -190,6 +212,7 @@ const NAMES: &[(&str, &str)] = &[
     ("ping_timeout", "--ping-timeout"),
     ("connect_timeout", "--connect-timeout"),
     ("upgrade_timeout", "--upgrade-timeout"),
+    ("trusted_proxies", "--trusted-proxy"),
     ("max_payload", "--max-http-buffer-size"),
     ("shard_limits.held_bytes", "--held-bytes"),
     ("shard_limits.unjoined_sessions", "--unjoined-sessions"),
@@ -249,7 +272,12 @@ impl ServeOptions {
             ..Limits::default()
         };
         let server = server
-            .listen(self.place.address())
+            .listen(Listen::tcp(self.place.address()).proxy_protocol(self.proxy_protocol))
+            .trusted_proxies(&self.trusted_proxy)
+            .forwarded_header(match self.forwarded_header {
+                ForwardedOption::XForwardedFor => ForwardedHeader::XForwardedFor,
+                ForwardedOption::Forwarded => ForwardedHeader::Forwarded,
+            })
             .release_memory(crate::memory::release)
             .ping_interval(self.ping_interval)
             .ping_timeout(self.ping_timeout)
@@ -272,6 +300,12 @@ impl ServeOptions {
             .fd_tables(self.fd_tables())
             .pin(!self.no_pin);
         let server = self.browsers.configure(server);
+        let server = match &self.unix {
+            Some(path) => {
+                server.also_listen(Listen::unix(path).proxy_protocol(self.proxy_protocol))
+            }
+            None => server,
+        };
         match self.place.shards {
             Some(shards) => server.shards(shards),
             None => server,

@@ -8,7 +8,7 @@
     reason = "handlers are given what they ask for"
 )]
 
-use std::time::Duration;
+use std::{rc::Rc, time::Duration};
 
 use serde::Deserialize;
 use serde_json::json;
@@ -99,7 +99,8 @@ async fn dismiss(s: Socket, Args((ms, n)): Args<(u64, u32)>) -> NoAck {
 }
 
 fn events(ns: NamespaceBuilder<'_>) {
-    ns.on_connect(greet)
+    ns.keep_auth()
+        .on_connect(greet)
         .on_disconnect(gone)
         .on_sync("message", |s: Socket, args: Raw| {
             s.emit("message-back", args)
@@ -108,6 +109,9 @@ fn events(ns: NamespaceBuilder<'_>) {
         .on_sync("echo", |s: Socket, args: Raw| s.emit("echo", args))
         .on_sync("echo_ack", |args: Raw| args)
         .on_sync("whoami", whoami)
+        .on_sync("handshake", |handshake: Rc<Handshake>| {
+            serde_json::to_value(&*handshake)
+        })
         .on("late-ack", late_ack)
         .on_sync("never-ack", || NoAck)
         .on_sync("throw", || -> NoAck {

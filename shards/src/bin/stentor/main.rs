@@ -17,7 +17,7 @@ use std::{
 };
 
 use clap::Parser as _;
-use stentor::ServerError;
+use stentor::{Endpoint, ServerError};
 use tracing::Level;
 
 fn main() -> ExitCode {
@@ -57,11 +57,16 @@ fn say(line: fmt::Arguments<'_>) {
     let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
 }
 
-/// Runs a server until a signal comes; says where on stdout, in one line.
+/// Runs a server until a signal comes; says where on stdout, a line for each place.
 fn serve(server: stentor::Server) -> stentor::Result {
     let signals = stentor::Signals::catch()?;
     let running = server.start()?;
-    say(format_args!("listening on http://{}", running.address()));
+    for endpoint in running.endpoints() {
+        match endpoint {
+            Endpoint::Tcp(address) => say(format_args!("listening on http://{address}")),
+            other => say(format_args!("listening on {other}")),
+        }
+    }
     running.wait_for(signals)?;
     running.stop()
 }

@@ -8,9 +8,9 @@ use crate::{
     handler::{
         call::{Cause, Context, Verdict},
         drive::drive,
-        extract::Credentials,
         reply::Refused,
     },
+    handshake::Credentials,
     log,
     shard::INTERNAL_ERROR,
 };
