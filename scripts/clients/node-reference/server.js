@@ -62,6 +62,8 @@ function serve(namespace) {
       })
     );
 
+    on("handshake", (ack) => ack(socket.handshake));
+
     on("late-ack", (ack, ms, ...args) => setTimeout(() => ack(...args), ms));
     on("never-ack", () => {});
     on("throw", () => {

@@ -30,6 +30,25 @@ module.exports = [
     },
   },
   {
+    name: "the handshake is whole, with the official names",
+    async run(bench) {
+      const auth = { token: "123" };
+      const client = await bench.connect({ auth, query: { tag: "a b&=é" } });
+      const [seen] = await client.call("handshake");
+      const names = ["headers", "time", "address", "xdomain", "secure", "issued", "url", "query", "auth"];
+      assert.deepEqual(Object.keys(seen).sort(), names.sort());
+      assert.match(seen.address, /127\.0\.0\.1$/);
+      assert.deepEqual([seen.xdomain, seen.secure, seen.auth], [false, false, auth]);
+      assert.ok(Math.abs(Date.now() - seen.issued) < 600_000);
+      assert.ok(Math.abs(seen.issued - Date.parse(seen.time)) <= 2_000);
+      assert.ok(seen.url.startsWith("/socket.io/?"));
+      const transport = bench.transport === "websocket" ? "websocket" : "polling";
+      assert.equal(seen.query.EIO, "4");
+      assert.deepEqual([seen.query.tag, seen.query.transport], ["a b&=é", transport]);
+      assert.equal(typeof seen.headers.host, "string");
+    },
+  },
+  {
     name: "a refused auth is a connect_error with message and data",
     async run(bench) {
       const client = bench.open({ namespace: "/guarded", auth: { token: "wrong" } });
