@@ -42,7 +42,8 @@ const PER_SECOND: u32 = 10;
 const LATER_MAX: usize = 64;
 
 /// Says a line, if somebody listens and it is not one too many of its kind: `line!(kind, about, field = value, …)`.
-/// What follows the kind is only evaluated if so.
+/// What follows the kind is only evaluated if so. It cannot name this module: where an application turns on
+/// `tracing/log`, as axum's defaults do, `log` is another one within `tracing`'s macros.
 macro_rules! line {
     ($kind:ident, $($line:tt)+) => {
         $crate::log::say(

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     api::{DISCONNECTED, NOT_CONNECTED, Socket, payload::Encoded},
-    log::{self, About},
+    log::{self, About, failure, peer},
     shard::{Application, Farewell, INTERNAL_ERROR, Shard},
 };
 
@@ -114,26 +114,26 @@ fn log_reject(about: impl FnOnce() -> About, event: &str, reject: &Reject) {
         log::line!(
             HandlerFailed,
             about(),
-            event = log::peer(event),
-            error = log::peer(reject)
+            event = peer(event),
+            error = peer(reject)
         );
     } else {
         log::line!(
             NotCalled,
             about(),
-            event = log::peer(event),
-            error = log::peer(reject)
+            event = peer(event),
+            error = peer(reject)
         );
     }
 }
 
 /// A handler has returned an error. An operator need not hear that its client has gone.
 fn log_failure(about: impl FnOnce() -> About, event: &str, error: &str) {
-    let event = log::peer(event);
+    let event = peer(event);
     if error == NOT_CONNECTED || error == DISCONNECTED {
         log::line!(ClientGone, about(), event, error);
     } else {
-        log::line!(HandlerFailed, about(), event, error = log::failure(error));
+        log::line!(HandlerFailed, about(), event, error = failure(error));
     }
 }
 
@@ -200,7 +200,7 @@ fn finish_later(
 #[cold]
 fn refuse_event(shard: &Shard, socket: SocketKey, ack: Option<Wanted>, event: &str) {
     let refused = shard.tasks.note_refused();
-    let event = log::peer(event);
+    let event = peer(event);
     log::line!(TooManyWait, shard.about_socket(socket), event, refused);
     if let Some(wanted) = ack {
         ack_error(shard, socket, &wanted, TOO_MANY_WAIT);
@@ -241,13 +241,13 @@ fn finish(
             let Err(error) = wanted.answer(shard, socket, &encoded) else {
                 return;
             };
-            let (event, error) = (log::peer(event), log::failure(error));
+            let (event, error) = (peer(event), failure(error));
             log::line!(AckNotSent, about(), event, error = &*error);
             error
         }
         Some(Ok(Reply::Silent)) => return,
         None => {
-            log::line!(HandlerPanicked, about(), event = log::peer(event));
+            log::line!(HandlerPanicked, about(), event = peer(event));
             INTERNAL_ERROR.to_owned()
         }
         Some(Ok(Reply::Failed(error))) => {

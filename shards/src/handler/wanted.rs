@@ -20,7 +20,7 @@ use crate::{
         Socket,
         payload::{Encoded, IntoArgs},
     },
-    log,
+    log::{self, failure},
     shard::Shard,
 };
 
@@ -123,7 +123,7 @@ impl AckHandle {
 impl AckHandle {
     #[cold]
     fn log_not_sent(&self, error: &dyn Display) {
-        log::line!(AckNotSent, self.socket.about(), error = log::failure(error));
+        log::line!(AckNotSent, self.socket.about(), error = failure(error));
     }
 }
 

@@ -12,7 +12,7 @@ use stentor_engine::{
 };
 
 use super::{Farewell, Shard};
-use crate::log::{self, About};
+use crate::log::{self, About, peer};
 
 /// What a client is told of an error that is not its own.
 pub(crate) const INTERNAL_ERROR: &str = "Internal server error";
@@ -158,10 +158,10 @@ impl Shard {
                     sockets,
                 } => {
                     let about = || About {
-                        namespace: Some(log::peer(self.hub.borrow().namespace_name(namespace))),
+                        namespace: Some(peer(self.hub.borrow().namespace_name(namespace))),
                         ..self.about()
                     };
-                    log::line!(NotAllJoined, about(), room = log::peer(&room), sockets);
+                    log::line!(NotAllJoined, about(), room = peer(&room), sockets);
                 }
                 Event::Closed { session, reason } => self.closed(session, reason),
                 Event::Ack { token, news } => self.questions.tell(token, news),

@@ -31,7 +31,7 @@ use super::{
 use crate::{
     address::Source,
     handshake::Handshake,
-    log::{self, About},
+    log::{self, About, peer},
     net::{
         replay::{Patience, Replay, Wire},
         response::Response,
@@ -91,7 +91,7 @@ pub(crate) fn spawn(shard: &Rc<Shard>, link: Link, read: Vec<u8>) {
                 peer: Some(source.to_string()),
                 ..shard.about()
             };
-            log::line!(HttpEnded, about, error = log::peer(&error));
+            log::line!(HttpEnded, about, error = peer(&error));
         }
     });
 }

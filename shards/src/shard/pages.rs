@@ -21,7 +21,7 @@ use hyper::body::{Body, Incoming};
 use super::kept::{BoxError, HttpFuture, HttpResponse, HttpService};
 use crate::{
     discard::discard,
-    log::{self, About},
+    log::{self, About, failure},
     net::{
         replay::Wire,
         response::{HeaderSets, Response},
@@ -74,7 +74,7 @@ where
                         response.map(|body| Either::Right(body.map_err(Into::into).boxed_unsync()))
                     }
                     Err(error) => {
-                        log::line!(ServiceFailed, About::here(), error = log::failure(&error));
+                        log::line!(ServiceFailed, About::here(), error = failure(&error));
                         plain(StatusCode::INTERNAL_SERVER_ERROR)
                     }
                 }
