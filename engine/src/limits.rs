@@ -65,7 +65,7 @@ pub const DRAIN_WAIT: Duration = Duration::from_secs(10);
 /// What waits is given to a slice's sessions in so many parts, so that the caller can look at its clock
 /// between them: where a processor is shared by many, a whole slice takes seconds, and heartbeats that
 /// fall due meanwhile would wait too.
-pub const SLICE_PARTS: usize = 4;
+pub const SLICE_PARTS: usize = 16;
 
 /// What the bounds owe each other, and the types that count up to them.
 const _: () = {

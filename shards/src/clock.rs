@@ -5,6 +5,7 @@
 
 use std::time::Instant;
 
+use rustix::time::{ClockId, clock_gettime};
 use stentor_engine::time::Tick;
 
 /// A monotonic clock. Those of a server's shards begin together, but each leaves out what its shard stood
@@ -38,4 +39,11 @@ impl Clock {
     pub(crate) fn at(self, tick: Tick) -> Option<Instant> {
         self.0.checked_add(std::time::Duration::from_millis(tick.0))
     }
+}
+
+/// Milliseconds for which this thread has had a processor. A system call, unlike the other clock.
+pub(crate) fn processor_ms() -> u64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    let ms = time.tv_sec * 1_000 + time.tv_nsec / 1_000_000;
+    u64::try_from(ms).unwrap_or(0)
 }

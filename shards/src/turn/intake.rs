@@ -5,6 +5,10 @@
 //! took, each in its turn, so that a client that floods waits behind all that do not. What the budget
 //! does not reach stays listed: epoll tells of an edge once.
 //!
+//! A thread that gets little of a processor sees its turn's time pass while it does not run. So a turn goes on
+//! reading for a number of reads that need little of the processor, and while clients that have become ready
+//! still wait, a broadcast leaves in small parts: each pong that lies unread makes the next ping late.
+//!
 //! Nobody is judged by a clock before what had come from him was handled. `seen` is the moment up to
 //! which that is so.
 
@@ -14,9 +18,12 @@ use mio::{Events, Token};
 use stentor_engine::{slab::Key, time::Tick};
 
 use super::{LISTENER, Turns, WAKER};
-use crate::shard::{
-    conns::{ConnKey, Read},
-    looks::Looks,
+use crate::{
+    clock::processor_ms,
+    shard::{
+        conns::{ConnKey, Read},
+        looks::Looks,
+    },
 };
 
 /// Readiness that epoll tells of in one call.
@@ -37,6 +44,10 @@ const READ_BYTES_CONGESTED: usize = 1024;
 pub(super) const TURN_MS: u64 = 5;
 /// Bytes that a turn reads.
 const TURN_BYTES: usize = 1 << 20;
+/// A thread that is given little of the processor has spent its time after a handful of reads, and what its
+/// turns send would leave no room for reading: pongs lay unread for 6 s. So a turn reads so many connections at
+/// least, unless it has used [`TURN_MS`] of the processor.
+const READS_PER_TURN_MIN: usize = 256;
 /// The clock is read when so much was done; a read counts as [`READ_COSTS`] besides its bytes.
 const CLOCK_EVERY: usize = 16 * 1024;
 const READ_COSTS: usize = 512;
@@ -48,6 +59,10 @@ const ASIDE_PER_TURN: usize = 64;
 pub(super) struct Budget {
     until: Tick,
     bytes: usize,
+    /// Reads that may follow when the time is over, if they need little of the processor.
+    reads: usize,
+    /// When the time is over by the processor's clock; 0 until that was read.
+    processor_until: u64,
     /// What was done since the clock was read.
     unclocked: usize,
     spent: bool,
@@ -58,6 +73,8 @@ impl Budget {
         Self {
             until: Tick(now.0 + TURN_MS),
             bytes: TURN_BYTES,
+            reads: READS_PER_TURN_MIN,
+            processor_until: 0,
             unclocked: 0,
             spent: false,
         }
@@ -67,11 +84,23 @@ impl Budget {
     pub(super) fn spend(&mut self, bytes: usize, clock: impl FnOnce() -> Tick) {
         self.bytes = self.bytes.saturating_sub(bytes);
         self.unclocked += bytes + READ_COSTS;
+        self.reads = self.reads.saturating_sub(1);
         if self.unclocked >= CLOCK_EVERY {
             self.unclocked = 0;
-            self.spent |= clock() >= self.until;
+            if clock() >= self.until {
+                self.spent |= self.reads == 0 || self.has_used(processor_ms());
+            }
         }
         self.spent |= self.bytes == 0;
+    }
+
+    /// Whether the turn has had its share of the processor, at `now` by the processor's clock.
+    #[cold]
+    const fn has_used(&mut self, now: u64) -> bool {
+        if self.processor_until == 0 {
+            self.processor_until = now + TURN_MS;
+        }
+        now >= self.processor_until
     }
 
     /// Nothing more may be done in this turn.
@@ -110,6 +139,11 @@ impl Intake {
             aside: VecDeque::new(),
             next_seen: None,
         }
+    }
+
+    /// Whether clients that have become ready wait to be read.
+    pub(super) fn lags(&self) -> bool {
+        !self.fresh.is_empty()
     }
 
     /// Whether there is something that can be read now.
@@ -324,5 +358,39 @@ impl Turns {
                 return;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_whose_time_passed_while_it_did_not_run_still_reads() {
+        let mut budget = Budget::new(Tick(1));
+        let late = || Tick(1_000);
+        for read in 1..READS_PER_TURN_MIN {
+            budget.spend(7, late);
+            assert!(!budget.is_spent(), "after {read} reads");
+        }
+        for _ in 0..CLOCK_EVERY / READS_PER_FLUSH {
+            budget.spend(7, late);
+        }
+        assert!(budget.is_spent());
+    }
+
+    #[test]
+    fn a_turn_that_has_used_its_time_ends() {
+        let mut budget = Budget::new(Tick(1));
+        assert!(!budget.has_used(100));
+        assert!(!budget.has_used(99 + TURN_MS));
+        assert!(budget.has_used(100 + TURN_MS));
+    }
+
+    #[test]
+    fn large_reads_spend_a_turn_at_once() {
+        let mut budget = Budget::new(Tick(1));
+        budget.spend(TURN_BYTES, || Tick(1));
+        assert!(budget.is_spent());
     }
 }

@@ -272,7 +272,7 @@ impl Turns {
         }
         self.pass_time();
         shard.end_turn();
-        shard.give_slice();
+        shard.give_slice(self.intake.lags());
         shard.tell_drained();
         shard.turning.end();
         log::say_kept();

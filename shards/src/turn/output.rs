@@ -31,10 +31,10 @@ impl Shard {
     }
 
     /// Some of those who wait for a broadcast are given it, for as long as a turn may take. What is left
-    /// is for the next turn.
-    pub(super) fn give_slice(self: &Rc<Self>) {
+    /// is for the next turn. If clients wait to be read (`lags`), it is one part of a slice.
+    pub(super) fn give_slice(self: &Rc<Self>, lags: bool) {
         let mut until = None;
-        for _ in 0..SLICE_PARTS {
+        for _ in 0..if lags { 1 } else { SLICE_PARTS } {
             if self.hub.borrow().waiting() == 0 {
                 return;
             }

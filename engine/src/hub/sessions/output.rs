@@ -16,6 +16,9 @@ use crate::limits::{SLICE_BYTES, SLICE_PARTS, WRITES_TOGETHER};
 /// A turn that has encoded no more cannot fill a slice with one group of writes.
 const SMALL_BYTES: usize = SLICE_BYTES / WRITES_TOGETHER;
 
+/// Sessions that have a ping among what they are given leave at once, as many as so many slices hold.
+const PINGED_SLICES: usize = 4;
+
 /// A session that waited so long for its slice had its ping no earlier.
 const WAITED_LONG_MS: u64 = 100;
 
@@ -164,7 +167,7 @@ impl Sessions {
 
     /// Of more sessions than a slice holds, those that wait for a pong are given theirs at once: the ping is
     /// among it, and behind a broadcast to all it could come so late that the client gives up. What would be
-    /// more than a slice waits like the rest.
+    /// more than [`PINGED_SLICES`] waits like the rest.
     fn flush_pinged(
         &mut self,
         now: Tick,
@@ -176,7 +179,12 @@ impl Sessions {
         let mut room = SLICE_BYTES;
         let mut rest = dirty.iter().copied();
         let mut seen = 0;
-        while room > 0 && seen < self.config.limits.slice_sessions {
+        let most = self
+            .config
+            .limits
+            .slice_sessions
+            .saturating_mul(PINGED_SLICES);
+        while room > 0 && seen < most {
             let pinged = rest.by_ref().filter(|slot| {
                 self.slab
                     .at(*slot)
