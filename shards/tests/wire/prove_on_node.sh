@@ -27,6 +27,7 @@ start browsers 150000 100000 45000 10000 10000 \
   '{"cors":{"origin":["https://a.example",{"below":"https://*.b.example"}],"credentials":true},"cookie":{}}'
 start any-origin 150000 100000 45000 10000 10000 '{"cors":{"origin":"*"}}'
 start alone 150000 100000 45000 10000 1000000
+start brisk 150000 100000 45000 10000 1000000 '{"httpRequestBodyTimeout":1000}'
 
 export STENTOR_WIRE_PEER=node STENTOR_WIRE_URL="${urls#,}"
 cd "$here/../.." && cargo test --test wire -- "$@"

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::support::http::{End, request};
 use crate::support::server::skipped;
-use crate::support::{Differs, Http, POLL, Polling, Profile, Server, ours_only};
+use crate::support::{self, Differs, Http, POLL, Polling, Profile, Server, ours_only};
 
 fn each(body: impl Fn(&Server)) {
     ours_only(Differs::Waits, Profile::Brisk, body);
@@ -82,7 +82,7 @@ fn drip(http: &mut Http, first: &[u8], piece: &[u8]) {
         }
     }
     stream
-        .set_read_timeout(Some(crate::support::DEADLINE))
+        .set_read_timeout(Some(support::DEADLINE))
         .expect("the usual wait");
 }
 
@@ -132,7 +132,8 @@ fn begin(session: &Polling<'_>, headers: &str, piece: &[u8]) -> Http {
     http
 }
 
-/// The POST is answered 408, and neither its connection nor its session lives on.
+/// The POST is answered 408, and neither its connection nor its session lives on: as from engine.io since
+/// 6.6.13.
 #[track_caller]
 fn is_late(session: &Polling<'_>, mut http: Http) {
     http.response().is_empty(408);
@@ -143,7 +144,7 @@ fn is_late(session: &Polling<'_>, mut http: Http) {
 /// A body that stops.
 #[test]
 fn a_body_that_stops() {
-    each(|server| {
+    support::each(Profile::Brisk, |server| {
         for (headers, piece) in BODIES {
             let session = Polling::joined(server);
             let http = begin(&session, headers, piece);
@@ -155,7 +156,7 @@ fn a_body_that_stops() {
 /// A body whose pieces come in time, but not all of them.
 #[test]
 fn a_body_that_drips() {
-    each(|server| {
+    support::each(Profile::Brisk, |server| {
         for (headers, piece) in BODIES {
             let session = Polling::joined(server);
             let mut http = begin(&session, headers, piece);

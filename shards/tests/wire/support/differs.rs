@@ -7,6 +7,10 @@
 pub(crate) enum Differs {
     DeadlyPost,
     TooLarge,
+    CompressedPost,
+    CutPost,
+    Pipelined,
+    HalfClosed,
     Method,
     ForeignUpgrade,
     RefusedBefore101,
@@ -20,7 +24,6 @@ pub(crate) enum Differs {
     SlowReader,
     Waits,
     LaterRequests,
-    Pongs,
     PanicAck,
     Multiplied,
     Base64,
@@ -34,7 +37,15 @@ impl Differs {
     pub(crate) fn reason(self) -> &'static str {
         match self {
             Self::DeadlyPost => "a POST that kills the session is 400, not 200",
-            Self::TooLarge => "413 on the header already, and the session is closed",
+            Self::TooLarge => {
+                "413 on the header already; Node reads as much as is allowed first, and cuts the connection"
+            }
+            Self::CompressedPost => "415 for a compressed body; Node reads it as if it were none",
+            Self::CutPost => {
+                "Node cuts a POST that comes when its session ends, which ends it at once"
+            }
+            Self::HalfClosed => "Node may not answer a client that has ended its side",
+            Self::Pipelined => "Node handles what is behind a parked GET at once",
             Self::Method => "405 for a method no session has, not 500",
             Self::ForeignUpgrade => "an upgrade on a foreign path is 404, not silence",
             Self::RefusedBefore101 => "400 instead of 101; Node says it after 101",
@@ -66,7 +77,6 @@ impl Differs {
             Self::LaterRequests => {
                 "Node takes several Hosts and codings, and refuses what should be escaped"
             }
-            Self::Pongs => "ws 8.21 keeps every pong a client does not read",
         }
     }
 }

@@ -161,7 +161,7 @@ impl Http {
             self.take(length)?
         } else if response.header("transfer-encoding").is_some() {
             self.take_chunks()?
-        } else if response.status / 100 == 1 || response.status == 204 {
+        } else if response.status / 100 == 1 || matches!(response.status, 204 | 304) {
             Vec::new()
         } else {
             self.rest().0
