@@ -5,6 +5,7 @@
 
 use stentor_engine::{
     config::Config,
+    eio::payload::Payload,
     hub::{
         Alone, Directory, Emit, Event, Hub, Mode, Namespace, Selection, SessionKey, Setup,
         SocketKey, Transmit,
@@ -35,9 +36,9 @@ impl Transmit for Counting {
         Written::Bytes(bytes)
     }
 
-    fn answer(&mut self, _: SessionKey, body: Vec<u8>) {
+    fn answer(&mut self, _: SessionKey, body: Payload) {
         self.writes += 1;
-        self.bytes += body.len() as u64;
+        self.bytes += body.bytes.len() as u64;
     }
 }
 
@@ -165,6 +166,7 @@ pub const fn emit<'a>(name: &'a str, args: &'a str) -> Emit<'a> {
         args,
         attachments: &[],
         volatile: false,
+        compress: true,
     }
 }
 

@@ -204,6 +204,7 @@ fn ask(hub: &mut Hub, socket: SocketKey, questions: usize, wait: Duration) {
         args: "",
         attachments: &[],
         volatile: false,
+        compress: true,
     };
     for _ in 0..questions {
         let asked = hub.ask_one(Tick(0), socket, &emit, 0, wait);

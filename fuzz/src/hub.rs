@@ -236,7 +236,7 @@ impl<'a> World<'a> {
         match self.input.below(7) {
             0..=2 => match hub.recv_get(key) {
                 Some(Ok(Poll::Answer)) => {
-                    let body = hub.take_poll(now, key);
+                    let body = hub.take_poll(now, key).bytes;
                     assert!(!body.is_empty(), "an answer without a packet");
                 }
                 Some(Err(error)) => hub.fail(now, key, error),
@@ -319,6 +319,7 @@ impl<'a> World<'a> {
             args: &args,
             attachments: &[],
             volatile: self.input.below(4) == 3,
+            compress: self.input.below(4) != 3,
         };
         let binary = format!("{args},{{\"_placeholder\":true,\"num\":0}}");
         let wait = Duration::from_millis(self.input.byte().into());
@@ -367,6 +368,7 @@ impl<'a> World<'a> {
             args: &args,
             attachments: &[],
             volatile: self.input.below(4) == 3,
+            compress: self.input.below(4) != 3,
         };
         let rooms = vec![Box::from(self.input.pick(&ROOMS).unwrap_or_default())];
         let wait = Duration::from_millis(self.input.byte().into());
@@ -392,6 +394,7 @@ impl<'a> World<'a> {
                     to,
                     frame,
                     volatile: false,
+                    compress: true,
                     question: None,
                 };
                 hub.receive_mail(now, Mail::Relay(relayed.into()));

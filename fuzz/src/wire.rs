@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use stentor_engine::{
+    eio::payload::Payload,
     hub::{SessionKey, Signal, Transmit},
     id::ConnId,
     out::Written,
@@ -112,7 +113,7 @@ impl Transmit for Wire {
         Written::Bytes(taken)
     }
 
-    fn answer(&mut self, session: SessionKey, body: Vec<u8>) {
-        self.answers.push((session, body));
+    fn answer(&mut self, session: SessionKey, body: Payload) {
+        self.answers.push((session, body.bytes.into()));
     }
 }

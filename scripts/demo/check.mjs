@@ -103,6 +103,30 @@ await check("two tabs talk, and see each other", async () => {
   await until(bob, "#people", "Bob.\\(you\\)Ann");
   holds((await ann.locator("#log .mark").first().textContent()).includes("sent"), "the first message is not marked as sent");
 });
+await check("each of the client's files runs, and the page's own is compressed", async () => {
+  for (const file of ["socket.io.js", "socket.io.min.js", "socket.io.msgpack.min.js", "socket.io.esm.min.js"]) {
+    const page = await desktop.newPage();
+    watch(page);
+    await page.goto(`http://localhost:${port}/favicon.svg`);
+    const [response, transport] = await Promise.all([
+      page.waitForResponse((response) => response.url().endsWith(file)),
+      page.evaluate(async (path) => {
+        const { io } = path.includes("esm") ? await import(path) : await new Promise((loaded) => {
+          const script = document.createElementNS("http://www.w3.org/1999/xhtml", "script");
+          script.src = path;
+          script.onload = () => loaded({ io: globalThis.io });
+          document.documentElement.append(script);
+        });
+        if (path.includes("msgpack")) return typeof io; // the server does not speak it
+        const socket = io(location.origin, { transports: ["polling"] });
+        return new Promise((done) => socket.on("connect", () => { done(socket.io.engine.transport.name); socket.close(); }));
+      }, `/socket.io/${file}`),
+    ]);
+    holds(["polling", "function"].includes(transport), `${file}: ${transport}`);
+    holds(response.headers()["content-encoding"], `${file} came as it is`);
+    await page.close();
+  }
+});
 await check("who is typing", async () => {
   await bob.locator("#text").pressSequentially("I am ty");
   await until(ann, "#typing", "Bob is typing");

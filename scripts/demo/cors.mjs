@@ -6,11 +6,12 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { gunzipSync } from "node:zlib";
 import { createServer } from "node:http";
 import { chromium } from "playwright-core";
 
 const [stentor, executablePath] = process.argv.slice(2);
-const client = readFileSync(new URL("../../shards/assets/socket.io.min.js", import.meta.url));
+const client = gunzipSync(readFileSync(new URL("../../shards/assets/client/socket.io.min.js.gz", import.meta.url)));
 const WAIT = 60_000;
 let passed = 0;
 let failed = 0;

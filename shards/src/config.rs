@@ -6,6 +6,7 @@ use stentor_engine::{config::Config, frame::Kind};
 
 use crate::{
     address::Trusted,
+    compress::HttpCompression,
     discard::discard,
     handshake::{Handshake, Keep},
     net::response::HeaderSets,
@@ -38,8 +39,8 @@ pub struct HttpWaits {
     pub head: Duration,
     /// Time to the next piece of a body. Default 10 s.
     pub piece: Duration,
-    /// Time to a whole body; for a page 2 ms more with each byte that has come, so that uploads may be long.
-    /// Default 60 s.
+    /// Time to a whole body (`httpRequestBodyTimeout`); for a page 2 ms more with each byte that has come, so that
+    /// uploads may be long. Default 30 s.
     pub body: Duration,
 }
 
@@ -49,7 +50,7 @@ impl Default for HttpWaits {
             idle: Duration::from_mins(1),
             head: Duration::from_secs(10),
             piece: Duration::from_secs(10),
-            body: Duration::from_mins(1),
+            body: Duration::from_secs(30),
         }
     }
 }
@@ -110,6 +111,9 @@ pub(crate) struct ShardConfig {
     pub(crate) initial_packet: Option<InitialPacket>,
     pub(crate) tcp_user_timeout: Option<Duration>,
     pub(crate) waits: HttpWaits,
+    pub(crate) http_compression: Option<HttpCompression>,
+    /// Whether the official client's files are served.
+    pub(crate) serve_client: bool,
     pub(crate) release_memory: Option<fn()>,
     pub(crate) shard_limits: ShardLimits,
     pub(crate) farewell_timeout: Duration,

@@ -113,14 +113,17 @@
 //! # Features
 //!
 //! `cli` (default) builds the `stentor` command, with its argument parser, log printer and allocator. A program on the
-//! library sets `default-features = false`.
+//! library sets `default-features = false`, and `serve-client` (default too) if it is to have the official client's files
+//! for browsers, 0.6 MB ([`Server::serve_client`]).
 //!
 //! The repository's `docs` has a guide, recipes, a migration table, guarantees, and a page for operators. The protocols are in the crate
 //! `stentor-engine`.
 
 mod address;
 mod api;
+mod client_files;
 mod clock;
+mod compress;
 mod config;
 mod discard;
 mod edge;
@@ -150,6 +153,7 @@ pub use api::{
     AckError, Answer, Answers, Args, Binary, Broadcast, EmitError, EncodeError, EngineSocket,
     FromAnswer, Gathered, IntoArgs, Io, JoinError, Message, Namespace, Raw, Socket, Value,
 };
+pub use compress::HttpCompression;
 pub use config::{HttpWaits, ShardLimits};
 pub use fd_table::FdTables;
 pub use handler::{

@@ -4,6 +4,7 @@ use std::net::TcpStream;
 
 use bytes::Bytes;
 use stentor_engine::{
+    eio::payload::Payload,
     hub::{Action, Answer, Mail, Selection},
     id::{ShardId, Sid, SocketId},
     time::Tick,
@@ -84,7 +85,7 @@ pub(crate) enum PollKind {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Reply {
     /// 200 and packets.
-    Payload(Vec<u8>),
+    Payload(Payload),
     /// 200 `ok`.
     Ok,
     /// The POST may go on.
@@ -98,6 +99,23 @@ pub(crate) enum Reply {
 /// One socket's answer, undecoded.
 pub(crate) type Settled = (SocketId, Answer);
 
+/// How an event is sent, whoever gets it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Flags {
+    /// It may be lost.
+    pub(crate) volatile: bool,
+    /// It is worth compressing.
+    pub(crate) compress: bool,
+}
+
+impl Flags {
+    /// As events mostly are.
+    pub(crate) const USUAL: Self = Self {
+        volatile: false,
+        compress: true,
+    };
+}
+
 /// A question put to a shard by a thread that is none.
 #[derive(Debug)]
 pub(crate) struct Ask {
@@ -105,7 +123,7 @@ pub(crate) struct Ask {
     pub(crate) name: Box<str>,
     pub(crate) args: Box<str>,
     pub(crate) attachments: Vec<Bytes>,
-    pub(crate) volatile: bool,
+    pub(crate) flags: Flags,
     pub(crate) timeout: std::time::Duration,
     pub(crate) answers: mpsc::UnboundedSender<Settled>,
 }

@@ -3,6 +3,7 @@
 mod check;
 mod error;
 mod first;
+mod http_options;
 mod options;
 mod plan;
 mod running;
@@ -20,6 +21,7 @@ pub use self::{error::ServerError, running::Running, signals::Signals};
 use crate::{
     address::ForwardedHeader,
     api::Io,
+    compress::HttpCompression,
     config::{AllowRequest, HttpWaits, InitialPacket, ShardLimits},
     entropy::Entropy,
     fd_table::FdTables,
@@ -76,6 +78,8 @@ pub struct Server {
     tcp_user_timeout: Option<Duration>,
     stop_timeout: Duration,
     waits: HttpWaits,
+    http_compression: Option<HttpCompression>,
+    serve_client: bool,
     release_memory: Option<fn()>,
     shard_limits: ShardLimits,
     farewell_timeout: Duration,
@@ -122,6 +126,8 @@ impl Server {
             tcp_user_timeout: None,
             stop_timeout: Duration::from_secs(2),
             waits: HttpWaits::default(),
+            http_compression: Some(HttpCompression::default()),
+            serve_client: true,
             release_memory: None,
             shard_limits: ShardLimits::default(),
             farewell_timeout: Duration::from_secs(10),
@@ -147,6 +153,7 @@ impl Server {
     #[must_use]
     pub fn engine(app: impl Fn(&mut EngineApp) + Send + Sync + 'static) -> Self {
         let mut server = Self::new().path("/engine.io");
+        server.serve_client = false;
         server.build = Some(Build::EngineIo(Arc::new(app)));
         server
     }

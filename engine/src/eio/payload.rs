@@ -11,12 +11,46 @@ use base64::{
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose::STANDARD},
 };
 
+use bytes::Bytes;
+
 use crate::{
     error::PeerError,
     frame::{Frames, Kind, is_packet, write_head},
 };
 
 const SEPARATOR: u8 = 0x1e;
+
+/// The body of the answer to a GET.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Payload {
+    /// The packets. The bodies of several clients that are sent the same packets are one allocation.
+    pub bytes: Bytes,
+    /// Whether it is worth compressing: false if every packet of it is one that gains nothing.
+    pub compress: bool,
+}
+
+impl Payload {
+    /// One packet that is not worth compressing.
+    #[must_use]
+    pub const fn bare(packet: &'static str) -> Self {
+        Self {
+            bytes: Bytes::from_static(packet.as_bytes()),
+            compress: false,
+        }
+    }
+
+    /// Adds the session's last words behind the packets.
+    pub(crate) fn add(&mut self, words: &[&str]) {
+        if words.is_empty() {
+            return;
+        }
+        let mut body = core::mem::take(&mut self.bytes).into();
+        for word in words {
+            push(&mut body, Kind::Text, word.as_bytes());
+        }
+        self.bytes = body.into();
+    }
+}
 
 /// The packets of a body, in order. An empty body is one empty packet, as in the official server.
 pub fn packets(body: &str) -> impl Iterator<Item = &str> {

@@ -183,6 +183,8 @@ pub struct Publication {
     pub frame: Frame,
     /// Whether it may be lost.
     pub volatile: bool,
+    /// Whether it is worth compressing, where the transport can.
+    pub compress: bool,
     /// Whether an answer is wanted.
     pub question: Option<Question>,
 }

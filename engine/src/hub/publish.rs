@@ -30,6 +30,8 @@ pub struct Emit<'a> {
     pub attachments: &'a [Bytes],
     /// Whether it may be lost.
     pub volatile: bool,
+    /// Whether it is worth compressing, where the transport can.
+    pub compress: bool,
 }
 
 impl<'a> Emit<'a> {
@@ -73,6 +75,19 @@ pub(super) fn queue(
     Ok(sessions.push(session, packet))
 }
 
+/// The same for one that gains nothing from compression.
+#[cold]
+fn queue_uncompressed(
+    sessions: &mut Sessions,
+    session: u32,
+    packet: &Outgoing<'_>,
+) -> Result<bool, PacketTooLarge> {
+    packet.check(sessions.config().limits.packet_bytes)?;
+    let packet = sessions.palette.encode(|out| packet.write(out));
+    sessions.palette.leave_uncompressed(packet);
+    Ok(sessions.push(session, packet))
+}
+
 impl Hub {
     /// Sends an event to one socket. False if it is not connected, or the packet was volatile and
     /// could not be taken.
@@ -99,6 +114,9 @@ impl Hub {
         }
         let namespace = &self.namespaces[usize::from(socket.namespace.0)].name;
         let packet = emit.packet(namespace, id);
+        if !emit.compress {
+            return queue_uncompressed(&mut self.sessions, session, &packet);
+        }
         queue(&mut self.sessions, session, &packet)
     }
 
@@ -219,17 +237,21 @@ impl Hub {
         let namespace = usize::from(to.namespace.0);
         let packet = emit.packet(&self.namespaces[namespace].name, id);
         packet.check(self.config().limits.packet_bytes)?;
-        let volatile = emit.volatile;
+        let (volatile, compress) = (emit.volatile, emit.compress);
         let others = self.others(&to);
         if others == 0 {
             self.deliver_to(now, &to, volatile, question, |hub| {
                 let packet = emit.packet(&hub.namespaces[namespace].name, id);
                 // A large one is shared: those who are slow to take it, or poll, hold it once.
-                if emit.bytes() < SHARED_BYTES_MIN {
+                let entry = if emit.bytes() < SHARED_BYTES_MIN {
                     hub.sessions.palette.encode(|out| packet.write(out))
                 } else {
                     hub.sessions.share(packet.frame())
+                };
+                if !compress {
+                    hub.sessions.palette.leave_uncompressed(entry);
                 }
+                entry
             });
             return Ok(0);
         }
@@ -237,6 +259,7 @@ impl Hub {
             frame: packet.frame(),
             to,
             volatile,
+            compress,
             question,
         });
         self.spread(now, others, &publication);
@@ -272,10 +295,15 @@ impl Hub {
             to,
             frame,
             volatile,
+            compress,
             question,
         } = publication;
         self.deliver_to(now, to, *volatile, *question, |hub| {
-            hub.sessions.share(frame.clone())
+            let entry = hub.sessions.share(frame.clone());
+            if !compress {
+                hub.sessions.palette.leave_uncompressed(entry);
+            }
+            entry
         });
     }
 

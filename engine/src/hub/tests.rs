@@ -1,5 +1,6 @@
 //! One hub, driven by hand: what went wrong once.
 
+mod polled;
 mod publishing;
 mod rules;
 mod transports;
@@ -15,7 +16,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    eio::session::Poll,
+    eio::{payload::Payload, session::Poll},
     error::{CloseReason, PeerError},
     frame::{Frames, Kind},
     id::{ConnId, NamespaceId, ShardId},
@@ -41,8 +42,9 @@ impl Transmit for Wire {
         Written::Bytes(bytes.len())
     }
 
-    fn answer(&mut self, _: SessionKey, body: Vec<u8>) {
-        self.answers.push(String::from_utf8(body).unwrap());
+    fn answer(&mut self, _: SessionKey, body: Payload) {
+        self.answers
+            .push(String::from_utf8(body.bytes.into()).unwrap());
     }
 }
 
@@ -54,7 +56,7 @@ impl Transmit for Half {
         Written::Bytes(slices.concat().len() / 2)
     }
 
-    fn answer(&mut self, _: SessionKey, _: Vec<u8>) {}
+    fn answer(&mut self, _: SessionKey, _: Payload) {}
 }
 
 fn hub(config: Config) -> Hub {
@@ -172,6 +174,7 @@ fn event<'a>(name: &'a str, args: &'a str) -> Emit<'a> {
         args,
         attachments: &[],
         volatile: false,
+        compress: true,
     }
 }
 
@@ -283,7 +286,7 @@ impl Transmit for Pipes {
         *room -= n;
         Written::Bytes(n)
     }
-    fn answer(&mut self, _: SessionKey, _: Vec<u8>) {}
+    fn answer(&mut self, _: SessionKey, _: Payload) {}
 }
 
 #[test]

@@ -2,8 +2,8 @@
 //!
 //! What a session's transport may do in which state is `eio::session`'s; what is queued for it is `sessions`'.
 
-use super::{ConnId, Hub, PeerError, SessionKey, Tick, Vec};
-use crate::eio::session::Poll;
+use super::{ConnId, Hub, PeerError, SessionKey, Tick};
+use crate::eio::{payload::Payload, session::Poll};
 
 impl Hub {
     // ---- polling ----
@@ -18,7 +18,7 @@ impl Hub {
 
     /// The body that answers a GET: all that is queued, and the close if the session is closing,
     /// after which it is gone.
-    pub fn take_poll(&mut self, now: Tick, key: SessionKey) -> Vec<u8> {
+    pub fn take_poll(&mut self, now: Tick, key: SessionKey) -> Payload {
         self.it_is(now);
         self.sessions.take_poll(now, key)
     }

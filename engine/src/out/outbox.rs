@@ -11,7 +11,8 @@ use super::{
     palette::{Entry, EntryId, Palette},
 };
 use crate::{
-    frame::{Frame, Frames, Kind},
+    eio::payload::{self, Payload},
+    frame::{Frame, Frames},
     limits::SLICES_MAX,
     time::Tick,
 };
@@ -87,6 +88,8 @@ struct Rest {
     largest: usize,
     largest_ends: usize,
     watch: Option<Watch>,
+    /// Whether a packet in the backlog is worth compressing, should a poll fetch it.
+    compress: bool,
 }
 
 /// Packets of this turn that lie side by side.
@@ -301,15 +304,24 @@ impl Outbox {
         }
     }
 
-    /// Hands over every whole packet in order and forgets them: how a poll is answered.
-    pub fn drain(&mut self, palette: &Palette, held: &mut Held, mut each: impl FnMut(Kind, &[u8])) {
+    /// Takes every packet, in order, as the body that answers a GET.
+    pub fn take_payload(&mut self, palette: &mut Palette, held: &mut Held) -> Payload {
+        if self.rest.is_none() && self.count > 0 {
+            return palette.payload(self.first, core::mem::take(&mut self.count));
+        }
         self.stash(palette, held);
+        let mut body = Vec::new();
+        let compress = self.rest.as_ref().is_some_and(|rest| rest.compress);
         for chunk in self.rest.iter().flat_map(|rest| &rest.backlog) {
-            for (kind, payload) in Frames(chunk.bytes()) {
-                each(kind, payload);
+            for (kind, data) in Frames(chunk.bytes()) {
+                payload::push(&mut body, kind, data);
             }
         }
         self.discard(held);
+        Payload {
+            bytes: body.into(),
+            compress,
+        }
     }
 
     /// Forgets everything queued.
@@ -357,6 +369,7 @@ impl Rest {
         let bytes = palette.bytes(EntryId(entry));
         self.backlog_bytes += bytes.len();
         self.note_largest(bytes.len());
+        self.compress |= palette.compresses(entry);
         match palette.entry(entry) {
             Entry::Shared(frame) if bytes.len() >= SHARED_BYTES_MIN => {
                 held.share(frame);

@@ -8,7 +8,8 @@
 use alloc::vec::Vec;
 
 use crate::{
-    frame::{Frame, Kind, write_head},
+    eio::payload::{self, Payload},
+    frame::{Frame, Frames, Kind, write_head},
     limits::{PALETTE_BYTES_MAX, PALETTE_PACKETS_MAX, PALETTE_SHARED_MAX},
 };
 
@@ -51,7 +52,19 @@ pub struct Palette {
     shared: u32,
     /// The ping of this turn: many heartbeats fall into one turn and share it.
     ping: Option<EntryId>,
+    /// Packets that gain nothing from compression, in order; nearly always none.
+    uncompressed: Vec<u32>,
+    /// The polling form of some entries, made last: many that poll are often sent the same.
+    polled: Option<Polled>,
     mark: Mark,
+}
+
+/// The polling form of `count` entries from `first`.
+#[derive(Debug)]
+struct Polled {
+    first: u32,
+    count: u32,
+    payload: Payload,
 }
 
 impl Palette {
@@ -116,6 +129,48 @@ impl Palette {
         let ping = self.text(b"2");
         self.ping = Some(ping);
         ping
+    }
+
+    /// A packet of this turn gains nothing from compression.
+    pub fn leave_uncompressed(&mut self, EntryId(entry): EntryId) {
+        debug_assert!(
+            self.uncompressed.last().is_none_or(|last| *last < entry),
+            "packets are marked in their order"
+        );
+        self.uncompressed.push(entry);
+    }
+
+    /// Whether a packet gains from compression.
+    pub(super) fn compresses(&self, entry: u32) -> bool {
+        self.uncompressed.is_empty() || self.uncompressed.binary_search(&entry).is_err()
+    }
+
+    /// The body in which `count` entries from `first` answer a GET. Made once for all those that are sent
+    /// the same one after the other, as the receivers of a broadcast are.
+    pub(super) fn payload(&mut self, first: u32, count: u32) -> Payload {
+        if let Some(polled) = &self.polled
+            && (polled.first, polled.count) == (first, count)
+        {
+            return polled.payload.clone();
+        }
+        let mut body = Vec::new();
+        let mut compress = false;
+        for entry in first..first + count {
+            for (kind, data) in Frames(self.bytes(EntryId(entry))) {
+                payload::push(&mut body, kind, data);
+            }
+            compress |= self.compresses(entry);
+        }
+        let payload = Payload {
+            bytes: body.into(),
+            compress,
+        };
+        self.polled = Some(Polled {
+            first,
+            count,
+            payload: payload.clone(),
+        });
+        payload
     }
 
     /// How many packets of this turn are shared.
@@ -192,6 +247,11 @@ impl Palette {
         self.arena.truncate(arena);
         self.entries.truncate(entries);
         self.ping = self.ping.filter(|ping| (ping.0 as usize) < entries);
+        let kept = |entry: &u32| (*entry as usize) < entries;
+        self.uncompressed
+            .truncate(self.uncompressed.partition_point(kept));
+        self.polled
+            .take_if(|polled| (polled.first + polled.count) as usize > entries);
         (self.size, self.shared) = (size, shared);
     }
 
@@ -203,6 +263,8 @@ impl Palette {
         self.entries.clear();
         self.entries.shrink_to(ARENA_KEPT / size_of::<Entry>());
         self.ping = None;
+        self.uncompressed.clear();
+        self.polled = None;
         (self.size, self.shared) = (0, 0);
         self.mark = Mark::default();
     }
@@ -211,6 +273,7 @@ impl Palette {
     pub(crate) fn trim(&mut self) {
         self.arena.shrink_to_fit();
         self.entries.shrink_to_fit();
+        self.uncompressed.shrink_to_fit();
     }
 
     /// Whether nothing was encoded in this turn.

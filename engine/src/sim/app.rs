@@ -36,6 +36,7 @@ impl Message {
             args: self.json.as_str(),
             attachments: self.parts.as_slice(),
             volatile,
+            compress: true,
         }
     }
 

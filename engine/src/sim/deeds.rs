@@ -194,6 +194,7 @@ impl World {
             to: selection(&to),
             frame,
             volatile,
+            compress: true,
             question: None,
         };
         self.mail_leaves(OUTSIDE, hub, Mail::Relay(Arc::new(publication)));

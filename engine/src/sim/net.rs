@@ -7,6 +7,7 @@ use alloc::{collections::VecDeque, format, string::String, vec::Vec};
 
 use super::client::Sent;
 use crate::{
+    eio::payload::Payload,
     hub::{SessionKey, Transmit},
     id::ConnId,
     limits::SLICES_MAX,
@@ -161,7 +162,7 @@ impl Transmit for Net {
         Written::Bytes(taken)
     }
 
-    fn answer(&mut self, session: SessionKey, body: Vec<u8>) {
-        self.answers.push((session, body));
+    fn answer(&mut self, session: SessionKey, body: Payload) {
+        self.answers.push((session, body.bytes.into()));
     }
 }

@@ -64,7 +64,7 @@ impl World {
             let right = answer == Some(Ok(Poll::Answer));
             self.oracle
                 .expect(right, "a new session had nothing to say");
-            let body = self.hubs[hub].take_poll(self.now, key);
+            let body = self.hubs[hub].take_poll(self.now, key).bytes.into();
             client.gets = 1;
             self.soon(Task::Answer(at, Some(body)));
         }

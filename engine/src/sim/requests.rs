@@ -49,7 +49,7 @@ impl World {
                 self.parked.insert((hub, key.to_bits()), client);
             }
             Some(Ok(Poll::Answer)) => {
-                let body = self.hubs[hub].take_poll(self.now, key);
+                let body = self.hubs[hub].take_poll(self.now, key).bytes.into();
                 self.soon(Task::Answer(client, Some(body)));
             }
             Some(Ok(Poll::Mismatch)) | None => self.soon(Task::Answer(client, None)),

@@ -12,6 +12,7 @@ use super::{
     io::{EmitError, Io},
     payload::IntoArgs,
 };
+use crate::post::Flags;
 
 /// A choice of clients of one namespace, on all shards: the official server's `BroadcastOperator`.
 ///
@@ -31,7 +32,7 @@ use super::{
 pub struct Broadcast {
     io: Io,
     to: Selection,
-    volatile: bool,
+    flags: Flags,
     timeout: Option<Duration>,
 }
 
@@ -46,7 +47,7 @@ impl Broadcast {
         Self {
             io,
             to,
-            volatile: false,
+            flags: Flags::USUAL,
             timeout: None,
         }
     }
@@ -98,7 +99,23 @@ impl Broadcast {
     /// # fn app(app: &mut App) { app.ns("/").on_sync("x", handler); }
     /// ```
     pub const fn volatile(mut self) -> Self {
-        self.volatile = true;
+        self.flags.volatile = true;
+        self
+    }
+
+    /// Whether the event is worth compressing (`compress`). Default true. An answer to a poll is compressed if one
+    /// packet of it is ([`crate::Server::http_compression`]); over WebSocket nothing is.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// fn handler(io: Io, Data(jpeg): Data<Binary>) -> Result<(), EmitError> {
+    ///     io.all().compress(false).emit("picture", jpeg)
+    /// }
+    /// # fn app(app: &mut App) { app.ns("/").on_sync("x", handler); }
+    /// ```
+    pub const fn compress(mut self, compress: bool) -> Self {
+        self.flags.compress = compress;
         self
     }
 
@@ -127,7 +144,7 @@ impl Broadcast {
     /// [`EmitError`]; on a shard's own thread [`EmitError::MailboxFull`] only if another shard has been behind for long.
     pub fn emit(self, event: &str, args: impl IntoArgs) -> Result<(), EmitError> {
         let encoded = args.encode()?;
-        self.io.publish(self.to, event, encoded, self.volatile)
+        self.io.publish(self.to, event, encoded, self.flags)
     }
 
     /// Sends an event and collects everybody's answer: who answered, timed out or left. The answers
@@ -144,8 +161,7 @@ impl Broadcast {
     /// # fn app(app: &mut App) { app.ns("/").on("poll", poll); }
     /// ```
     pub fn call<T>(self, event: &str, args: impl IntoArgs) -> Answers<T> {
-        self.io
-            .ask(self.to, event, args, self.volatile, self.timeout)
+        self.io.ask(self.to, event, args, self.flags, self.timeout)
     }
 
     /// Puts all selected clients into a room: the official server's `socketsJoin`.

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     mailbox::Full,
-    post::{Ask, List, Post, Settled},
+    post::{Ask, Flags, List, Post, Settled},
     shard::{self, questions::DEFAULT_ACK_WAIT},
     shared::Shared,
 };
@@ -175,7 +175,7 @@ impl Io {
         to: Selection,
         event: &str,
         Encoded { args, attachments }: Encoded,
-        volatile: bool,
+        flags: Flags,
     ) -> Result<(), EmitError> {
         if is_reserved(event) {
             return Err(EmitError::Reserved(event.to_owned()));
@@ -187,7 +187,8 @@ impl Io {
             name: event,
             args: &args,
             attachments: &attachments,
-            volatile,
+            volatile: flags.volatile,
+            compress: flags.compress,
         };
         if let Some(shard) = shard::current(&self.shared) {
             if !shard.has_room(&to) {
@@ -200,7 +201,8 @@ impl Io {
         let publication = Arc::new(Publication {
             to,
             frame,
-            volatile,
+            volatile: flags.volatile,
+            compress: flags.compress,
             question: None,
         });
         self.post_first(Post::Mail(Mail::Relay(publication)))
@@ -223,7 +225,7 @@ impl Io {
         to: Selection,
         event: &str,
         args: impl IntoArgs,
-        volatile: bool,
+        flags: Flags,
         timeout: Option<Duration>,
     ) -> Answers<T> {
         let encoded = if is_reserved(event) {
@@ -233,7 +235,7 @@ impl Io {
         };
         let timeout = timeout.unwrap_or(DEFAULT_ACK_WAIT);
         let asked = encoded
-            .and_then(|encoded| self.ask_encoded(to, event, encoded, volatile, timeout))
+            .and_then(|encoded| self.ask_encoded(to, event, encoded, flags, timeout))
             .unwrap_or_else(|error| Source::Nobody(Some(error)));
         Answers::of(asked)
     }
@@ -243,7 +245,7 @@ impl Io {
         to: Selection,
         event: &str,
         Encoded { args, attachments }: Encoded,
-        volatile: bool,
+        flags: Flags,
         timeout: Duration,
     ) -> Result<Source, AckError> {
         let not_sent = |_| AckError::NotSent;
@@ -255,7 +257,8 @@ impl Io {
             name: event,
             args: &args,
             attachments: &attachments,
-            volatile,
+            volatile: flags.volatile,
+            compress: flags.compress,
         };
         if let Some(shard) = shard::current(&self.shared) {
             if !shard.has_room(&to) {
@@ -274,7 +277,7 @@ impl Io {
             name: event.into(),
             args: args.into(),
             attachments,
-            volatile,
+            flags,
             timeout,
             answers,
         };

@@ -18,6 +18,7 @@ use super::{
 use crate::{
     handshake::{Credentials, Handshake},
     log::About,
+    post::Flags,
     shard::{
         Extensions, Farewell, Shard,
         questions::{DEFAULT_ACK_WAIT, Question},
@@ -219,7 +220,7 @@ impl Socket {
     /// [`EmitError::NotConnected`] if the client has gone, or was not let in yet; [`EmitError::Encode`],
     /// [`EmitError::Reserved`] and [`EmitError::TooLarge`] for what cannot be sent to anybody.
     pub fn emit(&self, event: &str, args: impl IntoArgs) -> Result<(), EmitError> {
-        self.emit_as(event, args, false)
+        self.emit_as(event, args, Flags::USUAL)
     }
 
     /// Sends an event that may be lost: it is dropped, without an error, if the client cannot take it now.
@@ -236,10 +237,36 @@ impl Socket {
     /// # Errors
     /// As [`Socket::emit`].
     pub fn emit_volatile(&self, event: &str, args: impl IntoArgs) -> Result<(), EmitError> {
-        self.emit_as(event, args, true)
+        let flags = Flags {
+            volatile: true,
+            ..Flags::USUAL
+        };
+        self.emit_as(event, args, flags)
     }
 
-    fn emit_as(&self, event: &str, args: impl IntoArgs, volatile: bool) -> Result<(), EmitError> {
+    /// Sends an event that gains nothing from compression, such as a picture: the official server's
+    /// `compress(false)`. See [`Broadcast::compress`].
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// fn handler(s: Socket, Data(jpeg): Data<Binary>) -> Result<(), EmitError> {
+    ///     s.emit_uncompressed("picture", jpeg)
+    /// }
+    /// # fn app(app: &mut App) { app.ns("/").on_sync("x", handler); }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Socket::emit`].
+    pub fn emit_uncompressed(&self, event: &str, args: impl IntoArgs) -> Result<(), EmitError> {
+        let flags = Flags {
+            compress: false,
+            ..Flags::USUAL
+        };
+        self.emit_as(event, args, flags)
+    }
+
+    fn emit_as(&self, event: &str, args: impl IntoArgs, flags: Flags) -> Result<(), EmitError> {
         if is_reserved(event) {
             return Err(EmitError::Reserved(event.to_owned()));
         }
@@ -248,10 +275,11 @@ impl Socket {
             name: event,
             args: &args,
             attachments: &attachments,
-            volatile,
+            volatile: flags.volatile,
+            compress: flags.compress,
         };
         let sent = self.shard.with_hub(|hub, _| hub.emit(self.key, &emit))?;
-        if sent || volatile && self.is_connected() {
+        if sent || flags.volatile && self.is_connected() {
             Ok(())
         } else {
             Err(EmitError::NotConnected)
@@ -334,6 +362,7 @@ impl Socket {
             args: &args,
             attachments: &attachments,
             volatile: false,
+            compress: true,
         };
         let token = question.token();
         let sent = self

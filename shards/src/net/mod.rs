@@ -3,6 +3,7 @@
 //! It imports nothing of ours. Which connections there are, and what is done with what they say, is the
 //! shard's.
 
+pub mod encoding;
 pub(crate) mod gate;
 pub mod head;
 pub(crate) mod replay;

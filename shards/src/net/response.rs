@@ -9,12 +9,14 @@
 //!   the server starts. The request is given its number when it is judged ([`ResponseOptions`]);
 //! - one response, or the response to one request: [`HeaderLines`].
 
-use std::{borrow::Cow, io::Write as _, time::SystemTime};
+use std::{io::Write as _, time::SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body_util::Full;
 use httpdate::HttpDate;
+
+use super::encoding::Encoding;
 
 /// A body up to this size is copied behind its head; a larger one is sent from where it is.
 const COPIED_BYTES_MAX: usize = 8 * 1024;
@@ -96,6 +98,20 @@ pub struct ResponseOptions {
     pub set: HeaderSet,
     /// Header lines that are this request's alone. Seldom any: they are an allocation each time.
     pub lines: Option<Box<HeaderLines>>,
+    /// What the body may be compressed to.
+    pub encoding: Option<Encoding>,
+}
+
+impl ResponseOptions {
+    /// A set of headers and nothing else.
+    #[must_use]
+    pub const fn of(set: HeaderSet) -> Self {
+        Self {
+            set,
+            lines: None,
+            encoding: None,
+        }
+    }
 }
 
 /// A response, without what only its connection knows.
@@ -108,7 +124,9 @@ pub struct Response {
     /// `Cache-Control`; empty if there is none.
     pub cache_control: &'static str,
     /// The body.
-    pub body: Cow<'static, [u8]>,
+    pub body: Bytes,
+    /// Whether the body is worth compressing, if the request takes it so.
+    pub compress: bool,
     /// The connection is closed after it.
     pub close: bool,
     /// Header lines of this response.
@@ -120,16 +138,13 @@ pub struct Response {
 impl Response {
     /// A response with a body. It is not to be kept by caches, as all that this server says.
     #[must_use]
-    pub fn new(
-        status: StatusCode,
-        content_type: &'static str,
-        body: impl Into<Cow<'static, [u8]>>,
-    ) -> Self {
+    pub fn new(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Self {
         Self {
             status,
             content_type,
             cache_control: "no-store",
             body: body.into(),
+            compress: false,
             close: false,
             lines: HeaderLines::default(),
             options: ResponseOptions::default(),
@@ -160,8 +175,13 @@ impl Response {
     /// With one more header, whose name and value are known to be sound.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: &str) -> Self {
-        self.lines.push_checked(name, value.as_bytes());
+        self.add(name, value);
         self
+    }
+
+    /// Adds such a header.
+    pub fn add(&mut self, name: &'static str, value: &str) {
+        self.lines.push_checked(name, value.as_bytes());
     }
 
     /// The same, after which the connection is closed.
@@ -209,11 +229,7 @@ impl Response {
                 headers.append(name, value);
             }
         });
-        let body = match self.body {
-            Cow::Borrowed(body) => Bytes::from_static(body),
-            Cow::Owned(body) => body.into(),
-        };
-        let mut response = http::Response::new(Full::new(body));
+        let mut response = http::Response::new(Full::new(self.body));
         *response.status_mut() = self.status;
         *response.headers_mut() = headers;
         response

@@ -214,7 +214,7 @@ impl Policy {
     #[cold]
     fn seldom_options(&self, request: &impl Asked, old_browser: bool) -> ResponseOptions {
         if let (None, None, Some(set)) = (&self.headers, &self.cors, self.old_browser) {
-            return ResponseOptions { set, lines: None };
+            return ResponseOptions::of(set);
         }
         let origin = request.header("origin");
         let cors = self.cors.as_ref().map(|cors| cors.answer(origin));
@@ -250,7 +250,7 @@ impl Policy {
             Allowed::Named(_) => return own(&cors.answer(origin)),
         };
         match self.numbers.get(number).copied().flatten() {
-            Some(set) => ResponseOptions { set, lines: None },
+            Some(set) => ResponseOptions::of(set),
             None => own(&cors.answer(origin)),
         }
     }

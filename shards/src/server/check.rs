@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use stentor_engine::config::Config;
 
-use crate::config::{HttpWaits, ShardLimits};
+use crate::{
+    compress::HttpCompression,
+    config::{HttpWaits, ShardLimits},
+};
 
 /// What is checked.
 pub(super) struct Options<'a> {
@@ -17,6 +20,7 @@ pub(super) struct Options<'a> {
     /// As [`super::Server::path`] has made it.
     pub(super) path: &'a str,
     pub(super) tcp_user_timeout: Option<Duration>,
+    pub(super) http_compression: Option<HttpCompression>,
 }
 
 /// The protocol's times are told in whole milliseconds.
@@ -45,10 +49,20 @@ impl Options<'_> {
         self.check_times()?;
         self.check_sizes()?;
         self.check_path()?;
+        self.check_compression()?;
         if !self.config.polling && !self.config.websocket {
             return Err("transports: without polling and WebSocket nobody can connect".to_owned());
         }
         Ok(())
+    }
+
+    fn check_compression(&self) -> Result<(), String> {
+        match self.http_compression {
+            Some(HttpCompression { level, .. }) if !(1..=9).contains(&level) => Err(format!(
+                "http_compression.level: {level} cannot work: it must be 1 to 9"
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn check_times(&self) -> Result<(), String> {
@@ -204,6 +218,7 @@ mod tests {
             shard_limits,
             path: "/socket.io/",
             tcp_user_timeout: None,
+            http_compression: None,
         };
         options.check()
     }
@@ -348,6 +363,7 @@ mod tests {
                 shard_limits,
                 path,
                 tcp_user_timeout,
+                http_compression: None,
             };
             options.check()
         };

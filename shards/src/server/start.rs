@@ -68,6 +68,8 @@ impl Server {
             initial_packet: self.initial_packet,
             tcp_user_timeout: self.tcp_user_timeout,
             waits: self.waits,
+            http_compression: self.http_compression,
+            serve_client: self.serve_client,
             release_memory: self.release_memory,
             shard_limits: self.shard_limits,
             farewell_timeout: self.farewell_timeout,
@@ -135,6 +137,7 @@ impl Server {
             shard_limits: &self.shard_limits,
             path: &self.path,
             tcp_user_timeout: self.tcp_user_timeout,
+            http_compression: self.http_compression,
         };
         let trusted = Trusted::new(&self.trusted_proxies, self.forwarded_header);
         let checked = options.check().and_then(|()| self.policy.check());

@@ -8,7 +8,7 @@
 use std::{convert::Infallible, future::Future, pin::pin, rc::Rc, sync::Arc, task::Poll};
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderValue, Method, Request, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use hyper_util::rt::TokioIo;
@@ -135,7 +135,9 @@ async fn answer(
     wire.set_brief(is_engine);
     let service = shard.kept.pages();
     let mut response = if is_engine {
-        for_hyper(engine(shard, wire, source, request).await, sets)
+        let mut response = engine(shard, wire, source, request).await;
+        shard.compress(&mut response);
+        for_hyper(response, sets)
     } else if let Some(service) = &service {
         pages::page(service, wire, shard.config.waits.idle, request).await
     } else {
@@ -149,6 +151,21 @@ async fn answer(
         response.headers_mut().insert(header::CONNECTION, close);
     }
     response
+}
+
+fn values<'a>(request: &'a Request<Incoming>, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
+    let values = request.headers().get_all(name);
+    values.into_iter().map(HeaderValue::as_bytes)
+}
+
+/// The response to a request for one of the official client's files.
+fn client_file(shard: &Shard, request: &Request<Incoming>) -> Option<Response> {
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    let file = shard.client_file(request.uri().path()).filter(|_| reads)?;
+    Some(file.response(
+        values(request, &header::ACCEPT_ENCODING),
+        values(request, &header::IF_NONE_MATCH),
+    ))
 }
 
 /// Answers a request for the Engine.IO path: a preflight before anything else of it is judged.
@@ -169,7 +186,12 @@ async fn engine(
     }
     let agent = request.headers().get(header::USER_AGENT);
     let old_browser = agent.is_some_and(|agent| is_old_browser(agent.as_bytes()));
-    let options = shard.response_options(&asked, old_browser);
+    let mut options = shard.response_options(&asked, old_browser);
+    options.encoding = shard.poll_encoding(values(&request, &header::ACCEPT_ENCODING));
+    if let Some(mut file) = client_file(shard, &request) {
+        file.options = options;
+        return file;
+    }
     let told = policy.hears_errors().then(|| asked.handshake()).flatten();
     let judged = judged(shard, wire, source, request).await;
     let mut response = judged.unwrap_or_else(|refused| {
@@ -341,8 +363,11 @@ async fn post(
         .headers()
         .get(header::CONTENT_TYPE)
         .map(HeaderValue::as_bytes);
+    let is_plain = |coding: &[u8]| coding.eq_ignore_ascii_case(b"identity");
     let body = if kind.is_some_and(|kind| kind.starts_with(b"application/octet-stream")) {
         Err(BodyError::Kind)
+    } else if !values(&request, &header::CONTENT_ENCODING).all(is_plain) {
+        Err(BodyError::Encoded)
     } else {
         let max = shard.config.engine.limits.payload_bytes;
         unless_ended(shard, sid, body(wire, request.into_body(), max)).await
@@ -353,7 +378,11 @@ async fn post(
         Err(BodyError::Ended(answer)) => return Ok(Response::from(answer).closing()),
         Err(error) => {
             fail(shard, wire, sid, error.peer_error());
-            return Ok(Response::status(error.status()).closing());
+            let response = Response::status(error.status()).closing();
+            return Ok(match error {
+                BodyError::Encoded => response.with("accept-encoding", "identity"),
+                _ => response,
+            });
         }
     };
     response(answer)
@@ -396,6 +425,8 @@ enum BodyError {
     Broken,
     /// Of a type that is not taken.
     Kind,
+    /// Compressed.
+    Encoded,
     /// The session ended.
     Ended(Reply),
 }
@@ -405,6 +436,7 @@ impl BodyError {
         match self {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Slow => StatusCode::REQUEST_TIMEOUT,
+            Self::Encoded => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Broken | Self::Kind | Self::Ended(_) => StatusCode::BAD_REQUEST,
         }
     }
@@ -413,7 +445,7 @@ impl BodyError {
     fn peer_error(&self) -> PeerError {
         match self {
             Self::TooLarge => PeerError::TooLarge,
-            Self::Kind => PeerError::ContentType,
+            Self::Kind | Self::Encoded => PeerError::ContentType,
             Self::Slow | Self::Broken | Self::Ended(_) => PeerError::Aborted,
         }
     }

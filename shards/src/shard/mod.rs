@@ -68,6 +68,7 @@ use self::{
 };
 use crate::{
     clock::Clock,
+    compress::Compressor,
     config::ShardConfig,
     fd_table::Passage,
     log::{self, LeftOut, Seldom, Speaker},
@@ -124,6 +125,7 @@ pub(crate) struct Shard {
     /// Connections whose parked GET was answered and behind which more has come.
     resumable: RefCell<Vec<ConnKey>>,
     writer: RefCell<Writer>,
+    pub(crate) compressor: RefCell<Compressor>,
     pub(crate) pauses: RefCell<Pauses>,
     pub(crate) office: Office,
     pub(crate) looks: Looks,
@@ -217,6 +219,7 @@ impl Shard {
             given_up: RefCell::default(),
             resumable: RefCell::default(),
             writer: RefCell::default(),
+            compressor: RefCell::default(),
             pauses: RefCell::default(),
             office: Office::new(shards, parts.passage),
             looks: Looks::default(),
@@ -258,6 +261,7 @@ impl Shard {
         self.shared.sessions[usize::from(self.id.0)].store(0, Ordering::Relaxed);
         self.office.forget();
         drop(self.writer.take());
+        drop(self.compressor.take());
         self.turning.forget();
     }
 

@@ -210,7 +210,7 @@ impl Shard {
             None => Some(Reply::Refused(Refusal::SessionUnknown)),
             Some(Ok(Poll::Park)) => None,
             Some(Ok(Poll::Answer)) => {
-                let body = hub.sessions().take_poll(self.now.get(), session);
+                let body = hub.take_poll(self.now.get(), session);
                 drop(hub);
                 self.newcomer_closes(session); // these may have been its last words
                 Some(Reply::Payload(body))

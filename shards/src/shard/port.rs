@@ -3,6 +3,7 @@
 //! It must not know why something was queued, nor when turns begin.
 
 use stentor_engine::{
+    eio::payload::Payload,
     hub::{SessionKey, Transmit, Write},
     id::ConnId,
     out::Written,
@@ -23,7 +24,7 @@ impl Transmit for Port<'_> {
         self.0.conns.borrow().write(conn_key(conn), slices)
     }
 
-    fn answer(&mut self, session: SessionKey, body: Vec<u8>) {
+    fn answer(&mut self, session: SessionKey, body: Payload) {
         let parked = take(&self.0.parked, session.to_bits());
         match parked {
             Some(Parked::Conn(key)) => self.0.answer_parked(key, Reply::Payload(body)),

@@ -127,7 +127,7 @@ impl Shard {
             name,
             args,
             attachments,
-            volatile,
+            flags,
             timeout,
             answers,
         } = ask;
@@ -135,7 +135,8 @@ impl Shard {
             name: &name,
             args: &args,
             attachments: &attachments,
-            volatile,
+            volatile: flags.volatile,
+            compress: flags.compress,
         };
         // The thread that asks has looked at its size.
         let _ = self.ask_many(to, &emit, timeout, answers);

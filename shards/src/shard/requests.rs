@@ -28,7 +28,7 @@ use crate::{
     handshake::Handshake,
     log,
     net::{
-        head::{HeadError, RequestHead},
+        head::{HeadError, Plain, RequestHead},
         response::{HeaderLines, Response, ResponseOptions},
     },
     post::Reply,
@@ -45,13 +45,13 @@ pub(crate) enum Wanted {
 }
 
 impl Shard {
-    /// What a request wants, if it is one that is served here, and its `User-Agent`.
+    /// What a request wants, if it is one that is served here, and what else it says.
     pub(super) fn wanted<'a>(
         &self,
         request: &RequestHead<'a>,
         query: &Request<'_>,
         sid: Option<Sid>,
-    ) -> Option<(Wanted, Option<&'a [u8]>)> {
+    ) -> Option<(Wanted, Plain<'a>)> {
         let plain = request.plain()?;
         if self.stopping.get()
             || query.check(&self.config.engine, plain.origin) != Ok(Transport::Polling)
@@ -71,7 +71,7 @@ impl Shard {
             }
             _ => None,
         };
-        Some((wanted?, plain.agent))
+        Some((wanted?, plain))
     }
 
     /// Answers a preflight. Its connection is as if it had not come: the next request says where it belongs.
@@ -236,7 +236,7 @@ impl Shard {
         }
         self.send_initial_packet(session);
         self.begin_session(session, kept);
-        let body = self.with_hub(|hub, now| hub.sessions().take_poll(now, session));
+        let body = self.with_hub(|hub, now| hub.take_poll(now, session));
         let mut response = Response::from(Reply::Payload(body));
         response.lines = lines;
         response

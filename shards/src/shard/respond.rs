@@ -4,12 +4,18 @@
 //! long-polling request ([`Reply`]), refusals, and the options that a request has decided for its response.
 
 use http::StatusCode;
-use stentor_engine::{eio::handshake::Refusal, hub::SessionKey};
+use stentor_engine::{
+    eio::{handshake::Refusal, payload::Payload},
+    hub::SessionKey,
+};
 
 use super::{Shard, conns::ConnKey};
 use crate::{
+    client_files::{self, ClientFile},
+    compress::FOR_POLLS,
     handshake::Handshake,
     net::{
+        encoding::Encoding,
         head::{HeadError, UpgradeError},
         response::{Response, ResponseOptions},
     },
@@ -23,7 +29,10 @@ const HTML: &str = "text/html";
 impl From<Reply> for Response {
     fn from(reply: Reply) -> Self {
         match reply {
-            Reply::Payload(body) => Self::new(StatusCode::OK, "text/plain; charset=UTF-8", body),
+            Reply::Payload(Payload { bytes, compress }) => Self {
+                compress,
+                ..Self::new(StatusCode::OK, "text/plain; charset=UTF-8", bytes)
+            },
             Reply::Ok | Reply::Continue => Self::new(StatusCode::OK, HTML, &b"ok"[..]),
             Reply::Refused(refusal) => refused(refusal, None),
             Reply::Status(code) => {
@@ -193,6 +202,38 @@ impl Shard {
         self.config.policy.options(request, old_browser)
     }
 
+    /// The official client's file of this path, if the server has them.
+    #[inline]
+    pub(super) fn client_file(&self, path: &str) -> Option<&'static ClientFile> {
+        let name = path.strip_prefix(&*self.config.path)?;
+        client_files::find(name).filter(|_| self.config.serve_client)
+    }
+
+    /// How the answer to a poll may be compressed, by the request's `Accept-Encoding`.
+    #[inline]
+    pub(super) fn poll_encoding<'a>(
+        &self,
+        accept: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Option<Encoding> {
+        self.config.http_compression?;
+        Encoding::choose(accept.into_iter(), &FOR_POLLS)
+    }
+
+    /// Compresses the body of a response if it is worth it and the request takes it so.
+    pub(super) fn compress(&self, response: &mut Response) {
+        if response.compress
+            && let Some(encoding) = response.options.encoding
+            && let Some(options) = self.config.http_compression
+            && response.body.len() >= options.threshold
+        {
+            let mut compressor = self.compressor.borrow_mut();
+            if let Some(body) = compressor.compress(options, encoding, &response.body) {
+                response.body = body;
+                response.add("content-encoding", encoding.name());
+            }
+        }
+    }
+
     /// Answers the request that a connection is at, which may go on afterwards.
     pub(crate) fn respond(&self, key: ConnKey, mut response: Response) {
         response.close |= self.stopping.get();
@@ -201,6 +242,7 @@ impl Shard {
         if let Some(polled) = conns.polled(key) {
             response.options = std::mem::take(&mut polled.options);
         }
+        self.compress(&mut response);
         let mut writer = self.writer.borrow_mut();
         let bytes = writer.write(&response, &self.config.header_sets, now.0);
         conns.respond(key, bytes, response.close, now);
@@ -275,10 +317,10 @@ mod tests {
     fn replies_in_http() {
         let told = |reply: Reply| {
             let response = Response::from(reply);
-            let body = String::from_utf8(response.body.into_owned()).unwrap();
+            let body = String::from_utf8(response.body.into()).unwrap();
             (response.status.as_u16(), response.content_type, body)
         };
-        let payload = Reply::Payload(b"2".to_vec());
+        let payload = Reply::Payload(Payload::bare("2"));
         let plain = "text/plain; charset=UTF-8";
         assert_eq!(told(payload), (200, plain, "2".to_owned()));
         assert_eq!(told(Reply::Ok), (200, HTML, "ok".to_owned()));

@@ -296,6 +296,9 @@ impl Shard {
         }
         let query = Request::parse(query);
         if !request.wants_websocket() {
+            if self.client_file(path).is_some() {
+                return Verdict::Http;
+            }
             return self.judge_http(&heard, &query);
         }
         if self.stopping.get() {
@@ -396,11 +399,15 @@ impl Shard {
                 Verdict::Http
             };
         }
-        let Some((wanted, agent)) = self.wanted(heard.request, query, sid) else {
+        let Some((wanted, plain)) = self.wanted(heard.request, query, sid) else {
             return Verdict::Http;
         };
-        let old_browser = agent.is_some_and(is_old_browser);
-        let options = self.response_options(heard, old_browser);
+        let old_browser = plain.agent.is_some_and(is_old_browser);
+        let mut options = self.response_options(heard, old_browser);
+        options.encoding = match wanted {
+            Wanted::Open | Wanted::Get(_) => self.poll_encoding(plain.accept_encoding),
+            Wanted::Post(..) => None,
+        };
         Verdict::Poll(wanted, options)
     }
 

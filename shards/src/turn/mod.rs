@@ -290,6 +290,7 @@ impl Turns {
         if self.ebb.is_due(held, shard.now.get()) {
             shard.conns.borrow_mut().forget_gone();
             shard.hub.borrow_mut().trim();
+            shard.compressor.borrow_mut().trim();
             self.intake.trim();
             // User code, and nothing is borrowed.
             if let Err(panic) = catch_unwind(release) {

@@ -71,6 +71,9 @@ impl Shard {
                 break;
             }
         }
+        if self.compressor.borrow().keeps_body() && self.hub.borrow().waiting() == 0 {
+            self.compressor.borrow_mut().forget_body();
+        }
         let sessions = self.hub.borrow().counts().sessions;
         self.shared.sessions[usize::from(self.id.0)].store(sessions, Ordering::Relaxed);
     }

@@ -66,6 +66,8 @@ impl Bench {
             header_sets: HeaderSets::default(),
             tcp_user_timeout: None,
             waits: HttpWaits::default(),
+            http_compression: None,
+            serve_client: false,
             release_memory: None,
             shard_limits: crate::config::ShardLimits::default(),
             farewell_timeout: Duration::ZERO,

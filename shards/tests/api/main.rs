@@ -10,6 +10,7 @@ mod bursts;
 mod client;
 mod emit;
 mod handlers;
+mod http_options;
 mod leave;
 mod lifecycle;
 mod natural;

@@ -11,6 +11,8 @@ mod attachments;
 mod base64;
 mod bounds;
 mod browsers;
+mod client_files;
+mod compression;
 mod frames;
 mod handshake;
 mod heartbeat;

@@ -24,7 +24,7 @@ use crate::{
     config::Config,
     eio::{
         handshake::{Transport, open_packet},
-        payload,
+        payload::{self, Payload},
         session::{Expired, Outlet, Poll, Probed, Session},
     },
     error::PeerError,
@@ -127,7 +127,7 @@ pub trait Transmit {
     /// One non-blocking vectored write to a connection.
     fn write(&mut self, conn: ConnId, slices: &[&[u8]]) -> Written;
     /// Answers the session's parked GET.
-    fn answer(&mut self, session: SessionKey, body: Vec<u8>);
+    fn answer(&mut self, session: SessionKey, body: Payload);
 }
 
 /// See the module's text.

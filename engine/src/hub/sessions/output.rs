@@ -8,8 +8,8 @@
 use arrayvec::ArrayVec;
 
 use super::{
-    CHUNK, ConnId, Entry, Flushed, Held, Outlet, Palette, Run, SessionKey, Sessions, Signal, Sink,
-    Tick, Transmit, Vec, Write, Written, payload,
+    CHUNK, ConnId, Entry, Flushed, Held, Outlet, Palette, Payload, Run, SessionKey, Sessions,
+    Signal, Sink, Tick, Transmit, Vec, Write, Written, payload,
 };
 use crate::limits::{SLICE_BYTES, SLICE_PARTS, WRITES_TOGETHER};
 
@@ -126,7 +126,7 @@ impl Sessions {
         failed: &mut Vec<(SessionKey, Flushed)>,
     ) {
         for key in self.stranded.drain(..) {
-            io.answer(key, b"6".into());
+            io.answer(key, Payload::bare("6"));
         }
         let mut dirty = core::mem::take(&mut self.dirty);
         if dirty.len() <= WRITES_TOGETHER && self.palette.size() <= SMALL_BYTES {

@@ -1,7 +1,7 @@
 //! Answers: what do requests of long-polling and connections that probe mean for their session.
 
 use super::{
-    ConnId, Kind, Outlet, PeerError, Poll, Probed, SessionKey, Sessions, Signal, Tick, Vec, payload,
+    ConnId, Outlet, Payload, PeerError, Poll, Probed, SessionKey, Sessions, Signal, Tick, payload,
 };
 
 impl Sessions {
@@ -18,20 +18,14 @@ impl Sessions {
 
     /// The body that answers a GET: all that is queued, and the close if the session is closing,
     /// after which it is gone.
-    pub(in crate::hub) fn take_poll(&mut self, now: Tick, key: SessionKey) -> Vec<u8> {
+    pub(in crate::hub) fn take_poll(&mut self, now: Tick, key: SessionKey) -> Payload {
         let Some(entry) = self.slab.get_mut(key) else {
-            return Vec::new();
+            return Payload::default();
         };
-        let mut body = Vec::new();
-        entry
-            .outbox
-            .drain(&self.palette, &mut self.held, |kind, data| {
-                payload::push(&mut body, kind, data);
-            });
-        let carries = !body.is_empty();
-        for word in entry.session.last_words(carries) {
-            payload::push(&mut body, Kind::Text, word.as_bytes());
-        }
+        let Self { palette, held, .. } = self;
+        let mut body = entry.outbox.take_payload(palette, held);
+        let carries = !body.bytes.is_empty();
+        body.add(entry.session.last_words(carries));
         entry.session.carry(now, &self.config);
         entry.session.send_poll();
         if !entry.session.is_open() {

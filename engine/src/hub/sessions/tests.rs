@@ -7,6 +7,7 @@ use alloc::{collections::BTreeMap, format, vec, vec::Vec};
 use super::{Client, Due, Seen, SessionKey, Sessions, Signal, Transmit};
 use crate::{
     config::Config,
+    eio::payload::Payload,
     frame::{Frames, Kind},
     id::{ConnId, ShardId},
     limits::{OUTBOX_HARD_CAP, SLICE_PARTS, SLOW_SHARE, SLOW_WAIT},
@@ -50,7 +51,7 @@ impl Transmit for Pipes {
         Written::Bytes(n)
     }
 
-    fn answer(&mut self, _: SessionKey, _: Vec<u8>) {}
+    fn answer(&mut self, _: SessionKey, _: Payload) {}
 }
 
 struct Bench {

@@ -34,6 +34,7 @@ fn a_hub_publishes_for_those_who_are_none_and_keeps_their_order() {
         to: everybody().to("a"),
         frame: Hub::encode_event("/", &event("x", "1"), 100).unwrap(),
         volatile: false,
+        compress: true,
         question: None,
     });
     hubs[0].receive_mail(Tick(1), Mail::Relay(publication));
@@ -63,7 +64,7 @@ fn a_large_broadcast_is_shared_with_one_shard_too() {
     };
     assert_eq!(published(&"1".repeat(SHARED_BYTES_MIN)), 1);
     assert_eq!(published("1"), 0);
-    let body = hub.take_poll(Tick(1), polling);
+    let body = hub.take_poll(Tick(1), polling).bytes;
     assert!(body.ends_with(b"1]\x1e42[\"x\",1]"), "{body:?}");
 }
 
@@ -137,6 +138,7 @@ fn nothing_is_encoded_for_nobody() {
     let large = "1".repeat(SHARED_BYTES_MIN);
     let volatile = |name| Emit {
         volatile: true,
+        compress: true,
         ..event(name, &large)
     };
     let wait = Duration::from_secs(1);
@@ -156,6 +158,7 @@ fn nothing_is_encoded_for_nobody() {
             to,
             frame,
             volatile: false,
+            compress: true,
             question: None,
         };
         hub.receive_mail(Tick(1), Mail::Publish(Arc::new(publication)));

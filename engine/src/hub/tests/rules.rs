@@ -9,7 +9,7 @@ use super::{
     session, socket,
 };
 use crate::{
-    eio::session::Poll,
+    eio::{payload::Payload, session::Poll},
     error::CloseReason,
     hub::{AckNews, Answer, Counts, Emit, Received, Seen},
     limits::{DRAIN_WAIT, OUTBOX_HARD_CAP},
@@ -23,6 +23,7 @@ const fn volatile(name: &str) -> Emit<'_> {
         args: "",
         attachments: &[],
         volatile: true,
+        compress: true,
     }
 }
 
@@ -153,7 +154,7 @@ fn upgrades_that_are_not_allowed_are_neither_offered_nor_taken() {
         let body = hub.take_poll(Tick(0), key);
         let taken = hub.recv_probe_open(Tick(0), key, WS);
         (
-            alloc::string::String::from_utf8(body)
+            alloc::string::String::from_utf8(body.bytes.into())
                 .unwrap()
                 .contains("\"websocket\""),
             taken,
@@ -379,7 +380,7 @@ fn a_ping_that_a_request_carries_late_has_its_time() {
     tell(&mut hub, late, due);
     assert!(asked.get() && hub.is_open(key));
     assert_eq!(hub.recv_get(key), Some(Ok(Poll::Answer)));
-    assert_eq!(hub.take_poll(late, key), b"2");
+    assert_eq!(hub.take_poll(late, key).bytes, &b"2"[..]);
     let last = late.after(timeout);
     tell(&mut hub, Tick(last.0 - 1), last);
     assert!(hub.is_open(key), "the pong may come until then");
@@ -395,7 +396,7 @@ fn a_slow_client_that_took_nothing_is_closed_with_1013() {
         fn write(&mut self, _: ConnId, _: &[&[u8]]) -> Written {
             Written::Blocked
         }
-        fn answer(&mut self, _: SessionKey, _: Vec<u8>) {}
+        fn answer(&mut self, _: SessionKey, _: Payload) {}
     }
     let mut hub = hub(Config::default());
     let key = session(&mut hub, &["40"]);

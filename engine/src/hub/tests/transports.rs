@@ -90,7 +90,8 @@ fn whoever_closes_a_session_amid_its_upgrade_its_client_hears_of_it_there() {
                 let mut polled = vec![];
                 while hub.transport(key).is_some() {
                     assert_eq!(hub.recv_get(key), Some(Ok(Poll::Answer)));
-                    polled.push(String::from_utf8(hub.take_poll(Tick(2), key)).unwrap());
+                    let body = hub.take_poll(Tick(2), key).bytes;
+                    polled.push(String::from_utf8(body.into()).unwrap());
                 }
                 assert_eq!(polled.pop().as_deref(), Some("6\u{1e}1"), "case {case}");
                 let said = said.join("\u{1e}");

@@ -66,7 +66,7 @@ proptest! {
                 let payload = vec![mark; len];
                 let entry = if shared {
                     let mut frame = vec![];
-                    crate::frame::write_head(&mut frame, Kind::Text, len);
+                    crate::frame::write_head(&mut frame, crate::frame::Kind::Text, len);
                     frame.extend_from_slice(&payload);
                     palette.share(Frame(Bytes::from(frame)))
                 } else {

@@ -181,7 +181,7 @@ pub(crate) struct ServeOptions {
     #[arg(long, value_name = "TIME", value_parser = time, default_value = "10s", help_heading = "HTTP")]
     pub(crate) http_piece_wait: Duration,
     /// Time to a whole request body, in ms or with a unit.
-    #[arg(long, value_name = "TIME", value_parser = time, default_value = "60s", help_heading = "HTTP")]
+    #[arg(long, value_name = "TIME", value_parser = time, default_value = "30s", help_heading = "HTTP")]
     pub(crate) http_body_wait: Duration,
     #[command(flatten)]
     browsers: BrowserOptions,

@@ -13,10 +13,12 @@ pub struct Plain<'a> {
     pub origin: Option<&'a [u8]>,
     /// `User-Agent`.
     pub agent: Option<&'a [u8]>,
+    /// `Accept-Encoding`.
+    pub accept_encoding: Option<&'a [u8]>,
 }
 
 /// `None` if the request wants something else than an answer: another protocol, the connection closed, a
-/// word before its body is sent, or a body in chunks.
+/// word before its body is sent, or brings a body in chunks or compressed.
 pub(super) fn read<'a>(request: &RequestHead<'a>) -> Option<Plain<'a>> {
     if !request.is_http_1_1 {
         return None;
@@ -43,6 +45,14 @@ pub(super) fn read<'a>(request: &RequestHead<'a>) -> Option<Plain<'a>> {
             }
             14 if name.eq_ignore_ascii_case(b"content-length") => {
                 plain.length = Some(str::from_utf8(value).ok()?.parse().ok()?);
+            }
+            15 if name.eq_ignore_ascii_case(b"accept-encoding") => {
+                plain.accept_encoding = plain.accept_encoding.or(Some(value));
+            }
+            16 if name.eq_ignore_ascii_case(b"content-encoding")
+                && !value.eq_ignore_ascii_case(b"identity") =>
+            {
+                return None;
             }
             17 if name.eq_ignore_ascii_case(b"transfer-encoding") => return None,
             _ => {}

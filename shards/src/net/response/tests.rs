@@ -121,6 +121,7 @@ fn headers_from_all_three_places() {
         response.closing()
     };
     let all = || ResponseOptions {
+        encoding: None,
         set,
         lines: Some(Box::new(lines(&[
             ("set-cookie", "a=1"),

@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// By path: what it is, and its bytes.
-const FILES: [(&str, &str, &[u8]); 7] = [
+const FILES: [(&str, &str, &[u8]); 6] = [
     (
         "/",
         "text/html; charset=utf-8",
@@ -40,12 +40,6 @@ const FILES: [(&str, &str, &[u8]); 7] = [
         "/favicon.svg",
         "image/svg+xml",
         include_bytes!("../../../../assets/demo/favicon.svg"),
-    ),
-    // The official client, MIT licensed (assets/socket.io.LICENSE), as npm's `socket.io-client` has it.
-    (
-        "/socket.io.min.js",
-        JAVASCRIPT,
-        include_bytes!("../../../../assets/socket.io.min.js"),
     ),
 ];
 
