@@ -96,6 +96,37 @@ const examples = {
     }
   },
 
+  async engine_broadcast() {
+    const { Socket } = require("engine.io-client");
+    // Enough that every shard has some.
+    const all = await Promise.all(
+      Array.from({ length: 16 }, async (_, nth) => {
+        const socket = new Socket(url, { transports: [nth % 2 ? "websocket" : "polling"] });
+        socket.binaryType = "arraybuffer";
+        const messages = [];
+        let wake = () => {};
+        socket.on("message", (message) => (messages.push(message), wake()));
+        await new Promise((resolve) => socket.on("open", resolve));
+        const next = async () => {
+          while (messages.length === 0) await new Promise((resolve) => (wake = resolve));
+          return messages.shift();
+        };
+        return { socket, next };
+      }),
+    );
+    all[0].socket.send("hello");
+    for (const { next } of all) assert.equal(await next(), "hello");
+    all[1].socket.send(new Uint8Array([1, 2, 3]));
+    for (const { next } of all) assert.deepEqual([...new Uint8Array(await next())], [1, 2, 3]);
+    const [gone, ...rest] = all;
+    const closed = new Promise((resolve) => gone.socket.on("close", resolve));
+    gone.socket.close();
+    await closed;
+    rest[0].socket.send("still here");
+    for (const { next } of rest) assert.equal(await next(), "still here");
+    for (const { socket } of rest) socket.close();
+  },
+
   async axum() {
     const page = await fetch(`${url}/`);
     assert.deepEqual([page.status, await page.text()], [200, "axum and Socket.IO on one port\n"]);
