@@ -158,8 +158,8 @@ pub use config::{HttpWaits, ShardLimits};
 pub use fd_table::FdTables;
 pub use handler::{
     Ack, AckHandle, App, AsyncHandler, Auth, ConnectReply, Context, Data, EngineApp, EventName,
-    FromContext, IntoReply, Kept, Local, NamespaceBuilder, Needs, NoAck, Params, Reason, Refused,
-    Reject, State, SyncHandler,
+    FromContext, HandlerError, IntoReply, Kept, Local, NamespaceBuilder, Needs, NoAck, Params,
+    Reason, Refused, Reject, State, SyncHandler,
 };
 pub use handshake::{Handshake, Keep};
 pub use listen::{Endpoint, Listen};

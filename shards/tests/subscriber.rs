@@ -9,14 +9,16 @@ mod client;
 
 use std::{
     cell::Cell,
+    error::Error,
     fmt::{self, Write as _},
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc},
+    time::Duration,
 };
 
 use client::Client;
 use serde::Deserialize;
 use serde_json::json;
-use stentor::{Running, prelude::*};
+use stentor::{Reject, Running, prelude::*};
 use tracing::{
     Event, Level, Metadata, Subscriber,
     field::{Field, Visit},
@@ -263,5 +265,95 @@ fn what_a_client_sends_over_and_over_is_counted() {
     }
     assert_eq!(lines + counted, MANY);
     assert!(lines < MANY / 10, "{lines} lines");
+    running.stop().unwrap();
+}
+
+/// What a client can cause as often as it likes is no warning, whatever way the handler tells it.
+#[test]
+fn a_handler_that_fails_for_its_client_is_told_at_debug() {
+    let (say, said) = mpsc::channel();
+    let say = Mutex::new(say);
+    let _one = listen(move |line| {
+        let _ = say.lock().unwrap().send(line);
+    });
+    let server = Server::new().listen("127.0.0.1:0").shards(1).pin(false);
+    let running = server.app(|app| {
+        app.ns("/")
+            .on_sync("refuse", || {
+                let data = json!({ "room": "tea" });
+                Err::<NoAck, _>(Refused::new("join first").with_data(data))
+            })
+            .on_sync("reject", || Err::<(), _>(Reject::new("join first")))
+            .on_sync("boxed", |s: Socket| -> Result<(), Box<dyn Error>> {
+                Ok(s.join("x".repeat(1_025))?)
+            })
+            .on("silent", async |s: Socket| {
+                let wait = Duration::from_millis(1);
+                s.call_timeout::<u32>(wait, "age", ()).await
+            })
+            .on("age", async |s: Socket| {
+                let age = s.call_timeout::<u32>(client::PATIENCE, "age", ()).await;
+                age.map_err(|error| error.to_string())
+            });
+    });
+    let running = running.start().unwrap();
+    let mut client = Client::join(running.address());
+    let refused = json!([{ "error": { "message": "join first", "data": { "room": "tea" } } }]);
+    assert_eq!(client.ask(r#"["refuse"]"#), refused);
+    let rejected = json!([{ "error": { "message": "join first" } }]);
+    assert_eq!(client.ask(r#"["reject"]"#), rejected);
+    client.ask(r#"["boxed"]"#);
+    client.emit(r#"["silent"]"#);
+    client.question();
+    client.emit(r#"["age"]"#);
+    let (id, _) = client.question();
+    client.answer(id, r#"["old"]"#);
+    let mut wanted = vec![
+        ("a handler refused an event", "refuse"),
+        ("a handler refused an event", "reject"),
+        ("because of what its client", "boxed"),
+        ("because of what its client", "silent"),
+        ("because of what its client", "age"),
+    ];
+    while !wanted.is_empty() {
+        let (level, words) = said.recv_timeout(client::PATIENCE).unwrap();
+        assert!(level >= Level::INFO, "{level} {words}"); // a lower level is greater
+        wanted.retain(|(text, event)| {
+            let event = format!("event=\"{event}\"");
+            !words.contains(text) || !words.contains(&event)
+        });
+    }
+    running.stop().unwrap();
+}
+
+/// A handler's own errors stay what an operator is warned of, what the server is to blame for too.
+#[test]
+fn a_handler_that_fails_by_itself_is_told_as_a_warning() {
+    let (say, said) = mpsc::channel();
+    let say = Mutex::new(say);
+    let _one = listen(move |line| {
+        let _ = say.lock().unwrap().send(line);
+    });
+    let server = Server::new().listen("127.0.0.1:0").shards(1).pin(false);
+    let running = server.app(|app| {
+        app.ns("/")
+            .on_sync("fails", || Err::<(), _>("the database is away"))
+            .on_sync("internal", || Err::<(), _>(Reject::internal("no table")));
+    });
+    let running = running.start().unwrap();
+    let mut client = Client::join(running.address());
+    client.ask(r#"["fails"]"#);
+    let told = json!([{ "error": { "message": "Internal server error" } }]);
+    assert_eq!(client.ask(r#"["internal"]"#), told);
+    for error in ["the database is away", "no table"] {
+        let words = loop {
+            let (level, words) = said.recv_timeout(client::PATIENCE).unwrap();
+            if level == Level::WARN {
+                break words;
+            }
+        };
+        assert!(words.contains("a handler failed"), "{words}");
+        assert!(words.contains(error), "{words}");
+    }
     running.stop().unwrap();
 }

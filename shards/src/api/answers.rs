@@ -7,25 +7,32 @@ use serde::de::DeserializeOwned;
 use stentor_engine::{error::PacketTooLarge, hub::Answer as EngineAnswer, id::SocketId};
 use tokio::sync::mpsc;
 
-use super::payload::{self, Args, Encoded, Raw};
+use super::{
+    io::EmitError,
+    payload::{self, Args, Encoded, Raw},
+};
 use crate::post::Settled;
 
 /// What an error says when the client has gone amid a question, as the official server's does.
 pub(crate) const DISCONNECTED: &str = "socket has been disconnected";
+/// What it says when the client, which has not gone, can be the cause.
+pub(super) const TIMED_OUT: &str = "operation has timed out";
+pub(super) const NOT_SENT: &str = "the question could not be sent";
+pub(super) const CANNOT_DECODE: &str = "cannot decode the answer";
 
 /// Why a question has no answer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AckError {
     /// The client did not answer in time.
-    #[error("operation has timed out")]
+    #[error("{TIMED_OUT}")]
     TimedOut,
     /// The client left before it answered.
     #[error("{DISCONNECTED}")]
     Disconnected,
     /// The question was not sent: the socket is gone or owes too many answers already, or the server
     /// does not run or has too much to do.
-    #[error("the question could not be sent")]
+    #[error("{NOT_SENT}")]
     NotSent,
     /// With [`crate::FdTables::per_shard`] a thread that is no shard cannot be told anything.
     #[error("with descriptor tables per shard only handlers can ask")]
@@ -37,11 +44,36 @@ pub enum AckError {
     #[error("question not sent: {0}")]
     TooLarge(#[from] PacketTooLarge),
     /// The answer is not what was expected.
-    #[error("cannot decode the answer: {0}")]
+    #[error("{CANNOT_DECODE}: {0}")]
     Decode(#[from] serde_json::Error),
     /// The question's arguments could not be encoded.
     #[error(transparent)]
     Encode(#[from] payload::EncodeError),
+}
+
+/// For a handler that emits or lists ids, and asks. [`EmitError::NotConnected`] is [`AckError::Disconnected`];
+/// [`EmitError::MailboxFull`] and [`EmitError::NotRunning`] are [`AckError::NotSent`]; the others have the same names.
+///
+/// ```
+/// use stentor::prelude::*;
+///
+/// async fn agree(s: Socket) -> Result<bool, AckError> {
+///     s.emit("listen", ())?;                  // EmitError
+///     s.call("do you agree?", ()).await       // AckError
+/// }
+/// # fn app(app: &mut App) { app.ns("/").on("agree", agree); }
+/// ```
+impl From<EmitError> for AckError {
+    fn from(error: EmitError) -> Self {
+        match error {
+            EmitError::NotConnected => Self::Disconnected,
+            EmitError::MailboxFull | EmitError::NotRunning => Self::NotSent,
+            EmitError::OnlyHandlers => Self::OnlyHandlers,
+            EmitError::Reserved(name) => Self::Reserved(name),
+            EmitError::TooLarge(error) => Self::TooLarge(error),
+            EmitError::Encode(error) => Self::Encode(error),
+        }
+    }
 }
 
 #[derive(Debug)]

@@ -177,7 +177,7 @@ impl Broadcast {
     /// ```
     ///
     /// Who is in as many rooms as [`crate::Limits::rooms_per_socket`] allows stays out, and so does
-    /// everybody if the name is longer than [`stentor_engine::limits::NAME_BYTES_MAX`] bytes. Each
+    /// everybody if the name is longer than 1,024 bytes (`stentor_engine::limits::NAME_BYTES_MAX`). Each
     /// shard logs at debug how many of its clients those are; [`Broadcast::ids`] of the room says who
     /// is in it.
     ///

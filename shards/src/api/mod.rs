@@ -21,3 +21,9 @@ pub(crate) use {
     answers::DISCONNECTED,
     io::{NOT_CONNECTED, full_name},
 };
+
+/// Whether this is the text of one of this module's errors that a client can cause while it is there.
+pub(crate) fn is_caused_by_client(error: &str) -> bool {
+    [answers::TIMED_OUT, answers::NOT_SENT, socket::FULL].contains(&error)
+        || error.starts_with(answers::CANNOT_DECODE)
+}

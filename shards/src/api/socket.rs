@@ -25,6 +25,9 @@ use crate::{
     },
 };
 
+/// What [`JoinError::Full`] says.
+pub(super) const FULL: &str = "the socket is in too many rooms, or the room's name is too long";
+
 /// Why a socket did not join a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum JoinError {
@@ -32,8 +35,8 @@ pub enum JoinError {
     #[error("{NOT_CONNECTED}")]
     NotConnected,
     /// It is in as many rooms as [`crate::Limits::rooms_per_socket`] allows, or the room's name is
-    /// longer than [`stentor_engine::limits::NAME_BYTES_MAX`] bytes.
-    #[error("the socket is in too many rooms, or the room's name is too long")]
+    /// longer than 1,024 bytes (`stentor_engine::limits::NAME_BYTES_MAX`).
+    #[error("{FULL}")]
     Full,
 }
 
@@ -91,7 +94,7 @@ impl Socket {
         }
     }
 
-    /// The public id, `socket.id` on the client. `None` if the client has gone, except in its
+    /// The public id, `socket.id` on the client. It is there in `auth` too. `None` if the client has gone, except in its
     /// disconnect handlers.
     ///
     /// ```
@@ -144,7 +147,7 @@ impl Socket {
             .to_owned()
     }
 
-    /// `polling` or `websocket`, as it is now; `None` if the client has gone.
+    /// `polling` or `websocket`, as it is now; `None` if the client has gone, and so in its disconnect handlers.
     ///
     /// ```
     /// use stentor::prelude::*;

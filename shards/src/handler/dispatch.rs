@@ -18,11 +18,11 @@ use super::{
     drive::{Driven, Guarded, begin},
     extract::Reject,
     registry::Handlers,
-    reply::Reply,
+    reply::{Refused, Reply},
     wanted::{Answered, Wanted},
 };
 use crate::{
-    api::{DISCONNECTED, NOT_CONNECTED, Socket, payload::Encoded},
+    api::{DISCONNECTED, NOT_CONNECTED, Socket, is_caused_by_client, payload::Encoded},
     log::{self, About, failure, peer},
     shard::{Application, Farewell, INTERNAL_ERROR, Shard},
 };
@@ -115,23 +115,26 @@ fn log_reject(about: impl FnOnce() -> About, event: &str, reject: &Reject) {
             HandlerFailed,
             about(),
             event = peer(event),
-            error = peer(reject)
+            error = peer(reject.for_log())
         );
     } else {
         log::line!(
             NotCalled,
             about(),
             event = peer(event),
-            error = peer(reject)
+            error = peer(reject.for_log())
         );
     }
 }
 
-/// A handler has returned an error. An operator need not hear that its client has gone.
+/// A handler has returned an error. An operator need not hear what a client can cause. The error may have been made a
+/// `Box<dyn Error>` or a text, so that its text is all that there is to go by.
 fn log_failure(about: impl FnOnce() -> About, event: &str, error: &str) {
     let event = peer(event);
     if error == NOT_CONNECTED || error == DISCONNECTED {
         log::line!(ClientGone, about(), event, error);
+    } else if is_caused_by_client(error) {
+        log::line!(ClientFailed, about(), event, error = peer(error));
     } else {
         log::line!(HandlerFailed, about(), event, error = failure(error));
     }
@@ -208,8 +211,22 @@ fn refuse_event(shard: &Shard, socket: SocketKey, ack: Option<Wanted>, event: &s
 }
 
 fn ack_error(shard: &Shard, socket: SocketKey, wanted: &Wanted, message: &str) {
+    ack_refusal(shard, socket, wanted, message, None);
+}
+
+fn ack_refusal(
+    shard: &Shard,
+    socket: SocketKey,
+    wanted: &Wanted,
+    message: &str,
+    data: Option<serde_json::Value>,
+) {
+    let mut error = serde_json::json!({ "message": message });
+    if let Some(data) = data {
+        error["data"] = data;
+    }
     let error = Encoded {
-        args: serde_json::json!({ "error": { "message": message } }).to_string(),
+        args: serde_json::json!({ "error": error }).to_string(),
         attachments: Vec::new(),
     };
     // One that does not fit either is what a bound of a few bytes brings about.
@@ -253,6 +270,23 @@ fn finish(
         Some(Ok(Reply::Failed(error))) => {
             log_failure(about, event, &error);
             error
+        }
+        Some(Ok(Reply::Refused(refused))) => {
+            log::line!(
+                EventRefused,
+                about(),
+                event = peer(event),
+                error = peer(&refused.message)
+            );
+            let Refused { message, data } = *refused;
+            if let Some(wanted) = &ack {
+                ack_refusal(shard, socket, wanted, &message, data);
+            }
+            return;
+        }
+        Some(Ok(Reply::Rejected(reject))) => {
+            log_reject(about, event, &reject);
+            reject.message
         }
         Some(Err(reject)) => {
             log_reject(about, event, &reject);

@@ -21,23 +21,13 @@ use crate::{
     shard::INTERNAL_ERROR,
 };
 
-/// Why a handler's parameter could not be made: a message for the client, and more for the log.
+/// Why a handler's parameter could not be made: a message for the client, and more for the log. A handler may return it as its
+/// error too.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reject {
     pub(crate) message: String,
     detail: Option<String>,
 }
-
-impl fmt::Display for Reject {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.detail {
-            None => f.write_str(&self.message),
-            Some(detail) => write!(f, "{}: {detail}", self.message),
-        }
-    }
-}
-
-impl std::error::Error for Reject {}
 
 impl Reject {
     /// A reason in words, the client's fault; it is logged at debug, and sent to a client that asked for an acknowledgement.
@@ -54,6 +44,15 @@ impl Reject {
             message: INTERNAL_ERROR.to_owned(),
             detail: Some(reason.into()),
         }
+    }
+
+    /// The message and what is for the log alone. `Reject` itself cannot be displayed, so that a handler that returns
+    /// one does not tell the client both ([`super::HandlerError`]).
+    pub(crate) fn for_log(&self) -> impl fmt::Display + '_ {
+        fmt::from_fn(|f| match &self.detail {
+            None => f.write_str(&self.message),
+            Some(detail) => write!(f, "{}: {detail}", self.message),
+        })
     }
 
     /// Whether the fault is the server's, and not what the client sent.

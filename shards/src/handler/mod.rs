@@ -19,5 +19,5 @@ pub use engine::EngineApp;
 pub use extract::{Auth, Data, EventName, FromContext, Kept, Local, Reason, Reject, State};
 pub use needs::Needs;
 pub use registry::{App, NamespaceBuilder};
-pub use reply::{Ack, ConnectReply, IntoReply, NoAck, Refused};
+pub use reply::{Ack, ConnectReply, HandlerError, IntoReply, NoAck, Refused};
 pub use wanted::AckHandle;

@@ -9,6 +9,7 @@ use std::{
 use serde::Serialize;
 use stentor_engine::id::SocketId;
 
+use super::extract::Reject;
 use crate::api::{
     Binary, Value,
     payload::{Args, Encoded, IntoArgs, Raw},
@@ -23,6 +24,10 @@ pub(crate) enum Reply {
     Silent,
     /// The handler failed: logged, and acknowledged as `{"error":{"message":…}}`.
     Failed(String),
+    /// The handler did not want to do what the client asked for: acknowledged in the same way, with data.
+    Refused(Box<Refused>),
+    /// The handler says of itself what is said of one that could not be called.
+    Rejected(Box<Reject>),
 }
 
 /// The acknowledgement `T`: for a type of your own, which is not a result by itself.
@@ -147,14 +152,67 @@ impl<T: Serialize> IntoReply for Option<T> {
 }
 
 #[expect(private_interfaces, reason = "sealed by it")]
-impl<T: Serialize, E: Display> IntoReply for Result<T, E> {
+impl<T: Serialize, E: HandlerError> IntoReply for Result<T, E> {
     fn into_reply(self) -> Reply {
-        self.map_or_else(failed, ack)
+        self.map_or_else(HandlerError::into_failure, ack)
     }
 }
 
-fn failed(error: impl Display) -> Reply {
-    Reply::Failed(error.to_string())
+/// What a handler may return as the error of a `Result`. The client gets it as `{"error":{"message":"…"}}`, if it asked for an
+/// acknowledgement.
+///
+/// - Anything that can be displayed, an error of any library and a text too: the handler has failed, which is logged as a warning. If the
+///   text is that of [`crate::AckError`], [`crate::EmitError`] or [`crate::JoinError`] and says what a client can cause (it has gone, has
+///   not answered in time, answered something else, is in too many rooms), it is logged at debug.
+/// - [`Refused`]: the client may not do that. It is logged at debug, as a client can cause it as often as it likes; what
+///   [`Refused::with_data`] adds is beside the message.
+/// - [`Reject`]: as for a parameter that could not be made.
+///
+/// ```
+/// use stentor::prelude::*;
+///
+/// fn say(s: Socket, Args((room, text)): Args<(String, String)>) -> Result<(), Refused> {
+///     if !s.rooms().contains(&room) {
+///         return Err(Refused::new("join first"));
+///     }
+///     s.to(room).emit("said", text)?; // `?` makes a `Refused` of any error
+///     Ok(())
+/// }
+/// # fn app(app: &mut App) { app.ns("/").on_sync("say", say); }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "a handler cannot return `{Self}` as an error",
+    note = "the error of a handler's Result is Refused, or any type that implements Display"
+)]
+pub trait HandlerError {
+    #[doc(hidden)]
+    #[expect(private_interfaces, reason = "only the crate calls it")]
+    fn into_failure(self) -> Reply;
+}
+
+#[expect(private_interfaces, reason = "sealed by it")]
+impl<E: Display> HandlerError for E {
+    fn into_failure(self) -> Reply {
+        Reply::Failed(self.to_string())
+    }
+}
+
+#[expect(private_interfaces, reason = "sealed by it")]
+impl HandlerError for Refused {
+    fn into_failure(self) -> Reply {
+        Reply::Refused(Box::new(self))
+    }
+}
+
+#[expect(private_interfaces, reason = "sealed by it")]
+impl HandlerError for Reject {
+    fn into_failure(self) -> Reply {
+        if self.is_internal() {
+            Reply::Rejected(Box::new(self))
+        } else {
+            Refused::from(self).into_failure()
+        }
+    }
 }
 
 /// `None` is `null`, as it is inside of a value and as `undefined` is on the official server: who
@@ -182,9 +240,9 @@ macro_rules! special {
         }
 
         #[expect(private_interfaces, reason = "sealed by it")]
-        impl<E: Display, $($generic)*> IntoReply for Result<$type, E> {
+        impl<E: HandlerError, $($generic)*> IntoReply for Result<$type, E> {
             fn into_reply(self) -> Reply {
-                self.map_or_else(failed, IntoReply::into_reply)
+                self.map_or_else(HandlerError::into_failure, IntoReply::into_reply)
             }
         }
     )*};
@@ -197,7 +255,8 @@ special! {
     [T: Serialize] Ack<T>: |value| ack(&value.0);
 }
 
-/// Why a client may not join a namespace: sent as its `connect_error`.
+/// Why a client may not join a namespace: sent as its `connect_error`. Of an event's handler: why the client may not
+/// do that, its acknowledgement `{"error":{"message":"…"}}` ([`HandlerError`]).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Refused {
     pub(crate) message: String,
@@ -205,7 +264,7 @@ pub struct Refused {
 }
 
 impl Refused {
-    /// `connect_error` with this message.
+    /// `connect_error`, or an acknowledgement, with this message.
     pub fn new(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
@@ -213,7 +272,7 @@ impl Refused {
         }
     }
 
-    /// And with this `err.data`.
+    /// And with this `err.data`; in an acknowledgement `error.data`.
     #[must_use]
     pub fn with_data(mut self, data: serde_json::Value) -> Self {
         self.data = Some(data);
@@ -224,6 +283,13 @@ impl Refused {
 impl<E: std::error::Error> From<E> for Refused {
     fn from(error: E) -> Self {
         Self::new(error.to_string())
+    }
+}
+
+// It is no `std::error::Error`, or its detail would be the client's.
+impl From<Reject> for Refused {
+    fn from(reject: Reject) -> Self {
+        Self::new(reject.message)
     }
 }
 
@@ -262,6 +328,12 @@ impl ConnectReply for () {
 impl ConnectReply for Result<(), Refused> {
     fn into_verdict(self) -> Self {
         self
+    }
+}
+
+impl ConnectReply for Result<(), Reject> {
+    fn into_verdict(self) -> Result<(), Refused> {
+        self.map_err(Refused::from)
     }
 }
 

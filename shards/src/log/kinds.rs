@@ -69,6 +69,8 @@ kinds! {
     // What a client causes.
     DEBUG NotCalled "a handler was not called";
     DEBUG ClientGone "a handler ended because its client has gone";
+    DEBUG ClientFailed "a handler ended because of what its client did or did not do";
+    DEBUG EventRefused "a handler refused an event";
     DEBUG TooManyWait "too many handlers of a socket wait";
     DEBUG NotAllJoined "a selection did not all join";
     DEBUG Closing "closing a session";

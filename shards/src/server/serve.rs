@@ -128,14 +128,7 @@ impl Server {
     /// # Errors
     /// [`ServerError`].
     pub async fn serve_until(self, end: impl Future<Output = ()>) -> Result<(), ServerError> {
-        let (tell, told) = sync_channel(1);
-        let mut served = Served::begin(self.start()?, tell, told)?;
-        tokio::select! {
-            ended = served.end() => return ended,
-            () = end => {}
-        }
-        let _ = served.tell.try_send(());
-        served.end().await
+        self.start()?.serve_until(end).await
     }
 }
 
@@ -163,5 +156,38 @@ impl Running {
         }
         let (signals, tell) = Signals::catch_or_told()?;
         Served::begin(self, tell, signals.first)?.end().await
+    }
+
+    /// Serves until `end` is done, and stops: [`Running::stop`] for a program that has a runtime, where it does not block. Signals
+    /// are the program's affair, so that one signal can end the server and whatever is beside it. If the future
+    /// is dropped the server stops nevertheless, without being waited for.
+    ///
+    /// `running.serve_until(async {})` stops at once.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    /// use tokio::sync::oneshot;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> stentor::Result {
+    /// let running = Server::new().listen("127.0.0.1:0").start()?;
+    /// println!("listening on http://{}", running.address());
+    /// let (stop, stopped) = oneshot::channel::<()>();
+    /// tokio::spawn(async move { stop.send(()) }); // what decides when it is time
+    /// running.serve_until(async { drop(stopped.await) }).await
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Running::stop`]; [`ServerError::ShardDied`] and [`ServerError::ShardFailed`] as soon as a shard has ended.
+    pub async fn serve_until(self, end: impl Future<Output = ()>) -> Result<(), ServerError> {
+        let (tell, told) = sync_channel(1);
+        let mut served = Served::begin(self, tell, told)?;
+        tokio::select! {
+            ended = served.end() => return ended,
+            () = end => {}
+        }
+        let _ = served.tell.try_send(());
+        served.end().await
     }
 }

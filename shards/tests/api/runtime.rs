@@ -8,7 +8,7 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
     runtime::{Builder, Runtime},
-    sync::{Mutex, oneshot},
+    sync::{Mutex, oneshot, watch},
 };
 
 use crate::{Client, server};
@@ -42,6 +42,39 @@ fn a_server_is_awaited_until_something_ends_it() {
             .0
             .unwrap();
         assert!(io.emit("anybody?", ()).is_err(), "it has stopped");
+    }
+}
+
+/// What has started may be ended by what ends something else too, and its address is known before.
+#[test]
+fn a_running_server_is_awaited_until_something_ends_it() {
+    for runtime in runtimes() {
+        let (end, ended) = watch::channel(false);
+        let until = |mut ended: watch::Receiver<bool>| async move {
+            let _ = ended.wait_for(|ended| *ended).await;
+        };
+        let beside = until(ended.clone());
+        let served = runtime.block_on(async {
+            let running = server(2)
+                .app(|app| {
+                    app.ns("/").on_sync("ping", || "pong");
+                })
+                .start()
+                .unwrap();
+            let (address, io) = (running.address(), running.io().clone());
+            let used = async {
+                let asked = std::thread::spawn(move || Client::join(address).ask(r#"["ping"]"#));
+                while !asked.is_finished() {
+                    tokio::time::sleep(Duration::from_millis(1)).await; // the runtime goes on
+                }
+                assert_eq!(asked.join().unwrap(), json!(["pong"]));
+                end.send(true).unwrap();
+            };
+            let (served, (), ()) = tokio::join!(running.serve_until(until(ended)), used, beside);
+            assert!(io.emit("anybody?", ()).is_err(), "it has stopped");
+            served
+        });
+        served.unwrap();
     }
 }
 
