@@ -13,6 +13,7 @@ use std::{
     fs,
     io::{ErrorKind, Read as _, Write as _},
     net::TcpStream,
+    os::unix::net::UnixStream,
     process::Command,
     sync::{Arc, Mutex, mpsc},
     thread,
@@ -68,6 +69,41 @@ fn broadcasts_reach_every_shard() {
     for sid in &sessions {
         assert_eq!(server.request("GET", sid, ""), r#"42["broadcast","all"]"#);
     }
+}
+
+/// The first shard accepts them, and deals them to tables that do not have them.
+#[test]
+fn connections_of_a_unix_socket_reach_every_shard() {
+    let path = std::env::temp_dir().join(format!("stentor-fd-tables-{}", std::process::id()));
+    let unix = path.to_str().unwrap();
+    let arguments = ["contract-server", "--shards", "4", "--unix", unix];
+    let arguments = [&arguments[..], &["--fd-tables", "per-shard"]].concat();
+    let server = Server::start(&arguments, |_| ());
+    let mut shards = std::collections::BTreeSet::new();
+    for nth in 0..16 {
+        let mut stream = UnixStream::connect(&path).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(30)))
+            .unwrap();
+        write!(
+            stream,
+            "GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        )
+        .unwrap();
+        let mut response = String::new();
+        stream.read_to_string(&mut response).unwrap();
+        let sid = response.split("\"sid\":\"").nth(1).unwrap();
+        let sid = sid.split('"').next().unwrap();
+        // The first byte, in the first two of 64 letters, is the shard on which it began.
+        const LETTERS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        shards.insert(LETTERS.find(&sid[1..2]).unwrap() / 16);
+        let sid = format!("&sid={sid}");
+        assert_eq!(server.request("POST", &sid, "40"), "ok");
+        assert!(server.request("GET", &sid, "").starts_with("40{"), "{nth}");
+    }
+    assert_eq!(shards.len(), 4, "{shards:?}");
+    drop(server);
+    let _ = fs::remove_file(&path); // it was killed
 }
 
 /// The main thread's table still has the listener, which must not look alive.
