@@ -2,25 +2,20 @@
 //!
 //! Must not know what a shard does, nor what is said on a socket.
 
+#[cfg(target_os = "linux")]
+#[path = "placement/linux.rs"]
+mod cores;
+#[cfg(not(target_os = "linux"))]
+#[path = "placement/portable.rs"]
+mod cores;
+
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::OnceLock;
 use std::thread;
 use std::time::Duration;
 
-use core_affinity::CoreId;
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use stentor_engine::limits::SHARDS_MAX;
-
-/// The cores that the process was allowed when this was first asked: before any thread was pinned, as a pinned
-/// thread, and any that it starts, sees but its own core.
-fn allowed() -> Option<&'static CpuSet> {
-    static ALLOWED: OnceLock<Option<CpuSet>> = OnceLock::new();
-    ALLOWED
-        .get_or_init(|| sched_getaffinity(None).ok())
-        .as_ref()
-}
 
 /// Lets the calling thread run on every core that the process may use. For threads that a handler starts: a
 /// thread begins on the cores of who starts it, and a shard's is one, which is to be kept free for the shard. (The
@@ -37,7 +32,7 @@ fn allowed() -> Option<&'static CpuSet> {
     reason = "a thread that stays where it is works as well"
 )]
 pub fn unpin_thread() -> bool {
-    allowed().is_none_or(|cores| sched_setaffinity(None, cores).is_ok())
+    cores::unpin()
 }
 
 /// Pins the calling thread to shard `shard`'s core, and returns the core's number. Only cores that the process
@@ -45,11 +40,7 @@ pub fn unpin_thread() -> bool {
 /// the count wraps round. `None` if the system refuses, or has no such thing: the thread then runs anywhere.
 #[must_use]
 pub(crate) fn pin(shard: usize) -> Option<usize> {
-    let allowed = allowed()?;
-    let count = usize::try_from(allowed.count()).ok()?;
-    let mut cores = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core));
-    let id = cores.nth(shard.checked_rem(count)?)?;
-    core_affinity::set_for_current(CoreId { id }).then_some(id)
+    cores::pin(shard)
 }
 
 /// One shard for each core that this process may use (allowed cores and cgroup quota), at most as many as a
@@ -138,37 +129,6 @@ mod tests {
     use super::*;
 
     const LOOPBACK: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
-
-    #[test]
-    fn shards_are_pinned_in_turn_and_wrap_round() {
-        let cores = |shards: usize| -> Vec<_> {
-            let pinned = |shard| thread::spawn(move || pin(shard)).join().unwrap();
-            (0..shards).map(pinned).collect()
-        };
-        let allowed: Vec<_> = (0..CpuSet::MAX_CPU)
-            .filter(|core| allowed().is_some_and(|cores| cores.is_set(*core)))
-            .collect();
-        let expected: Vec<_> = allowed.iter().copied().map(Some).collect();
-        assert_eq!(cores(allowed.len()), expected);
-        if let Some(first) = expected.first() {
-            assert_eq!(cores(allowed.len() + 1).last(), Some(first));
-        }
-        // A pinned thread's children are not stuck on its core.
-        let inherited = thread::spawn(|| (pin(0), thread::spawn(|| pin(1)).join().unwrap()));
-        let (_, child) = inherited.join().unwrap();
-        assert_eq!(
-            Some(child),
-            expected.get(1 % expected.len().max(1)).copied()
-        );
-        let cores = || sched_getaffinity(None).unwrap();
-        let freed = thread::spawn(move || {
-            let _ = pin(0);
-            let child = thread::spawn(move || (unpin_thread(), cores()));
-            child.join().unwrap()
-        });
-        let (done, of_child) = freed.join().unwrap();
-        assert!(done && Some(&of_child) == super::allowed());
-    }
 
     #[test]
     fn there_is_at_least_one_shard_and_a_cap() {

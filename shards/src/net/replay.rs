@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use rustix::net::{RecvFlags, SendFlags, recv, send};
+use rustix::net::{RecvFlags, recv, send};
 use tokio::{
     io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::TcpStream,
@@ -414,7 +414,7 @@ impl AsyncWrite for Replay {
         this.writing.clear();
         let first = bufs.iter().find(|buf| !buf.is_empty());
         let first = first.map_or(&[][..], |buf| buf);
-        let sent = send(&this.wire.stream, first, SendFlags::NOSIGNAL);
+        let sent = send(&this.wire.stream, first, super::SEND);
         Poll::Ready(match sent {
             Err(rustix::io::Errno::AGAIN) => Err(io::ErrorKind::TimedOut.into()),
             sent => sent.map_err(Into::into),

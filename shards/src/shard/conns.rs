@@ -24,7 +24,7 @@ use arrayvec::ArrayVec;
 use mio::{Interest, Registry, Token, net::TcpStream};
 use rustix::{
     io::{Errno, retry_on_intr},
-    net::{SendAncillaryBuffer, SendFlags, send, sendmsg},
+    net::{SendAncillaryBuffer, send, sendmsg},
 };
 use stentor_engine::{
     hub::{SessionKey, Write},
@@ -47,7 +47,7 @@ use super::{
 use crate::{
     address::Announced,
     config::HttpWaits,
-    net::{LINGER_WAIT, ws},
+    net::{LINGER_WAIT, SEND, ws},
 };
 
 pub(crate) type ConnKey = Key<Conn>;
@@ -145,7 +145,7 @@ const fn token(key: ConnKey) -> Token {
 
 #[inline]
 fn send_one(stream: &TcpStream, bytes: &[u8]) -> Written {
-    written(retry_on_intr(|| send(stream, bytes, SendFlags::NOSIGNAL)))
+    written(retry_on_intr(|| send(stream, bytes, SEND)))
 }
 
 fn send_many(stream: &TcpStream, slices: &[&[u8]]) -> Written {
@@ -155,7 +155,7 @@ fn send_many(stream: &TcpStream, slices: &[&[u8]]) -> Written {
     }
     let vectors = &vectors[..slices.len().min(SLICES_MAX)];
     let mut nothing = SendAncillaryBuffer::default();
-    let send = || sendmsg(stream, vectors, &mut nothing, SendFlags::NOSIGNAL);
+    let send = || sendmsg(stream, vectors, &mut nothing, SEND);
     written(retry_on_intr(send))
 }
 

@@ -21,10 +21,7 @@ use stentor::{Endpoint, ServerError};
 use tracing::Level;
 
 fn main() -> ExitCode {
-    // Huge pages round a small server's memory up to megabytes, and a million idle clients are not
-    // faster for them (docs/PERFORMANCE.md). mimalloc does not ask for them (its feature `no_thp`: it
-    // would before this); where the system gives them unasked, this refuses.
-    let _ = rustix::thread::disable_transparent_huge_pages(true);
+    memory::refuse_huge_pages();
     let cli = cli::Cli::parse();
     let log = log::install(cli.log_format, cli.command.log_level());
     let ended = match cli.command {

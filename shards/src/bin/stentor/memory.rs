@@ -14,3 +14,15 @@ pub(crate) fn release() {
     // in use; the heap it goes through is the calling thread's own. Shown by tests/storm.rs.
     unsafe { libmimalloc_sys::mi_collect(true) }
 }
+
+/// Huge pages round a small server's memory up to megabytes, and a million idle clients are not
+/// faster for them (docs/PERFORMANCE.md). mimalloc does not ask for them (its feature `no_thp`: it
+/// would before this); where the system gives them unasked, this refuses.
+#[cfg(target_os = "linux")]
+pub(crate) fn refuse_huge_pages() {
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
+}
+
+/// Nothing: they are Linux's.
+#[cfg(not(target_os = "linux"))]
+pub(crate) const fn refuse_huge_pages() {}
