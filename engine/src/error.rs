@@ -73,12 +73,8 @@ pub enum PeerError {
     OverlappingPost,
     /// A request whose client went away before its end: a parked GET, a POST's body.
     Aborted,
-    /// A request for the WebSocket half of a session that polls, or the other way round.
-    WrongTransport,
     /// A message longer than [`crate::limits::Limits::payload_bytes`].
     TooLarge,
-    /// A frame that RFC 6455 forbids.
-    Frame,
     /// A POST body of a type that Engine.IO 4 does not have.
     ContentType,
     /// Not a Socket.IO packet type.
@@ -119,9 +115,7 @@ impl PeerError {
             | Self::OverlappingPoll
             | Self::OverlappingPost
             | Self::Aborted
-            | Self::WrongTransport
             | Self::TooLarge
-            | Self::Frame
             | Self::ContentType => CloseReason::TransportError,
             Self::PacketType
             | Self::Attachments
@@ -148,9 +142,7 @@ impl fmt::Display for PeerError {
             Self::OverlappingPoll => "overlap from client",
             Self::OverlappingPost => "data request overlap from client",
             Self::Aborted => "request aborted by the client",
-            Self::WrongTransport => "transport mismatch",
             Self::TooLarge => "payload too large",
-            Self::Frame => "invalid WebSocket frame",
             Self::ContentType => "invalid content",
             Self::PacketType => "unknown packet type",
             Self::Attachments => "illegal attachments",

@@ -334,7 +334,7 @@ impl<'a> World<'a> {
                     ..emit
                 },
             )),
-            4 => drop(hub.ask_one(now, socket, &emit, number, wait)),
+            4 => drop(hub.emit_with_ack(now, socket, &emit, number, wait)),
             5 => drop(hub.ack(socket, 1, "1", &[])),
             6 => drop(hub.accept(socket)),
             7 => drop(hub.refuse(socket, "no", None)),
@@ -375,7 +375,7 @@ impl<'a> World<'a> {
         let (now, number, hub) = (self.now, self.number, &mut self.hubs[at]);
         match self.input.below(9) {
             0..=2 => drop(hub.publish(now, to, &emit)),
-            3 => drop(hub.ask_many(now, to, &emit, number, wait)),
+            3 => drop(hub.publish_with_ack(now, to, &emit, number, wait)),
             4 => hub.act(now, to, Action::Join(rooms)),
             5 => hub.act(now, to, Action::Leave(rooms)),
             6 => hub.act(
@@ -395,7 +395,7 @@ impl<'a> World<'a> {
                     frame,
                     volatile: false,
                     compress: true,
-                    question: None,
+                    ack: None,
                 };
                 hub.receive_mail(now, Mail::Relay(relayed.into()));
             }

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use bytes::Bytes;
 use stentor_engine::{
     eio::payload::Payload,
-    hub::{Action, Answer, Mail, Selection},
+    hub::{AckOutcome, Action, Mail, Selection},
     id::{ShardId, Sid, SocketId},
     time::Tick,
 };
@@ -97,7 +97,7 @@ pub(crate) enum Reply {
 }
 
 /// One socket's answer, undecoded.
-pub(crate) type Settled = (SocketId, Answer);
+pub(crate) type Settled = (SocketId, AckOutcome);
 
 /// How an event is sent, whoever gets it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,7 +116,7 @@ impl Flags {
     };
 }
 
-/// A question put to a shard by a thread that is none.
+/// An ack request put to a shard by a thread that is none.
 #[derive(Debug)]
 pub(crate) struct Ask {
     pub(crate) to: Selection,

@@ -16,7 +16,7 @@ const FLOORS: &[&[&str]] = &[
     &["shard"],
     &["config", "shared"],
     &["policy"],
-    &["discard", "listen", "post"],
+    &["client_files", "compress", "discard", "listen", "post"],
     &[
         "clock",
         "entropy",

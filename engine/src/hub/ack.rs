@@ -1,14 +1,14 @@
 //! Answers: who still owes an answer, and to whom does an answer go.
 //!
-//! A question is kept where the asked socket lives; its news go to the shard that asked. Every
-//! question to every socket is settled exactly once: by a value, by the clock, or by the socket's
+//! An ack request is kept where the asked socket lives; its news go to the shard that asked. Every
+//! ack request to every socket is settled exactly once: by a value, by the clock, or by the socket's
 //! leaving.
 
 use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
 
 use bytes::Bytes;
 
-use super::{AckNews, Answer, Event, Hub, Mail, Question, SocketKey};
+use super::{AckNews, AckOutcome, AckRequest, Event, Hub, Mail, SocketKey};
 use crate::{
     id::{NamespaceId, ShardId, SocketId},
     limits::SHARDS_MAX,
@@ -17,7 +17,7 @@ use crate::{
     wheel::Wheel,
 };
 
-/// One socket's part of a question.
+/// One socket's part of an ack request.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pending {
     /// The id on the wire.
@@ -25,7 +25,7 @@ pub(super) struct Pending {
     wait: Key<Wait>,
 }
 
-/// A question on this shard.
+/// An ack request on this shard.
 #[derive(Debug)]
 pub(super) struct Wait {
     origin: ShardId,
@@ -53,7 +53,7 @@ const EXPIRED_AT_ONCE: usize = 1 << 13;
 /// News in one letter, at most. A mailbox counts its letters.
 const NEWS_IN_A_LETTER: usize = 64;
 
-/// Where the question of this id stands among those to a socket, which are in the order of their ids.
+/// Where the ack request of this id stands among those to a socket, which are in the order of their ids.
 fn find(acks: &VecDeque<Pending>, id: u64) -> Result<usize, usize> {
     acks.binary_search_by_key(&id, |pending| pending.id)
 }
@@ -77,20 +77,20 @@ impl Waits {
 }
 
 impl Hub {
-    /// A new question's id on the wire. Each shard counts in steps of the number of shards, so
+    /// A new ack request's id on the wire. Each shard counts in steps of the number of shards, so
     /// that no two shards ask the same socket under the same id; with one shard it counts
     /// 0, 1, 2, … as the official server does.
-    pub(super) fn next_question(&mut self, namespace: NamespaceId) -> u64 {
+    pub(super) fn next_ack(&mut self, namespace: NamespaceId) -> u64 {
         let shards = self.shards.max(1) as u64;
         let state = &mut self.namespaces[usize::from(namespace.0)];
-        let n = state.next_question;
-        state.next_question += 1;
+        let n = state.next_ack;
+        state.next_ack += 1;
         // Ids are JavaScript numbers: past 2^53 they would be rounded. Wrapping earlier is safe,
-        // because so many questions cannot be open at once.
+        // because so many ack requests cannot be open at once.
         (n * shards + u64::from(self.shard.0)) % (1 << 53)
     }
 
-    /// Whether one more question may be put to a socket.
+    /// Whether one more ack request may be put to a socket.
     pub(super) fn may_ask(&self, slot: u32) -> bool {
         let max = self.config().limits.acks_per_socket;
         let acks = self
@@ -101,13 +101,13 @@ impl Hub {
     }
 
     /// Records that `asked` were asked, and tells the asker how many.
-    pub(super) fn ask(&mut self, now: Tick, question: Question, asked: Vec<SocketKey>) {
-        let Question {
+    pub(super) fn ask(&mut self, now: Tick, request: AckRequest, asked: Vec<SocketKey>) {
+        let AckRequest {
             origin,
             token,
             id,
             timeout,
-        } = question;
+        } = request;
         self.tell(origin, token, AckNews::Asked(asked.len()));
         if asked.is_empty() {
             return;
@@ -151,11 +151,15 @@ impl Hub {
         if acks.is_empty() {
             socket.acks = None;
         }
-        self.settle(pending, who, Answer::Value(Box::from(args), attachments));
+        self.settle(
+            pending,
+            who,
+            AckOutcome::Value(Box::from(args), attachments),
+        );
     }
 
-    /// One socket's part of a question is over.
-    pub(super) fn settle(&mut self, pending: Pending, who: SocketId, answer: Answer) {
+    /// One socket's part of an ack request is over.
+    pub(super) fn settle(&mut self, pending: Pending, who: SocketId, answer: AckOutcome) {
         let Some(wait) = self.waits.open.get_mut(pending.wait) else {
             return;
         };
@@ -168,7 +172,7 @@ impl Hub {
         self.tell(origin, token, AckNews::Settled(who, answer));
     }
 
-    pub(super) fn expire_questions(&mut self, now: Tick) {
+    pub(super) fn expire_acks(&mut self, now: Tick) {
         let Waits {
             open,
             wheel,
@@ -186,7 +190,7 @@ impl Hub {
         }
     }
 
-    /// Gives up the answers to a question that is late, at most `left` of them. False if there are more.
+    /// Gives up the answers to an ack request that is late, at most `left` of them. False if there are more.
     fn expire(&mut self, key: Key<Wait>, left: &mut usize) -> bool {
         // It is gone once all are settled, by the last of them or by their answers in between.
         while let Some(wait) = self.waits.open.get_mut(key) {
@@ -201,8 +205,8 @@ impl Hub {
                 return true;
             };
             if let Some(pending) = self.forget_question(asked, id, key) {
-                let who = self.socket_id(asked).expect("it had the question");
-                self.settle(pending, who, Answer::TimedOut);
+                let who = self.socket_id(asked).expect("it had the request");
+                self.settle(pending, who, AckOutcome::TimedOut);
             }
         }
         true

@@ -3,7 +3,8 @@
 use alloc::{boxed::Box, string::String, vec::Vec};
 
 use super::{
-    Answer, Client, Ending, Event, Extra, Hub, NONE, SessionKey, Socket, SocketKey, publish::queue,
+    AckOutcome, Client, Ending, Event, Extra, Hub, NONE, SessionKey, Socket, SocketKey,
+    publish::queue,
 };
 use crate::{
     chunks::trim,
@@ -223,7 +224,7 @@ impl Hub {
         Some((socket, rooms))
     }
 
-    /// A socket leaves: questions to it are settled and user code is told.
+    /// A socket leaves: ack requests to it are settled and user code is told.
     pub(super) fn drop_socket(&mut self, key: SocketKey, reason: CloseReason) {
         let Some(id) = self.socket_id(key) else {
             return;
@@ -232,7 +233,7 @@ impl Hub {
             return;
         };
         for pending in socket.acks.into_iter().flat_map(|acks| *acks) {
-            self.settle(pending, id, Answer::Left);
+            self.settle(pending, id, AckOutcome::Left);
         }
         self.events.push_back(Event::Disconnected {
             session: self.sessions.key_at(socket.session),

@@ -53,7 +53,7 @@ pub struct Incoming<'a> {
 /// What happened that user code wants to know.
 #[derive(Debug)]
 pub enum Event {
-    /// A peer wants to join a namespace that admits nobody unasked. Answer with `Hub::accept` or
+    /// A peer wants to join a namespace that admits nobody unasked. AckOutcome with `Hub::accept` or
     /// `Hub::refuse`.
     Connecting {
         /// The socket, not connected yet.
@@ -106,7 +106,7 @@ pub enum Event {
         /// Why.
         reason: CloseReason,
     },
-    /// News of a question that this shard asked.
+    /// News of an ack request that this shard asked.
     Ack {
         /// What the asker gave as `token`.
         token: u64,
@@ -115,18 +115,18 @@ pub enum Event {
     },
 }
 
-/// News of a question: an emit with acknowledgement.
+/// News of an ack request: an emit with acknowledgement.
 #[derive(Debug, Clone)]
 pub enum AckNews {
     /// A shard asked so many sockets. One such from every shard that was asked.
     Asked(usize),
     /// What came of one of them.
-    Settled(SocketId, Answer),
+    Settled(SocketId, AckOutcome),
 }
 
-/// What came of a question to one socket.
+/// What came of an ack request to one socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
+pub enum AckOutcome {
     /// The arguments in JSON with commas between them, and the binary parts.
     Value(Box<str>, Vec<Bytes>),
     /// No answer in time.
@@ -161,9 +161,9 @@ impl Selection {
     }
 }
 
-/// The question that goes with an emit.
+/// The ack request that goes with an emit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Question {
+pub struct AckRequest {
     /// The shard that asks.
     pub origin: ShardId,
     /// The asker's own number for it.
@@ -186,7 +186,7 @@ pub struct Publication {
     /// Whether it is worth compressing, where the transport can.
     pub compress: bool,
     /// Whether an answer is wanted.
-    pub question: Option<Question>,
+    pub ack: Option<AckRequest>,
 }
 
 /// What is to be done with selected sockets.
@@ -212,6 +212,6 @@ pub enum Mail {
     Relay(Arc<Publication>),
     /// Something to be done with sockets.
     Act(Arc<(Selection, Action)>),
-    /// News for the shard that asked, in their order: the asker's numbers of its questions, and what is new.
+    /// News for the shard that asked, in their order: the asker's numbers of its ack requests, and what is new.
     Ack(Vec<(u64, AckNews)>),
 }

@@ -43,7 +43,8 @@ pub use client::Client;
 use client::Extra;
 pub use directory::{Alone, Directory, RoomHash, ShardSet};
 pub use event::{
-    AckNews, Action, Answer, Event, Incoming, Mail, Publication, Question, Received, Selection,
+    AckNews, AckOutcome, AckRequest, Action, Event, Incoming, Mail, Publication, Received,
+    Selection,
 };
 pub use publish::Emit;
 pub use sessions::{Ending, Entry, Seen, Signal, Transmit, Write};
@@ -80,7 +81,7 @@ pub struct Socket {
     visited: u32,
     #[expect(
         clippy::box_collection,
-        reason = "a socket without questions costs 8 bytes, not 32"
+        reason = "a socket without ack requests costs 8 bytes, not 32"
     )]
     acks: Option<Box<VecDeque<Pending>>>,
 }
@@ -99,7 +100,7 @@ struct NamespaceState {
     name: Box<str>,
     gated: bool,
     everyone: Vec<Member>,
-    next_question: u64,
+    next_ack: u64,
 }
 
 /// Which layers run.
@@ -187,7 +188,7 @@ pub struct Counts {
     /// Rooms with a member.
     pub rooms: usize,
     /// Questions without all their answers.
-    pub questions: usize,
+    pub acks: usize,
     /// Timers set.
     pub timers: usize,
     /// Session ids that lead to a session.
@@ -231,7 +232,7 @@ impl Hub {
                 name,
                 gated,
                 everyone: Vec::new(),
-                next_question: 0,
+                next_ack: 0,
             });
         }
         Self {
@@ -278,7 +279,7 @@ impl Hub {
             sessions: self.sessions.len(),
             sockets: self.sockets.len(),
             rooms: self.rooms.len(),
-            questions: self.waits.len(),
+            acks: self.waits.len(),
             timers: self.sessions.timers() + self.waits.timers(),
             sids: self.sessions.sids(),
             names: self.rooms.names(),
@@ -382,7 +383,7 @@ impl Hub {
             }
         }
         self.dues = dues;
-        self.expire_questions(now);
+        self.expire_acks(now);
     }
 
     /// Either attachments did not come, or no namespace was joined: never both, because only a

@@ -6,7 +6,7 @@ use core::time::Duration;
 use bytes::Bytes;
 
 use super::{
-    Event, Hub, Mail, NONE, Publication, Question, Selection, Sessions, ShardSet, SocketKey,
+    AckRequest, Event, Hub, Mail, NONE, Publication, Selection, Sessions, ShardSet, SocketKey,
 };
 use crate::{
     chunks::CHUNK,
@@ -125,7 +125,7 @@ impl Hub {
     ///
     /// # Errors
     /// If the packet would be too large; nobody was asked.
-    pub fn ask_one(
+    pub fn emit_with_ack(
         &mut self,
         now: Tick,
         key: SocketKey,
@@ -140,14 +140,14 @@ impl Hub {
         if !self.may_ask(key.index()) {
             return Ok(false);
         }
-        let id = self.next_question(socket.namespace);
-        // The question is on record before the packet can leave: an answer never comes too early.
+        let id = self.next_ack(socket.namespace);
+        // The ack request is on record before the packet can leave: an answer never comes too early.
         if !self.emit_packet(key, emit, Some(id))? {
             return Ok(false);
         }
         self.ask(
             now,
-            Question {
+            AckRequest {
                 origin: self.shard,
                 token,
                 id,
@@ -158,10 +158,10 @@ impl Hub {
         Ok(true)
     }
 
-    /// Answers a client's question. False if it is not connected.
+    /// Answers an acknowledgement that a client asked for. False if it is not connected.
     ///
     /// # Errors
-    /// If the packet would be too large; the question is still to be answered.
+    /// If the packet would be too large; the ack request is still to be answered.
     pub fn ack(
         &mut self,
         key: SocketKey,
@@ -206,7 +206,7 @@ impl Hub {
     ///
     /// # Errors
     /// If the packet would be too large; nobody was asked.
-    pub fn ask_many(
+    pub fn publish_with_ack(
         &mut self,
         now: Tick,
         to: Selection,
@@ -215,14 +215,14 @@ impl Hub {
         timeout: Duration,
     ) -> Result<u32, PacketTooLarge> {
         self.it_is(now);
-        let id = self.next_question(to.namespace);
-        let question = Question {
+        let id = self.next_ack(to.namespace);
+        let ack = AckRequest {
             origin: self.shard,
             token,
             id,
             timeout,
         };
-        let others = self.publish_packet(now, to, emit, Some(question))?;
+        let others = self.publish_packet(now, to, emit, Some(ack))?;
         Ok(1 + others)
     }
 
@@ -231,16 +231,16 @@ impl Hub {
         now: Tick,
         to: Selection,
         emit: &Emit<'_>,
-        question: Option<Question>,
+        ack: Option<AckRequest>,
     ) -> Result<u32, PacketTooLarge> {
-        let id = question.map(|question| question.id);
+        let id = ack.map(|ack| ack.id);
         let namespace = usize::from(to.namespace.0);
         let packet = emit.packet(&self.namespaces[namespace].name, id);
         packet.check(self.config().limits.packet_bytes)?;
         let (volatile, compress) = (emit.volatile, emit.compress);
         let others = self.others(&to);
         if others == 0 {
-            self.deliver_to(now, &to, volatile, question, |hub| {
+            self.deliver_to(now, &to, volatile, ack, |hub| {
                 let packet = emit.packet(&hub.namespaces[namespace].name, id);
                 // A large one is shared: those who are slow to take it, or poll, hold it once.
                 let entry = if emit.bytes() < SHARED_BYTES_MIN {
@@ -260,7 +260,7 @@ impl Hub {
             to,
             volatile,
             compress,
-            question,
+            ack,
         });
         self.spread(now, others, &publication);
         Ok(others.count_ones())
@@ -296,9 +296,9 @@ impl Hub {
             frame,
             volatile,
             compress,
-            question,
+            ack,
         } = publication;
-        self.deliver_to(now, to, *volatile, *question, |hub| {
+        self.deliver_to(now, to, *volatile, *ack, |hub| {
             let entry = hub.sessions.share(frame.clone());
             if !compress {
                 hub.sessions.palette.leave_uncompressed(entry);
@@ -314,14 +314,14 @@ impl Hub {
         now: Tick,
         to: &Selection,
         volatile: bool,
-        question: Option<Question>,
+        ack: Option<AckRequest>,
         packet: impl FnOnce(&mut Self) -> EntryId,
     ) {
         let mut selected = self.select(to);
         if volatile {
             selected.retain(|member| self.sessions.takes_volatile(member.session));
         }
-        if question.is_some() {
+        if ack.is_some() {
             selected.retain(|member| self.may_ask(member.socket));
         }
         if !selected.is_empty() {
@@ -330,9 +330,9 @@ impl Hub {
                 self.sessions.push(member.session, packet);
             }
         }
-        if let Some(question) = question {
+        if let Some(ack) = ack {
             let asked = selected.iter().map(|m| self.sockets.key_at(m.socket));
-            self.ask(now, question, asked.collect());
+            self.ask(now, ack, asked.collect());
         }
         self.keep(selected);
     }

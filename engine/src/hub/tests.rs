@@ -331,7 +331,7 @@ fn short_writes_of_a_group_stay_with_their_sessions() {
 
 /// Sends every socket of `hubs[1]` a question of `hubs[0]`, which nobody answers.
 fn ask_everybody(hubs: &mut [Hub; 2], wait: Duration) {
-    let asked = hubs[0].ask_many(Tick(1), everybody(), &event("q", ""), 7, wait);
+    let asked = hubs[0].publish_with_ack(Tick(1), everybody(), &event("q", ""), 7, wait);
     assert_eq!(asked, Ok(2));
     carry(hubs, 0);
     carry(hubs, 1);
@@ -376,7 +376,7 @@ fn many_late_answers_are_given_up_step_by_step() {
     let (key, session) = (socket(&mut hub), hub.sessions.key_at(0));
     let wait = Duration::from_secs(1);
     for _ in 0..10_000 {
-        let asked = hub.ask_one(Tick(1), key, &event("q", ""), 7, wait);
+        let asked = hub.emit_with_ack(Tick(1), key, &event("q", ""), 7, wait);
         assert_eq!(asked, Ok(true));
     }
     flush(&mut hub, 1);
@@ -391,7 +391,7 @@ fn many_late_answers_are_given_up_step_by_step() {
     assert_eq!(settled(&mut hub), 1);
     hub.advance(late);
     assert_eq!(settled(&mut hub), 10_000 - first - 1);
-    assert_eq!(hub.counts().questions, 0);
+    assert_eq!(hub.counts().acks, 0);
     assert!(hub.deadline() > Some(late));
 }
 
@@ -403,10 +403,10 @@ fn answers_find_their_questions_in_any_order() {
     let session = hubs[0].sessions.key_at(0);
     let wait = Duration::from_secs(1);
     for _ in 0..3 {
-        let asked = hubs[1].ask_many(Tick(1), everybody(), &event("q", ""), 7, wait);
+        let asked = hubs[1].publish_with_ack(Tick(1), everybody(), &event("q", ""), 7, wait);
         assert_eq!(asked, Ok(2));
     }
-    let asked = hubs[0].ask_one(Tick(1), to, &event("q", ""), 7, wait);
+    let asked = hubs[0].emit_with_ack(Tick(1), to, &event("q", ""), 7, wait);
     assert_eq!(asked, Ok(true)); // id 0, after 1, 3 and 5 were made and before they come
     carry(&mut hubs, 1);
     flush(&mut hubs[0], 1);

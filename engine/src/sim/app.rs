@@ -180,8 +180,8 @@ impl World {
             (0..=17, Some(socket)) => self.emit(socket, false),
             (18..=26, Some(socket)) => self.emit(socket, true),
             (27..=44, socket) => self.publish(hub, socket),
-            (45..=52, Some(socket)) => self.ask_one(socket),
-            (53..=60, socket) => self.ask_many(hub, socket),
+            (45..=52, Some(socket)) => self.emit_with_ack(socket),
+            (53..=60, socket) => self.publish_with_ack(hub, socket),
             (61..=79, Some(socket)) => self.join(socket),
             (80..=85, Some(socket)) => self.leave_room(socket),
             (86..=92, socket) => self.move_many(hub, socket),
@@ -328,7 +328,7 @@ impl World {
         }
     }
 
-    fn ask_one(&mut self, socket: usize) {
+    fn emit_with_ack(&mut self, socket: usize) {
         let (hub, key) = self.place(socket);
         let message = self.compose();
         let question = self.question();
@@ -336,17 +336,18 @@ impl World {
         let right = at.state == State::In && self.oracle.may_ask(socket);
         if right {
             let packet = message.packet(at.namespace);
-            self.oracle.ask_one(socket, packet, question, self.now);
+            self.oracle
+                .emit_with_ack(socket, packet, question, self.now);
         }
         let wait = Duration::from_millis(question.wait);
         let (emit, token) = (message.emit(false), question.token);
-        let took = self.hubs[hub].ask_one(self.now, key, &emit, token, wait) == Ok(true);
+        let took = self.hubs[hub].emit_with_ack(self.now, key, &emit, token, wait) == Ok(true);
         self.oracle
             .expect(took == right, "a question to the wrong socket");
         self.drain(hub);
     }
 
-    fn ask_many(&mut self, hub: usize, socket: Option<usize>) {
+    fn publish_with_ack(&mut self, hub: usize, socket: Option<usize>) {
         let to = self.target(socket);
         let message = self.compose();
         let question = self.question();
@@ -364,7 +365,7 @@ impl World {
         let others = self.oracle.publish(hub, &to, packet, volatile, asks);
         let wait = Duration::from_millis(question.wait);
         let (emit, token) = (message.emit(volatile), question.token);
-        let asked = self.hubs[hub].ask_many(self.now, selection, &emit, token, wait);
+        let asked = self.hubs[hub].publish_with_ack(self.now, selection, &emit, token, wait);
         let right = asked == Ok(1 + others as u32);
         self.oracle
             .expect(right, "a wrong number of hubs was asked");

@@ -24,7 +24,7 @@ impl World {
         self.oracle
             .expect(kept, "the directory lost what was not in it");
         let counts = hub.counts();
-        let right = counts.timers == counts.sessions + counts.questions;
+        let right = counts.timers == counts.sessions + counts.acks;
         self.oracle
             .expect(right, "a timer of nothing, or something without timer");
         let right = counts.sids == counts.sessions && counts.names == counts.rooms;

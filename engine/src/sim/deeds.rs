@@ -195,7 +195,7 @@ impl World {
             frame,
             volatile,
             compress: true,
-            question: None,
+            ack: None,
         };
         self.mail_leaves(OUTSIDE, hub, Mail::Relay(Arc::new(publication)));
     }

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
-use stentor_engine::{error::PacketTooLarge, hub::Answer as EngineAnswer, id::SocketId};
+use stentor_engine::{error::PacketTooLarge, hub::AckOutcome, id::SocketId};
 use tokio::sync::mpsc;
 
 use super::{
@@ -158,11 +158,11 @@ pub struct Gathered<T> {
     pub error: Option<AckError>,
 }
 
-pub(crate) fn decode<T: FromAnswer>(answer: EngineAnswer) -> Result<T, AckError> {
+pub(crate) fn decode<T: FromAnswer>(answer: AckOutcome) -> Result<T, AckError> {
     match answer {
-        EngineAnswer::Value(args, attachments) => Ok(T::from_answer(args, attachments)?),
-        EngineAnswer::TimedOut => Err(AckError::TimedOut),
-        EngineAnswer::Left => Err(AckError::Disconnected),
+        AckOutcome::Value(args, attachments) => Ok(T::from_answer(args, attachments)?),
+        AckOutcome::TimedOut => Err(AckError::TimedOut),
+        AckOutcome::Left => Err(AckError::Disconnected),
     }
 }
 

@@ -27,7 +27,7 @@ use super::{
 use crate::{
     mailbox::Full,
     post::{Ask, Flags, List, Post, Settled},
-    shard::{self, questions::DEFAULT_ACK_WAIT},
+    shard::{self, acks::DEFAULT_ACK_WAIT},
     shared::Shared,
 };
 
@@ -203,7 +203,7 @@ impl Io {
             frame,
             volatile: flags.volatile,
             compress: flags.compress,
-            question: None,
+            ack: None,
         });
         self.post_first(Post::Mail(Mail::Relay(publication)))
     }
@@ -264,7 +264,7 @@ impl Io {
             if !shard.has_room(&to) {
                 return Err(AckError::NotSent);
             }
-            shard.ask_many(to, &emit, timeout, answers)?;
+            shard.publish_with_ack(to, &emit, timeout, answers)?;
             return Ok(Source::Asked(receiver));
         }
         // The shard that asks has no way to say that it did not.

@@ -3,7 +3,7 @@
 use std::{fmt, marker::PhantomData, rc::Rc, sync::Arc, time::Duration};
 
 use stentor_engine::{
-    hub::{Answer as EngineAnswer, Emit, Selection, SocketKey},
+    hub::{AckOutcome, Emit, Selection, SocketKey},
     id::{NamespaceId, SocketId},
     room::Change,
     sio::packet::is_reserved,
@@ -21,7 +21,7 @@ use crate::{
     post::Flags,
     shard::{
         Extensions, Farewell, Shard,
-        questions::{DEFAULT_ACK_WAIT, Question},
+        acks::{DEFAULT_ACK_WAIT, PendingAck},
     },
 };
 
@@ -354,12 +354,12 @@ impl Socket {
         timeout: Duration,
         event: &str,
         args: impl IntoArgs,
-    ) -> Result<EngineAnswer, AckError> {
+    ) -> Result<AckOutcome, AckError> {
         if is_reserved(event) {
             return Err(AckError::Reserved(event.to_owned()));
         }
         let Encoded { args, attachments } = args.encode()?;
-        let question = Question::new(&self.shard);
+        let question = PendingAck::new(&self.shard);
         let emit = Emit {
             name: event,
             args: &args,
@@ -370,7 +370,7 @@ impl Socket {
         let token = question.token();
         let sent = self
             .shard
-            .with_hub(|hub, now| hub.ask_one(now, self.key, &emit, token, timeout))?;
+            .with_hub(|hub, now| hub.emit_with_ack(now, self.key, &emit, token, timeout))?;
         if !sent {
             return Err(AckError::NotSent);
         }

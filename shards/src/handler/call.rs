@@ -8,8 +8,8 @@ use stentor_engine::{error::CloseReason, hub::Incoming};
 use super::{
     extract::{FromContext, Reject},
     needs::Needs,
+    owed::Answered,
     reply::{ConnectReply, IntoReply, Refused, Reply},
-    wanted::Answered,
 };
 use crate::api::Socket;
 
@@ -220,14 +220,14 @@ impl<T: IntoReply> Convert<Reply> for T {
 
 /// The verdict on a connecting client.
 #[derive(Debug)]
-pub(crate) struct Verdict(pub(crate) Result<(), Refused>);
+pub(crate) struct Admission(pub(crate) Result<(), Refused>);
 
 /// Results of auth handlers: a type of its own, because `Result<(), E>` is a reply too.
-pub(crate) struct AsVerdict<T>(pub(crate) T);
+pub(crate) struct AsAdmission<T>(pub(crate) T);
 
-impl<T: ConnectReply> Convert<Verdict> for AsVerdict<T> {
-    fn convert(self) -> Verdict {
-        Verdict(self.0.into_verdict())
+impl<T: ConnectReply> Convert<Admission> for AsAdmission<T> {
+    fn convert(self) -> Admission {
+        Admission(self.0.into_admission())
     }
 }
 
@@ -260,14 +260,14 @@ where
     }
 }
 
-impl<F, P, T> Call<Verdict> for Awaited<F, P, T>
+impl<F, P, T> Call<Admission> for Awaited<F, P, T>
 where
     F: AsyncHandler<P, T>,
     P: Params + 'static,
     T: ConnectReply + 'static,
 {
-    fn call(&self, context: &Context<'_>) -> Outcome<Verdict> {
-        self.begin(context, |value| AsVerdict(value).convert())
+    fn call(&self, context: &Context<'_>) -> Outcome<Admission> {
+        self.begin(context, |value| AsAdmission(value).convert())
     }
 
     fn may_wait(&self) -> bool {

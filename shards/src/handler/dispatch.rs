@@ -17,9 +17,9 @@ use super::{
     call::{Cause, Context},
     drive::{Driven, Guarded, begin},
     extract::Reject,
+    owed::{Answered, OwedAck},
     registry::Handlers,
     reply::{Refused, Reply},
-    wanted::{Answered, Wanted},
 };
 use crate::{
     api::{DISCONNECTED, NOT_CONNECTED, Socket, is_caused_by_client, payload::Encoded},
@@ -163,18 +163,18 @@ fn event(shard: &Rc<Shard>, handlers: &Handlers, incoming: &Incoming<'_>) {
         let ack = incoming.ack.filter(|_| nth == 0);
         let key = incoming.socket;
         if shard.tasks.is_full(key) && handler.may_wait() {
-            refuse_event(shard, key, Wanted::of(ack, &answered, alone), &name);
+            refuse_event(shard, key, OwedAck::of(ack, &answered, alone), &name);
             continue;
         }
         match begin(handler, &context) {
             Driven::Done(Some(Ok(Reply::Silent))) => {}
             Driven::Done(Some(Ok(Reply::Ack(_)))) if ack.is_none() => {}
             Driven::Done(result) => {
-                let wanted = Wanted::of(ack, &answered, alone);
+                let wanted = OwedAck::of(ack, &answered, alone);
                 finish_event(shard, key, wanted, &name, result);
             }
             Driven::Waits(future) => {
-                let wanted = Wanted::of(ack, &answered, alone);
+                let wanted = OwedAck::of(ack, &answered, alone);
                 finish_later(shard, incoming, wanted, &name, future);
             }
         }
@@ -186,7 +186,7 @@ fn event(shard: &Rc<Shard>, handlers: &Handlers, incoming: &Incoming<'_>) {
 fn finish_later(
     shard: &Rc<Shard>,
     incoming: &Incoming<'_>,
-    ack: Option<Wanted>,
+    ack: Option<OwedAck>,
     event: &str,
     future: Guarded<Reply>,
 ) {
@@ -201,7 +201,7 @@ fn finish_later(
 
 /// A handler is not called, because too many of its socket's wait.
 #[cold]
-fn refuse_event(shard: &Shard, socket: SocketKey, ack: Option<Wanted>, event: &str) {
+fn refuse_event(shard: &Shard, socket: SocketKey, ack: Option<OwedAck>, event: &str) {
     let refused = shard.tasks.note_refused();
     let event = peer(event);
     log::line!(TooManyWait, shard.about_socket(socket), event, refused);
@@ -210,14 +210,14 @@ fn refuse_event(shard: &Shard, socket: SocketKey, ack: Option<Wanted>, event: &s
     }
 }
 
-fn ack_error(shard: &Shard, socket: SocketKey, wanted: &Wanted, message: &str) {
+fn ack_error(shard: &Shard, socket: SocketKey, wanted: &OwedAck, message: &str) {
     ack_refusal(shard, socket, wanted, message, None);
 }
 
 fn ack_refusal(
     shard: &Shard,
     socket: SocketKey,
-    wanted: &Wanted,
+    wanted: &OwedAck,
     message: &str,
     data: Option<serde_json::Value>,
 ) {
@@ -236,7 +236,7 @@ fn ack_refusal(
 fn finish_event(
     shard: &Shard,
     socket: SocketKey,
-    ack: Option<Wanted>,
+    ack: Option<OwedAck>,
     event: &str,
     result: Option<Result<Reply, Reject>>,
 ) {
@@ -247,7 +247,7 @@ fn finish_event(
 fn finish(
     shard: &Shard,
     socket: SocketKey,
-    ack: Option<Wanted>,
+    ack: Option<OwedAck>,
     event: &str,
     result: Option<Result<Reply, Reject>>,
     about: impl FnOnce() -> About,

@@ -9,15 +9,15 @@ mod drive;
 mod engine;
 mod extract;
 mod needs;
+mod owed;
 mod registry;
 mod reply;
-mod wanted;
 
 pub use call::{AsyncHandler, Context, Params, SyncHandler};
 pub(crate) use dispatch::Namespaces;
 pub use engine::EngineApp;
 pub use extract::{Auth, Data, EventName, FromContext, Kept, Local, Reason, Reject, State};
 pub use needs::Needs;
+pub use owed::AckHandle;
 pub use registry::{App, NamespaceBuilder};
 pub use reply::{Ack, ConnectReply, HandlerError, IntoReply, NoAck, Refused};
-pub use wanted::AckHandle;

@@ -5,7 +5,7 @@ use std::{collections::HashMap, fmt, marker::PhantomData, mem::take, rc::Rc};
 use stentor_engine::limits::NAME_BYTES_MAX;
 
 use super::{
-    call::{AsyncHandler, Awaited, Call, Called, Params, SyncHandler, Verdict},
+    call::{Admission, AsyncHandler, Awaited, Call, Called, Params, SyncHandler},
     needs::{Needs, Needy, Place},
     reply::{ConnectReply, IntoReply, Reply},
 };
@@ -16,7 +16,7 @@ type EventHandler = Rc<dyn Call<Reply>>;
 /// One namespace's handlers.
 #[derive(Default)]
 pub(crate) struct Handlers {
-    pub(crate) auth: Option<Rc<dyn Call<Verdict>>>,
+    pub(crate) auth: Option<Rc<dyn Call<Admission>>>,
     /// What the client proved itself with stays with its socket.
     pub(crate) keep_auth: bool,
     pub(crate) connect: Vec<EventHandler>,

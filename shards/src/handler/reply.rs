@@ -316,30 +316,30 @@ impl From<Reject> for Refused {
 )]
 pub trait ConnectReply {
     #[doc(hidden)]
-    fn into_verdict(self) -> Result<(), Refused>;
+    fn into_admission(self) -> Result<(), Refused>;
 }
 
 impl ConnectReply for () {
-    fn into_verdict(self) -> Result<(), Refused> {
+    fn into_admission(self) -> Result<(), Refused> {
         Ok(())
     }
 }
 
 impl ConnectReply for Result<(), Refused> {
-    fn into_verdict(self) -> Self {
+    fn into_admission(self) -> Self {
         self
     }
 }
 
 impl ConnectReply for Result<(), Reject> {
-    fn into_verdict(self) -> Result<(), Refused> {
+    fn into_admission(self) -> Result<(), Refused> {
         self.map_err(Refused::from)
     }
 }
 
 // `Refused` has no `Display`, so that it is not meant here: its data would be lost.
 impl<E: Display> ConnectReply for Result<(), E> {
-    fn into_verdict(self) -> Result<(), Refused> {
+    fn into_admission(self) -> Result<(), Refused> {
         self.map_err(|error| Refused::new(error.to_string()))
     }
 }

@@ -164,7 +164,7 @@ impl Shard {
                     log::line!(NotAllJoined, about(), room = peer(&room), sockets);
                 }
                 Event::Closed { session, reason } => self.closed(session, reason),
-                Event::Ack { token, news } => self.questions.tell(token, news),
+                Event::Ack { token, news } => self.acks.tell(token, news),
             }
         }
     }

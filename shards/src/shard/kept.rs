@@ -152,7 +152,7 @@ impl fmt::Debug for Locals {
 }
 
 /// Everything of user code's that a shard keeps, and the requests that its sessions began with.
-pub(crate) struct Kept {
+pub(crate) struct UserState {
     /// `None` when the shard has ended.
     application: RefCell<Option<Rc<dyn Application>>>,
     pages: RefCell<Option<HttpService>>,
@@ -164,7 +164,7 @@ pub(crate) struct Kept {
     handshakes: RefCell<HashMap<u64, Rc<Handshake>>>,
 }
 
-impl Kept {
+impl UserState {
     pub(crate) fn new(
         application: Rc<dyn Application>,
         pages: Option<HttpService>,

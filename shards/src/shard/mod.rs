@@ -5,6 +5,7 @@
 //! never while user code runs or something is awaited.
 
 mod about;
+pub(crate) mod acks;
 mod application;
 mod asked;
 pub(crate) mod conns;
@@ -22,7 +23,6 @@ pub(crate) mod pauses;
 mod polled;
 mod polling;
 pub(crate) mod port;
-pub(crate) mod questions;
 mod requests;
 mod respond;
 mod sources;
@@ -46,14 +46,11 @@ use stentor_engine::{
 };
 use tokio::sync::Notify;
 
-pub(crate) use self::{
-    application::{Application, INTERNAL_ERROR},
-    kept::{Extensions, Farewell, HttpService, Locals, States},
-};
 use self::{
+    acks::Acks,
     conns::{ConnKey, Conns},
     drains::Drains,
-    kept::Kept,
+    kept::UserState,
     looks::Looks,
     newcomers::Newcomers,
     now::Now,
@@ -61,10 +58,13 @@ use self::{
     parked::Parked,
     pauses::Pauses,
     port::Port,
-    questions::Questions,
     stopping::Stopping,
     tasks::Tasks,
     turning::Turning,
+};
+pub(crate) use self::{
+    application::{Application, INTERNAL_ERROR},
+    kept::{Extensions, Farewell, HttpService, Locals, States},
 };
 use crate::{
     clock::Clock,
@@ -106,8 +106,8 @@ pub(crate) struct Shard {
     pub(crate) hub: RefCell<Hub>,
     pub(crate) config: Arc<ShardConfig>,
     pub(crate) shared: Arc<Shared>,
-    pub(crate) kept: Kept,
-    pub(crate) questions: Questions,
+    pub(crate) kept: UserState,
+    pub(crate) acks: Acks,
     /// Handlers that wait.
     pub(crate) tasks: Tasks,
     pub(crate) now: Now,
@@ -207,8 +207,8 @@ impl Shard {
             hub: RefCell::new(parts.hub),
             conns: RefCell::new(Conns::new(parts.registry, parts.config.waits)),
             shared: parts.shared,
-            kept: Kept::new(parts.application, parts.pages, parts.states, parts.locals),
-            questions: Questions::default(),
+            kept: UserState::new(parts.application, parts.pages, parts.states, parts.locals),
+            acks: Acks::default(),
             tasks: Tasks::new(parts.config.shard_limits.waiting_handlers),
             now: Now::new(parts.clock),
             newcomers: Newcomers::default(),

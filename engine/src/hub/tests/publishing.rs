@@ -35,7 +35,7 @@ fn a_hub_publishes_for_those_who_are_none_and_keeps_their_order() {
         frame: Hub::encode_event("/", &event("x", "1"), 100).unwrap(),
         volatile: false,
         compress: true,
-        question: None,
+        ack: None,
     });
     hubs[0].receive_mail(Tick(1), Mail::Relay(publication));
     hubs[0].act(
@@ -143,7 +143,7 @@ fn nothing_is_encoded_for_nobody() {
     };
     let wait = Duration::from_secs(1);
     let ask = |hub: &mut Hub| {
-        let asked = hub.ask_many(Tick(1), everybody(), &event("q", &large), 1, wait);
+        let asked = hub.publish_with_ack(Tick(1), everybody(), &event("q", &large), 1, wait);
         assert_eq!(asked, Ok(1));
     };
     ask(&mut hub);
@@ -159,7 +159,7 @@ fn nothing_is_encoded_for_nobody() {
             frame,
             volatile: false,
             compress: true,
-            question: None,
+            ack: None,
         };
         hub.receive_mail(Tick(1), Mail::Publish(Arc::new(publication)));
     }
@@ -191,18 +191,19 @@ fn what_is_too_large_is_refused_before_it_is_encoded() {
     let wait = Duration::from_secs(1);
     for emit in [event("x", &large), many] {
         hub.emit(socket, &emit).unwrap_err();
-        hub.ask_one(Tick(1), socket, &emit, 1, wait).unwrap_err();
+        hub.emit_with_ack(Tick(1), socket, &emit, 1, wait)
+            .unwrap_err();
         hub.ack(socket, 1, emit.args, &attachments).unwrap_err();
         hub.publish(Tick(1), everybody(), &emit).unwrap_err();
         hub.publish(Tick(1), everybody().to("empty"), &emit)
             .unwrap_err();
-        hub.ask_many(Tick(1), everybody(), &emit, 1, wait)
+        hub.publish_with_ack(Tick(1), everybody(), &emit, 1, wait)
             .unwrap_err();
         Hub::encode_event("/", &emit, 200).unwrap_err();
     }
     assert!(!hub.send(key, Kind::Binary, large.as_bytes().repeat(2).as_slice()));
     assert!(hub.sessions.palette.is_empty());
-    assert_eq!(hub.counts().questions, 0);
+    assert_eq!(hub.counts().acks, 0);
     let connecting = hub.sockets.key_at(1);
     hub.refuse(connecting, "no", Some(&large)).unwrap_err();
     assert_eq!(flush(&mut hub, 1).frames, [r#"44/gate,{"message":""}"#]);

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     eio::{payload::Payload, session::Poll},
     error::CloseReason,
-    hub::{AckNews, Answer, Counts, Emit, Received, Seen},
+    hub::{AckNews, AckOutcome, Counts, Emit, Received, Seen},
     limits::{DRAIN_WAIT, OUTBOX_HARD_CAP},
     out::Written,
     room::Change,
@@ -226,7 +226,7 @@ fn questions_count_from_0_and_volatile_ones_are_not_put_to_who_takes_none() {
     let key = socket(&mut hub);
     let wait = core::time::Duration::from_secs(1);
     for id in 0..2 {
-        let asked = hub.ask_one(Tick(1), key, &event("q", ""), id, wait);
+        let asked = hub.emit_with_ack(Tick(1), key, &event("q", ""), id, wait);
         assert_eq!(asked, Ok(true));
         let text = alloc::format!(r#"42{id}["q"]"#);
         assert_eq!(flush(&mut hub, 1).frames, [text]);
@@ -234,7 +234,7 @@ fn questions_count_from_0_and_volatile_ones_are_not_put_to_who_takes_none() {
     let session = hub.session_of(key).unwrap();
     hub.hold(session);
     while hub.next_event().is_some() {}
-    let asked = hub.ask_many(Tick(1), everybody(), &volatile("q"), 9, wait);
+    let asked = hub.publish_with_ack(Tick(1), everybody(), &volatile("q"), 9, wait);
     assert_eq!(asked, Ok(1));
     match hub.next_event() {
         Some(Event::Ack {
@@ -247,7 +247,7 @@ fn questions_count_from_0_and_volatile_ones_are_not_put_to_who_takes_none() {
     match hub.next_event() {
         Some(Event::Ack {
             token: 0,
-            news: AckNews::Settled(_, Answer::Value(args, _)),
+            news: AckNews::Settled(_, AckOutcome::Value(args, _)),
         }) => {
             assert_eq!(&*args, r#""yes""#);
         }
@@ -342,7 +342,7 @@ fn close_frames_say_why() {
     assert_eq!(hub.next_signal(), Some(Signal::Close(WS, Some(1009))));
     let other = ConnId(8);
     let key = hub.open(Tick(1), Some((other, b"")));
-    hub.fail(Tick(1), key, PeerError::Frame);
+    hub.fail(Tick(1), key, PeerError::Aborted);
     flush(&mut hub, 1);
     assert_eq!(hub.next_signal(), Some(Signal::Close(other, None)));
     assert_eq!(vec![hub.next_signal()], [None]);

@@ -4,7 +4,7 @@ use alloc::{collections::VecDeque, format};
 
 use super::{Due, Oracle, State};
 use crate::{
-    hub::{AckNews, Answer},
+    hub::{AckNews, AckOutcome},
     id::SocketId,
     sim::wire,
     time::Tick,
@@ -39,7 +39,7 @@ impl Oracle {
     }
 
     /// A question to one socket goes out.
-    pub(in crate::sim) fn ask_one(
+    pub(in crate::sim) fn emit_with_ack(
         &mut self,
         socket: usize,
         packet: wire::Packet,
@@ -89,7 +89,7 @@ impl Oracle {
         }
     }
 
-    fn settles(&mut self, hub: usize, token: u64, who: &SocketId, answer: &Answer, now: Tick) {
+    fn settles(&mut self, hub: usize, token: u64, who: &SocketId, answer: &AckOutcome, now: Tick) {
         let id = format!("{who}");
         let at = self.sockets.iter().position(|s| s.hub == hub && s.id == id);
         let Some(at) = at else {
@@ -101,16 +101,16 @@ impl Oracle {
             ));
         };
         match answer {
-            Answer::Value(args, parts) => match wire::read_args(args, parts) {
+            AckOutcome::Value(args, parts) => match wire::read_args(args, parts) {
                 Ok(data) => self.happened(&Due::Answered(token, at, data)),
                 Err(error) => self.blame(format!("an answer is broken: {error}")),
             },
-            Answer::TimedOut => {
+            AckOutcome::TimedOut => {
                 let open = self.sockets[at].state == State::In;
                 self.expect(now.0 >= pending.until, "a question timed out too early");
                 self.expect(open, "a question to a socket that left timed out");
             }
-            Answer::Left => self.due.push(Due::Gone(at)),
+            AckOutcome::Left => self.due.push(Due::Gone(at)),
         }
     }
 

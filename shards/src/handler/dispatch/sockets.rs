@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     handler::{
-        call::{Cause, Context, Verdict},
+        call::{Admission, Cause, Context},
         drive::drive,
         reply::Refused,
     },
@@ -36,11 +36,11 @@ pub(super) fn connecting(
     drive(shard, Some(key), handler, &context, move |result| {
         let shard = asked;
         let refused = match result {
-            Some(Ok(Verdict(Ok(())))) => {
+            Some(Ok(Admission(Ok(())))) => {
                 admit(&shard, &handlers, key, namespace, credentials.as_deref());
                 return shard.drain_events();
             }
-            Some(Ok(Verdict(Err(refused)))) => refused,
+            Some(Ok(Admission(Err(refused)))) => refused,
             Some(Err(reject)) => {
                 log_reject(|| shard.about_socket(key), "auth", &reject);
                 Refused::new(reject.message)

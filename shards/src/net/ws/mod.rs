@@ -126,8 +126,8 @@ impl Reader {
     }
 
     /// Whether nothing is kept aside: the next byte starts a message.
-    #[must_use]
-    pub fn is_idle(&self) -> bool {
+    #[cfg(test)]
+    fn is_idle(&self) -> bool {
         self.partial.is_none()
     }
 

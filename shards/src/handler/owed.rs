@@ -37,12 +37,12 @@ impl Answered {
 
 /// A question of a client that may still be to be answered.
 #[derive(Debug)]
-pub(crate) struct Wanted {
+pub(crate) struct OwedAck {
     id: u64,
     answered: Option<Rc<Cell<bool>>>,
 }
 
-impl Wanted {
+impl OwedAck {
     /// For the result of a handler that has begun; `alone` if the event has no other, which may be given
     /// an [`AckHandle`] yet.
     pub(crate) fn of(id: Option<u64>, answered: &Answered, alone: bool) -> Option<Self> {
@@ -88,14 +88,14 @@ impl Wanted {
 #[derive(Debug)]
 pub struct AckHandle {
     socket: Socket,
-    wanted: Option<Wanted>,
+    wanted: Option<OwedAck>,
 }
 
 impl AckHandle {
     /// Whether the client asked for an answer and has none yet.
     #[must_use]
     pub fn is_wanted(&self) -> bool {
-        let answered = |wanted: &Wanted| wanted.answered.as_ref().is_some_and(|a| a.get());
+        let answered = |wanted: &OwedAck| wanted.answered.as_ref().is_some_and(|a| a.get());
         self.wanted.as_ref().is_some_and(|wanted| !answered(wanted))
     }
 
@@ -132,7 +132,7 @@ impl FromContext for AckHandle {
         let wanted = match &context.cause {
             Cause::Event {
                 incoming, answered, ..
-            } => incoming.ack.map(|id| Wanted {
+            } => incoming.ack.map(|id| OwedAck {
                 id,
                 answered: Some(answered.share()),
             }),

@@ -1,4 +1,4 @@
-//! Answers: which of this shard's questions to clients are open.
+//! Answers: which of this shard's ack requests to clients are open.
 
 use std::{
     cell::{Cell, RefCell},
@@ -10,7 +10,7 @@ use std::{
 
 use stentor_engine::{
     error::PacketTooLarge,
-    hub::{AckNews, Answer, Emit, Selection},
+    hub::{AckNews, AckOutcome, Emit, Selection},
     slab::{Key, Slab},
 };
 use tokio::sync::mpsc;
@@ -18,18 +18,18 @@ use tokio::sync::mpsc;
 use super::Shard;
 use crate::post::{Ask, Settled};
 
-/// How long a question waits for its answer unless told otherwise. The official server waits for
+/// How long an ack request waits for its answer unless told otherwise. The official server waits for
 /// ever, which leaks; this is below its ping timeout.
 pub(crate) const DEFAULT_ACK_WAIT: Duration = Duration::from_secs(20);
 
-/// The answer to a question to one client, for a task of this shard: no lock, no channel.
+/// The answer to an ack request to one client, for a task of this shard: no lock, no channel.
 #[derive(Debug, Default)]
 struct Slot {
-    answer: Option<Answer>,
+    answer: Option<AckOutcome>,
     waker: Option<Waker>,
 }
 
-/// How much of a question to many is to come, and where it goes.
+/// How much of an ack request to many is to come, and where it goes.
 #[derive(Debug)]
 struct Many {
     /// Shards that have not said how many sockets they asked.
@@ -47,19 +47,19 @@ impl Many {
     }
 }
 
-/// Who learns the news of a question.
+/// Who learns the news of an ack request.
 #[derive(Debug, Clone)]
 enum Asker {
     One(Rc<RefCell<Slot>>),
     Many(Rc<Many>),
 }
 
-/// The open questions of one shard.
+/// The open ack requests of one shard.
 #[derive(Debug, Default)]
-pub(crate) struct Questions(RefCell<Slab<Asker>>);
+pub(crate) struct Acks(RefCell<Slab<Asker>>);
 
-impl Questions {
-    /// News of a question; nobody may be interested any more.
+impl Acks {
+    /// News of an ack request; nobody may be interested any more.
     pub(crate) fn tell(&self, token: u64, news: AckNews) {
         let key = Key::from_bits(token);
         // Nothing is borrowed while a task is woken.
@@ -95,9 +95,9 @@ impl Questions {
 }
 
 impl Shard {
-    /// Puts a question to everybody whom `to` means; the answers go to `answers`, which is dropped
-    /// after the last. If the question is too large nobody is asked.
-    pub(crate) fn ask_many(
+    /// Puts an ack request to everybody whom `to` means; the answers go to `answers`, which is dropped
+    /// after the last. If the ack request is too large nobody is asked.
+    pub(crate) fn publish_with_ack(
         &self,
         to: Selection,
         emit: &Emit<'_>,
@@ -110,10 +110,11 @@ impl Shard {
             answers,
         });
         let asker = Asker::Many(Rc::clone(&many));
-        let key = self.questions.0.borrow_mut().insert(asker);
-        let result = self.with_hub(|hub, now| hub.ask_many(now, to, emit, key.to_bits(), timeout));
+        let key = self.acks.0.borrow_mut().insert(asker);
+        let result =
+            self.with_hub(|hub, now| hub.publish_with_ack(now, to, emit, key.to_bits(), timeout));
         let shards = result.inspect_err(|_| {
-            self.questions.0.borrow_mut().remove(key);
+            self.acks.0.borrow_mut().remove(key);
         })?;
         // No news has been told yet: that is done when the hub's events are drained.
         many.silent.set(shards);
@@ -139,23 +140,23 @@ impl Shard {
             compress: flags.compress,
         };
         // The thread that asks has looked at its size.
-        let _ = self.ask_many(to, &emit, timeout, answers);
+        let _ = self.publish_with_ack(to, &emit, timeout, answers);
     }
 }
 
-/// An open question to one client; forgotten when dropped.
+/// An open ack request to one client; forgotten when dropped.
 #[derive(Debug)]
-pub(crate) struct Question {
+pub(crate) struct PendingAck {
     shard: Rc<Shard>,
     token: u64,
     slot: Rc<RefCell<Slot>>,
 }
 
-impl Question {
+impl PendingAck {
     pub(crate) fn new(shard: &Rc<Shard>) -> Self {
         let slot = Rc::<RefCell<Slot>>::default();
         let asker = Asker::One(Rc::clone(&slot));
-        let token = shard.questions.0.borrow_mut().insert(asker).to_bits();
+        let token = shard.acks.0.borrow_mut().insert(asker).to_bits();
         Self {
             shard: Rc::clone(shard),
             token,
@@ -168,7 +169,7 @@ impl Question {
     }
 
     /// The answer, which always comes.
-    pub(crate) async fn answer(self) -> Answer {
+    pub(crate) async fn answer(self) -> AckOutcome {
         poll_fn(|cx| {
             let mut slot = self.slot.borrow_mut();
             if let Some(answer) = slot.answer.take() {
@@ -181,10 +182,10 @@ impl Question {
     }
 }
 
-impl Drop for Question {
+impl Drop for PendingAck {
     fn drop(&mut self) {
         self.shard
-            .questions
+            .acks
             .0
             .borrow_mut()
             .remove(Key::from_bits(self.token));
