@@ -8,6 +8,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use http::Extensions;
 use memchr::memmem;
 use serde::{Serialize, Serializer, de::DeserializeOwned, ser::SerializeStruct};
 use stentor_engine::eio::handshake::unescape;
@@ -75,6 +76,8 @@ struct FirstRequest {
     /// What is not the same as without a proxy.
     proxied: Option<Box<Proxied>>,
     issued_ms: u64,
+    /// What middleware has attached.
+    extensions: Extensions,
 }
 
 #[derive(Debug)]
@@ -97,6 +100,7 @@ impl FirstRequest {
             peer,
             proxied: is_proxied.then(|| Box::new(Proxied { address, secure })),
             issued_ms: since.unwrap_or_default().as_millis() as u64,
+            extensions: Extensions::new(),
         }
     }
 }
@@ -163,6 +167,31 @@ impl Handshake {
             View::Session(request) => request,
             View::Socket(session, _) => session.request(),
         }
+    }
+
+    /// The same with what middleware has attached.
+    pub(crate) fn with(mut self, extensions: Extensions) -> Self {
+        if let View::Session(request) = &mut self.0 {
+            request.extensions = extensions;
+        }
+        self
+    }
+
+    /// The value of this type that [`crate::Server::middleware`] has attached.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// #[derive(Clone)]
+    /// struct User(String);
+    ///
+    /// fn name(handshake: &Handshake) -> Option<&str> {
+    ///     handshake.extension::<User>().map(|user| &*user.0)
+    /// }
+    /// ```
+    #[must_use]
+    pub fn extension<T: Send + Sync + 'static>(&self) -> Option<&T> {
+        self.request().extensions.get()
     }
 
     /// The client's address, without its port. `None` if the request came over a Unix socket and nobody has said

@@ -164,7 +164,9 @@ pub use handler::{
 pub use handshake::{Handshake, Keep};
 pub use listen::{Endpoint, Listen};
 pub use placement::unpin_thread;
-pub use policy::{ConnectionError, Cookie, Cors, Origins, Priority, SameSite};
+pub use policy::{
+    ConnectionError, Cookie, Cors, HttpReply, Origins, Priority, RequestContext, SameSite,
+};
 pub use server::{Running, Server, ServerError, Signals};
 pub use stentor_engine::{
     error::{CloseReason, PacketTooLarge},

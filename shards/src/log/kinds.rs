@@ -40,6 +40,8 @@ kinds! {
     ERROR AllowRequestPanicked "`allow_request` panicked";
     ERROR HeaderHookPanicked "`headers` or `initial_headers` panicked";
     ERROR ErrorHookPanicked "`on_connection_error` panicked";
+    ERROR MiddlewarePanicked "a middleware panicked";
+    WARN MiddlewareLate "a middleware took too long over a request";
     ERROR DropPanicked "a value of the application panicked while it was dropped";
     ERROR PagePanicked "a page panicked";
     ERROR ReleaseMemoryPanicked "`release_memory` panicked";

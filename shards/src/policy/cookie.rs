@@ -1,6 +1,9 @@
 //! Answers: which cookie does a session that begins over polling get. Must not know requests.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    fmt::Write as _,
+    time::{Duration, SystemTime},
+};
 
 use http::HeaderValue;
 
@@ -152,16 +155,17 @@ impl Cookie {
         self.check()?;
         let mut attributes = String::new();
         if let Some(age) = self.max_age {
-            attributes.push_str(&format!("; Max-Age={}", age.as_secs()));
+            write!(attributes, "; Max-Age={}", age.as_secs()).expect("a string grows");
         }
         if let Some(domain) = &self.domain {
-            attributes.push_str(&format!("; Domain={domain}"));
+            write!(attributes, "; Domain={domain}").expect("a string grows");
         }
         if let Some(path) = &self.path {
-            attributes.push_str(&format!("; Path={path}"));
+            write!(attributes, "; Path={path}").expect("a string grows");
         }
         if let Some(at) = self.expires {
-            attributes.push_str(&format!("; Expires={}", httpdate::fmt_http_date(at)));
+            write!(attributes, "; Expires={}", httpdate::fmt_http_date(at))
+                .expect("a string grows");
         }
         for (is_set, flag) in [
             (self.http_only, "; HttpOnly"),

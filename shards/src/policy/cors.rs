@@ -326,7 +326,7 @@ mod tests {
     #[test]
     fn answers_to_a_preflight() {
         let cors = Cors::new("https://a.example")
-            .max_age(Duration::from_secs(600))
+            .max_age(Duration::from_mins(10))
             .exposed_headers(["x-a"]);
         assert_eq!(
             preflight(&cors, "https://a.example", Some("x-one, content-type")),

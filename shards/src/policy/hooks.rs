@@ -15,7 +15,7 @@ pub(crate) type HeaderHook = dyn Fn(&Handshake, &mut HeaderMap) + Send + Sync;
 pub(crate) type ErrorHook = dyn Fn(&ConnectionError) + Send + Sync;
 
 /// What says where an answer ends and what its connection is: the server's own.
-const FRAMING: [HeaderName; 9] = [
+pub(super) const FRAMING: [HeaderName; 9] = [
     header::CONNECTION,
     header::CONTENT_LENGTH,
     header::TRANSFER_ENCODING,
@@ -58,6 +58,7 @@ pub(crate) enum Context {
     OriginNotAllowed,
     TransportMismatch,
     TransportHandshakeError,
+    MiddlewareFailure,
 }
 
 impl Context {
@@ -66,6 +67,7 @@ impl Context {
             Self::InvalidOrigin | Self::OriginNotAllowed => "INVALID_ORIGIN",
             Self::TransportMismatch => "TRANSPORT_MISMATCH",
             Self::TransportHandshakeError => "TRANSPORT_HANDSHAKE_ERROR",
+            Self::MiddlewareFailure => "MIDDLEWARE_FAILURE",
         }
     }
 }
@@ -86,7 +88,7 @@ impl ConnectionError {
         message: Option<&str>,
         context: Option<Context>,
     ) -> Self {
-        let message = message.unwrap_or(refusal.message()).to_owned();
+        let message = message.unwrap_or_else(|| refusal.message()).to_owned();
         Self {
             request,
             refusal,
@@ -115,7 +117,7 @@ impl ConnectionError {
     }
 
     /// The official name of the reason, where it has one: `INVALID_ORIGIN`, `TRANSPORT_MISMATCH`,
-    /// `TRANSPORT_HANDSHAKE_ERROR`.
+    /// `TRANSPORT_HANDSHAKE_ERROR`, `MIDDLEWARE_FAILURE`.
     #[must_use]
     pub fn context(&self) -> Option<&'static str> {
         self.context.map(Context::name)

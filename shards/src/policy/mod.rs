@@ -5,24 +5,28 @@
 mod cookie;
 mod cors;
 mod hooks;
+mod middleware;
 mod origin;
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use memchr::memmem;
 use stentor_engine::eio::handshake::Refusal;
 
 pub(crate) use self::hooks::{Context, ErrorHook, HeaderHook};
+pub(crate) use self::middleware::boxed;
 use self::{
     cookie::CookieRules,
     cors::CorsRules,
+    middleware::Chain,
     origin::{Allowed, OriginRules},
 };
 pub use self::{
     cookie::{Cookie, Priority, SameSite},
     cors::Cors,
     hooks::ConnectionError,
+    middleware::{HttpReply, RequestContext},
     origin::Origins,
 };
 use crate::{
@@ -57,7 +61,17 @@ pub(crate) struct PolicyOptions {
     pub(crate) initial_headers: Option<Box<HeaderHook>>,
     pub(crate) headers: Option<Box<HeaderHook>>,
     pub(crate) connection_error: Option<Box<ErrorHook>>,
+    pub(crate) middleware: Chain,
+    pub(crate) allow: Chain,
+    /// How long each of them may take; `None` for the default.
+    pub(crate) middleware_timeout: Option<Duration>,
 }
+
+/// How long a function of the application may think about a request.
+const MIDDLEWARE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Rules for CORS, WebSockets and the cookie.
+type Rules = (Option<CorsRules>, Option<OriginRules>, Option<CookieRules>);
 
 impl PolicyOptions {
     /// Checks them.
@@ -65,12 +79,16 @@ impl PolicyOptions {
     /// # Errors
     /// A sentence that begins with the option's name.
     pub(crate) fn check(&self) -> Result<(), String> {
+        let within = self.middleware_timeout.unwrap_or(MIDDLEWARE_TIMEOUT);
+        if within < Duration::from_millis(1) {
+            return Err(
+                "middleware_timeout: it must be at least 1 ms, or every request fails".to_owned(),
+            );
+        }
         self.rules().map(drop)
     }
 
-    fn rules(
-        &self,
-    ) -> Result<(Option<CorsRules>, Option<OriginRules>, Option<CookieRules>), String> {
+    fn rules(&self) -> Result<Rules, String> {
         let cors = self.cors.as_ref().map(Cors::rules).transpose()?;
         let websocket = match (&self.websocket_origins, &cors) {
             (WebSocketOrigins::All, _) => None,
@@ -110,6 +128,9 @@ impl PolicyOptions {
             initial_headers: self.initial_headers,
             headers: self.headers,
             connection_error: self.connection_error,
+            middleware: self.middleware,
+            allow: self.allow,
+            within: self.middleware_timeout.unwrap_or(MIDDLEWARE_TIMEOUT),
         })
     }
 }
@@ -128,7 +149,7 @@ fn listed(cors: &CorsRules, sets: &mut HeaderSets) -> Vec<Option<HeaderSet>> {
 }
 
 /// Headers as they are written.
-fn lines(headers: &HeaderMap) -> HeaderLines {
+pub(crate) fn lines(headers: &HeaderMap) -> HeaderLines {
     let mut lines = HeaderLines::default();
     for (name, value) in headers {
         lines.push(name, value);
@@ -157,6 +178,10 @@ pub(crate) struct Policy {
     initial_headers: Option<Box<HeaderHook>>,
     headers: Option<Box<HeaderHook>>,
     connection_error: Option<Box<ErrorHook>>,
+    middleware: Chain,
+    allow: Chain,
+    /// How long each of their functions may take.
+    within: Duration,
 }
 
 impl fmt::Debug for Policy {
@@ -177,6 +202,12 @@ impl Drop for Policy {
         discard(self.initial_headers.take());
         discard(self.headers.take());
         discard(self.connection_error.take());
+        for function in [&mut self.middleware, &mut self.allow]
+            .into_iter()
+            .flat_map(|chain| chain.0.drain(..))
+        {
+            discard(function);
+        }
     }
 }
 
@@ -195,6 +226,24 @@ pub(crate) fn is_old_browser(agent: &[u8]) -> bool {
 }
 
 impl Policy {
+    /// Whether the application thinks about requests before they are served, for which it may wait.
+    pub(crate) fn has_middleware(&self) -> bool {
+        !self.middleware.0.is_empty() || !self.allow.0.is_empty()
+    }
+
+    /// What the application does with each request: headers and what it attaches; an error is the answer.
+    pub(crate) async fn run_middleware(
+        &self,
+        context: RequestContext,
+    ) -> (RequestContext, Result<(), HttpReply>) {
+        self.middleware.run(context, self.within).await
+    }
+
+    /// Whether the application agrees to a new session. An error is the answer.
+    pub(crate) async fn run_allow(&self, context: RequestContext) -> Result<(), HttpReply> {
+        self.allow.run(context, self.within).await.1
+    }
+
     /// Whether the request is a preflight: then its answer is [`Self::preflight`].
     pub(crate) fn takes_for_preflight(&self, method: &str) -> bool {
         self.cors.is_some() && method == "OPTIONS"

@@ -267,8 +267,8 @@ impl OriginRules {
         if self.any {
             return Allowed::Any;
         }
-        let is_it = |known: &Box<str>| known.as_bytes() == origin;
-        if let Some(index) = self.exact.iter().position(is_it) {
+        let mut exact = self.exact.iter();
+        if let Some(index) = exact.position(|known| known.as_bytes() == origin) {
             return Allowed::Listed(index);
         }
         let Ok(origin) = str::from_utf8(origin) else {

@@ -40,9 +40,9 @@ fn from(origin: &str) -> Request {
 }
 
 /// The rules, and the sets of headers that go with them.
-struct Rules(Policy, HeaderSets);
+struct Running(Policy, HeaderSets);
 
-impl std::ops::Deref for Rules {
+impl std::ops::Deref for Running {
     type Target = Policy;
 
     fn deref(&self) -> &Policy {
@@ -50,20 +50,20 @@ impl std::ops::Deref for Rules {
     }
 }
 
-fn policy(change: impl FnOnce(&mut PolicyOptions)) -> Rules {
+fn policy(change: impl FnOnce(&mut PolicyOptions)) -> Running {
     let (mut options, mut sets) = (PolicyOptions::default(), HeaderSets::default());
     change(&mut options);
-    Rules(options.into_policy(&mut sets).unwrap(), sets)
+    Running(options.into_policy(&mut sets).unwrap(), sets)
 }
 
 /// The headers that an answer with these options has besides its own.
-fn said(policy: &Rules, options: ResponseOptions) -> Vec<(String, String)> {
+fn said(policy: &Running, options: ResponseOptions) -> Vec<(String, String)> {
     let mut response = Response::status(StatusCode::OK);
     response.options = options;
     headers(policy, response)
 }
 
-fn headers(policy: &Rules, response: Response) -> Vec<(String, String)> {
+fn headers(policy: &Running, response: Response) -> Vec<(String, String)> {
     let response = response.into_http(&policy.1);
     let headers = response.headers().iter();
     let headers = headers.filter(|(name, _)| **name != header::CACHE_CONTROL);

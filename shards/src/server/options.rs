@@ -1,5 +1,7 @@
 //! Answers: which options are about browsers, and about what HTTP says besides the protocol.
 
+use std::time::Duration;
+
 use http::HeaderMap;
 use stentor_engine::frame::Kind;
 
@@ -7,7 +9,9 @@ use super::Server;
 use crate::{
     api::Message,
     handshake::Handshake,
-    policy::{ConnectionError, Cookie, Cors, Origins, WebSocketOrigins},
+    policy::{
+        ConnectionError, Cookie, Cors, HttpReply, Origins, RequestContext, WebSocketOrigins, boxed,
+    },
 };
 
 impl Server {
@@ -142,6 +146,99 @@ impl Server {
         hear: impl Fn(&ConnectionError) + Send + Sync + 'static,
     ) -> Self {
         self.policy.connection_error = Some(Box::new(hear));
+        self
+    }
+
+    /// Looks at every request on the server's path before it is judged (`io.engine.use`): handshakes, polls, posts and
+    /// upgrades, but not preflights. Several are called in the order in which they were given, until one answers.
+    ///
+    /// A function may wait, add headers to the answer, attach a value to the session that begins
+    /// ([`RequestContext::insert`]), and return an `Err`: then that is the answer, and nobody else sees the request. A
+    /// request that waits holds up nothing but what comes behind it on its connection. What takes longer than
+    /// [`Server::middleware_timeout`] is answered 503, a panic 500. If the client goes, the function ends at its
+    /// `await`.
+    ///
+    /// With a middleware each connection of a client that polls is a task, and no longer served by the shard itself:
+    /// polling costs more. WebSockets do not, once they are open.
+    ///
+    /// ```
+    /// use stentor::{HttpReply, prelude::*};
+    ///
+    /// #[derive(Clone)]
+    /// struct User(String);
+    ///
+    /// async fn look_up(token: &str) -> Option<User> {
+    ///     Some(User(token.to_owned()))
+    /// }
+    ///
+    /// let server = Server::new()
+    ///     .middleware(async |context| {
+    ///         if !context.begins_session() {
+    ///             return Ok(());
+    ///         }
+    ///         let token = context.request().header("authorization").unwrap_or_default().to_owned();
+    ///         let user = look_up(&token).await;
+    ///         context.insert(user.ok_or_else(|| HttpReply::forbidden("who are you?"))?);
+    ///         Ok(())
+    ///     })
+    ///     .app(|app| {
+    ///         app.ns("/").on_sync("whoami", |s: Socket| {
+    ///             let handshake = s.handshake();
+    ///             let user = handshake.as_deref().and_then(|handshake| handshake.extension::<User>());
+    ///             user.map(|user| user.0.clone())
+    ///         });
+    ///     });
+    /// ```
+    #[must_use]
+    pub fn middleware<F>(mut self, function: F) -> Self
+    where
+        F: AsyncFn(&mut RequestContext) -> Result<(), HttpReply> + Send + Sync + 'static,
+    {
+        self.policy.middleware.0.push(boxed(function));
+        self
+    }
+
+    /// Decides which sessions may begin (`allowRequest`), as [`Server::allow_request`] does, and may wait for something
+    /// before it does: a database, another server. It is asked when the request has passed the protocol's checks, and
+    /// before `allow_request`. See [`Server::middleware`] for what waiting costs.
+    ///
+    /// ```
+    /// use stentor::prelude::*;
+    ///
+    /// async fn is_known(key: &str) -> bool {
+    ///     key == "secret"
+    /// }
+    ///
+    /// let server = Server::new().allow_request_async(async |request| {
+    ///     let key = request.query("key").unwrap_or_default();
+    ///     if is_known(&key).await { Ok(()) } else { Err("the key is not known".to_owned()) }
+    /// });
+    /// ```
+    #[must_use]
+    pub fn allow_request_async<F>(mut self, allow: F) -> Self
+    where
+        F: AsyncFn(&Handshake) -> Result<(), String> + Send + Sync + 'static,
+    {
+        let ask = async move |context: &mut RequestContext| {
+            let allowed = allow(context.request()).await;
+            allowed.map_err(HttpReply::forbidden)
+        };
+        self.policy.allow.0.push(boxed(ask));
+        self
+    }
+
+    /// How long one function of [`Server::middleware`] or [`Server::allow_request_async`] may take over a request; then
+    /// it is dropped at its `await`, and the answer is 503. Default 10 s.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use stentor::prelude::*;
+    ///
+    /// let server = Server::new().middleware_timeout(Duration::from_secs(2));
+    /// ```
+    #[must_use]
+    pub const fn middleware_timeout(mut self, timeout: Duration) -> Self {
+        self.policy.middleware_timeout = Some(timeout);
         self
     }
 

@@ -1,6 +1,6 @@
 //! Answers: how does a server start.
 
-use std::{io, sync::Arc, thread};
+use std::{io, mem, sync::Arc, thread};
 
 use stentor_engine::{id::ShardId, limits::SHARDS_MAX};
 
@@ -53,27 +53,7 @@ impl Server {
             .fd_tables
             .are_apart()
             .then(|| Arc::new(Parting::new(shards)));
-        let path = self.path_prefix().into();
-        let mut header_sets = HeaderSets::default();
-        let policy = self.policy.into_policy(&mut header_sets);
-        let policy = policy.map_err(ServerError::Options)?;
-        let config = Arc::new(ShardConfig {
-            engine: self.config,
-            path,
-            trusted,
-            keep: self.keep,
-            allow_request: self.allow_request,
-            header_sets,
-            policy,
-            initial_packet: self.initial_packet,
-            tcp_user_timeout: self.tcp_user_timeout,
-            waits: self.waits,
-            http_compression: self.http_compression,
-            serve_client: self.serve_client,
-            release_memory: self.release_memory,
-            shard_limits: self.shard_limits,
-            farewell_timeout: self.farewell_timeout,
-        });
+        let config = Arc::new(self.shard_config(trusted)?);
         let build = self
             .build
             .unwrap_or_else(|| Build::SocketIo(Arc::new(|_| {})));
@@ -121,6 +101,29 @@ impl Server {
             log::notice!(Listening, About::default(), %address);
         }
         Ok(running)
+    }
+
+    /// What all shards go by; the server keeps no use for it.
+    fn shard_config(&mut self, trusted: Trusted) -> Result<ShardConfig, ServerError> {
+        let mut header_sets = HeaderSets::default();
+        let policy = mem::take(&mut self.policy).into_policy(&mut header_sets);
+        Ok(ShardConfig {
+            engine: self.config.clone(),
+            path: self.path_prefix().into(),
+            trusted,
+            keep: self.keep,
+            allow_request: self.allow_request.take(),
+            policy: policy.map_err(ServerError::Options)?,
+            initial_packet: self.initial_packet.take(),
+            header_sets,
+            tcp_user_timeout: self.tcp_user_timeout,
+            waits: self.waits,
+            http_compression: self.http_compression,
+            serve_client: self.serve_client,
+            release_memory: self.release_memory,
+            shard_limits: self.shard_limits,
+            farewell_timeout: self.farewell_timeout,
+        })
     }
 
     /// Checks the options, and reads those that are text.

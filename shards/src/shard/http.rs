@@ -24,9 +24,10 @@ use super::{
     asked::Read,
     kept::HttpResponse,
     link::Link,
+    middleware::{self, attached},
     pages::{self, for_hyper},
     respond::Refused,
-    upgrade::handshake as keep_handshake,
+    upgrade::{Verdict, handshake as keep_handshake},
 };
 use crate::{
     address::Source,
@@ -173,7 +174,7 @@ async fn engine(
     shard: &Rc<Shard>,
     wire: &Arc<Wire>,
     source: Source,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
 ) -> Response {
     let asked = Read {
         shard,
@@ -193,12 +194,28 @@ async fn engine(
         return file;
     }
     let told = policy.hears_errors().then(|| asked.handshake()).flatten();
-    let judged = judged(shard, wire, source, request).await;
+    let mut upgrade = false;
+    let mut said = None;
+    if policy.has_middleware() {
+        upgrade = fastwebsockets::upgrade::is_upgrade_request(&request);
+        said = Some(middleware::ask(shard, &mut request, source).await);
+    }
+    let judged = match said.as_mut().and_then(|said| said.answer.take()) {
+        Some(answer) => answer,
+        None => judged(shard, wire, source, request).await,
+    };
     let mut response = judged.unwrap_or_else(|refused| {
         shard.tell_refused(&refused, || told);
-        refused.response()
+        if upgrade {
+            refused.upgrade_response()
+        } else {
+            refused.response()
+        }
     });
     response.options = options;
+    for (name, value) in said.iter().flat_map(|said| &said.headers) {
+        response.lines.push(name, value);
+    }
     response
 }
 
@@ -277,6 +294,7 @@ fn handshake(
         return Ok(too_many);
     }
     let kept = keep_handshake(shard.config.keep, &head, &caller);
+    let kept = kept.map(|kept| kept.with(attached(request)));
     let allowed = shard.allows(&head, Some(&caller));
     allowed.map_err(Refused::by_application)?;
     query.check_version()?;
@@ -481,10 +499,13 @@ async fn body(wire: &Wire, mut incoming: Incoming, max: usize) -> Result<Bytes, 
 /// connections sends it. The shard judges it as if it were the first, and gets the connection back.
 fn late_upgrade(shard: &Rc<Shard>, source: Source, request: &mut Request<Incoming>) -> Response {
     let head = head_of(request);
-    let (verdict, switching) = match shard.judge_late(&head, source) {
+    let (mut verdict, switching) = match shard.judge_late(&head, source) {
         Ok(granted) => granted,
         Err(refused) => return refused.closing(),
     };
+    if let Verdict::Open { handshake, .. } = &mut verdict {
+        *handshake = handshake.take().map(|kept| kept.with(attached(request)));
+    }
     let upgraded = hyper::upgrade::on(&mut *request);
     let shard = Rc::clone(shard);
     tokio::task::spawn_local(async move {

@@ -14,6 +14,7 @@ mod http;
 mod kept;
 pub(crate) mod link;
 pub(crate) mod looks;
+mod middleware;
 mod newcomers;
 pub(crate) mod now;
 mod office;

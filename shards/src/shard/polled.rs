@@ -11,6 +11,10 @@ use crate::net::response::ResponseOptions;
 
 /// What a connection keeps.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is of its own: none follows from another"
+)]
 pub(crate) struct Polled {
     /// The session whose GET waits here for its answer.
     pub(crate) parked: Option<SessionKey>,

@@ -110,6 +110,19 @@ impl Refused {
         }
     }
 
+    /// By a middleware.
+    pub(super) fn by_middleware(
+        refusal: Refusal,
+        message: Option<String>,
+        context: Option<Context>,
+    ) -> Self {
+        Self {
+            message,
+            context,
+            ..refusal.into()
+        }
+    }
+
     /// A session's answer to a request that it does not take.
     pub(crate) fn by_session(reply: &Reply) -> Option<Self> {
         match reply {
@@ -130,7 +143,10 @@ impl Refused {
 
     /// What a WebSocket request is told (PROTOCOL.md 2.2).
     pub(crate) fn upgrade_response(&self) -> Response {
-        let message = self.message.as_deref().unwrap_or(self.refusal.message());
+        let message = self
+            .message
+            .as_deref()
+            .unwrap_or_else(|| self.refusal.message());
         let mut response = upgrade_refused(message.to_owned());
         if self.context == Some(Context::OriginNotAllowed) {
             response.status = StatusCode::FORBIDDEN;

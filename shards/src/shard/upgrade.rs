@@ -134,12 +134,24 @@ impl Shard {
                 response.options = self.config.policy.options_unread();
                 (Verdict::Refuse(response), 0)
             }
+            // The application may wait before it agrees, which is for a task.
+            Head::Request(request) if !answered && self.has_middleware(&request) => {
+                (Verdict::Http, request.len)
+            }
             Head::Request(request) => (
                 self.judge(&request, &bytes[..request.len], Peer::Conn(key)),
                 request.len,
             ),
         };
         self.obey(key, verdict, bytes, used, answered)
+    }
+
+    /// Whether the application thinks about a request before it is served.
+    fn has_middleware(&self, request: &RequestHead<'_>) -> bool {
+        let policy = &self.config.policy;
+        policy.has_middleware()
+            && request.path_and_query().0.starts_with(&*self.config.path)
+            && !policy.takes_for_preflight(request.method)
     }
 
     /// Does with a connection what was decided about its request, the first `used` of `bytes`.
@@ -285,58 +297,58 @@ impl Shard {
         if !path.starts_with(&*self.config.path) {
             return Verdict::Http;
         }
-        let heard = Heard {
+        let asked = Heard {
             shard: self,
             request,
             head,
             peer,
         };
         if self.config.policy.takes_for_preflight(request.method) {
-            return self.judge_preflight(&heard);
+            return self.judge_preflight(&asked);
         }
         let query = Request::parse(query);
         if !request.wants_websocket() {
             if self.client_file(path).is_some() {
                 return Verdict::Http;
             }
-            return self.judge_http(&heard, &query);
+            return self.judge_http(&asked, &query);
         }
         if self.stopping.get() {
             return Verdict::Stopping;
         }
-        let judged = self.judge_websocket(&heard, &query);
+        let judged = self.judge_websocket(&asked, &query);
         let mut verdict = judged.unwrap_or_else(|refused| {
-            self.tell_refused(refused.told(), || heard.handshake());
+            self.tell_refused(refused.told(), || asked.handshake());
             Verdict::Refuse(refused.into_response())
         });
         if let Some(response) = verdict.response() {
-            response.options = self.response_options(&heard, false);
+            response.options = self.response_options(&asked, false);
         }
         verdict
     }
 
     /// A preflight: nothing else of it is judged. hyper answers one that wants more than an answer.
-    fn judge_preflight(&self, heard: &Heard<'_>) -> Verdict {
-        let plain = heard.request.plain();
+    fn judge_preflight(&self, asked: &Heard<'_>) -> Verdict {
+        let plain = asked.request.plain();
         let has_body = |plain: Plain<'_>| plain.length.is_some_and(|length| length > 0);
         if plain.is_none_or(has_body) {
             return Verdict::Http;
         }
-        Verdict::Preflight(self.config.policy.preflight(heard))
+        Verdict::Preflight(self.config.policy.preflight(asked))
     }
 
     /// A WebSocket request: what is checked of it, in the official order (PROTOCOL.md 2.2). An error is
     /// the answer to one that is refused.
     fn judge_websocket(
         &self,
-        heard: &Heard<'_>,
+        asked: &Heard<'_>,
         query: &Request<'_>,
     ) -> Result<Verdict, NotUpgraded> {
-        let request = heard.request;
+        let request = asked.request;
         let origin = request.header("origin");
         let transport = query.check(&self.config.engine, origin);
         let transport = transport.map_err(Refused::in_first_check)?;
-        if !self.config.policy.lets_websocket_in(heard) {
+        if !self.config.policy.lets_websocket_in(asked) {
             let context = Context::OriginNotAllowed;
             return Err(Refused::with(Refusal::Forbidden, context).into());
         }
@@ -344,10 +356,10 @@ impl Shard {
             let get = request.method == "GET";
             query.check_new(transport, get, true)?;
             let mut response = switching(request)?;
-            let handshake = self.let_in(heard)?;
+            let handshake = self.let_in(asked)?;
             query.check_version()?;
             let policy = &self.config.policy;
-            policy.add_initial(&mut response.lines, None, || heard.handshake());
+            policy.add_initial(&mut response.lines, None, || asked.handshake());
             return Ok(Verdict::Open {
                 response,
                 handshake,
@@ -374,8 +386,8 @@ impl Shard {
 
     /// Asks the application about a new session over WebSocket: what is kept of the request, or the
     /// answer if it says no.
-    fn let_in(&self, heard: &Heard<'_>) -> Result<Option<Handshake>, Refused> {
-        let (head, caller) = (heard.head, heard.caller());
+    fn let_in(&self, asked: &Heard<'_>) -> Result<Option<Handshake>, Refused> {
+        let (head, caller) = (asked.head, asked.caller());
         let handshake = caller.and_then(|caller| handshake(self.config.keep, head, &caller));
         let allowed = self.allows(head, caller.as_ref());
         allowed.map_err(Refused::by_application)?;
@@ -384,12 +396,12 @@ impl Shard {
 
     /// A first request whose session lives elsewhere takes its connection there: the requests that
     /// follow on it will mostly be of the same client. One that comes later shows that they are not.
-    fn judge_http(&self, heard: &Heard<'_>, query: &Request<'_>) -> Verdict {
+    fn judge_http(&self, asked: &Heard<'_>, query: &Request<'_>) -> Verdict {
         let Ok(sid) = query.sid() else {
             return Verdict::Http;
         };
         if let Some(sid) = sid.filter(|sid| self.is_elsewhere(sid)) {
-            let first = match heard.peer {
+            let first = match asked.peer {
                 Peer::Conn(key) => self.is_first(key),
                 Peer::Address(_) => false,
             };
@@ -399,11 +411,11 @@ impl Shard {
                 Verdict::Http
             };
         }
-        let Some((wanted, plain)) = self.wanted(heard.request, query, sid) else {
+        let Some((wanted, plain)) = self.wanted(asked.request, query, sid) else {
             return Verdict::Http;
         };
         let old_browser = plain.agent.is_some_and(is_old_browser);
-        let mut options = self.response_options(heard, old_browser);
+        let mut options = self.response_options(asked, old_browser);
         options.encoding = match wanted {
             Wanted::Open | Wanted::Get(_) => self.poll_encoding(plain.accept_encoding),
             Wanted::Post(..) => None,
@@ -475,13 +487,13 @@ impl Shard {
             Verdict::Elsewhere(_) => {
                 let response = switching(&request);
                 let mut response = response.map_err(NotUpgraded::into_response)?;
-                let heard = Heard {
+                let asked = Heard {
                     shard: self,
                     request: &request,
                     head,
                     peer: Peer::Address(source),
                 };
-                response.options = self.response_options(&heard, false);
+                response.options = self.response_options(&asked, false);
                 Ok((verdict, response))
             }
             _ => Err(match verdict {

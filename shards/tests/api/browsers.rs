@@ -98,6 +98,23 @@ fn headers_of_the_application() {
     }
 }
 
+/// Requests that are refused: the query, whether a WebSocket is asked for, and code, message and context of the refusal.
+/// `POLLS` is a session that polls.
+const REFUSALS: &str = "\
+GET transport=none                              | no  | 0 | Transport unknown            |
+GET transport=none                              | yes | 0 | Transport unknown            |
+GET transport=polling&sid=AAAAAAAAAAAAAAAAAAAA  | no  | 1 | Session ID unknown           |
+GET transport=polling&sid=nonsense              | no  | 1 | Session ID unknown           |
+GET transport=websocket&sid=nonsense            | yes | 1 | Session ID unknown           |
+POST transport=polling                          | no  | 2 | Bad handshake method         |
+GET transport=websocket                         | no  | 3 | Bad request                  | TRANSPORT_HANDSHAKE_ERROR
+GET transport=websocket&sid=POLLS               | no  | 3 | Bad request                  | TRANSPORT_MISMATCH
+GET transport=polling&key=1                     | no  | 4 | not with a key               |
+GET transport=websocket&key=1                   | yes | 4 | not with a key               |
+GET transport=websocket&from=b                  | yes | 4 | Forbidden                    | INVALID_ORIGIN
+GET transport=polling&EIO=3                     | no  | 5 | Unsupported protocol version |
+GET transport=websocket&EIO=3                   | yes | 5 | Unsupported protocol version |";
+
 /// Each refusal, with code, message and the official name of its reason.
 #[test]
 fn refused_requests_are_told_of() {
@@ -110,106 +127,34 @@ fn refused_requests_are_told_of() {
             })
             .websocket_origins("https://a.example")
             .on_connection_error(move |error| {
-                let url = error.request().url().to_owned();
-                tell.send((
-                    url,
-                    error.code(),
-                    error.message().to_owned(),
-                    error.context(),
-                ))
-                .unwrap();
+                let (url, context) = (error.request().url(), error.context().unwrap_or_default());
+                let said = format!("{url} {} {} {context}", error.code(), error.message());
+                tell.send(said).unwrap();
             })
             .start()
             .unwrap();
         let at = running.address();
         let (_, open) = client::http(at, POLLING, "");
-        let polls = format!("{WEBSOCKET}&sid={}", open.split('"').nth(3).unwrap());
-        for (request, headers, code, message, context) in [
-            (
-                "GET /socket.io/?EIO=4&transport=none",
-                "",
-                0,
-                "Transport unknown",
-                None,
-            ),
-            (
-                &format!("{POLLING}&sid=AAAAAAAAAAAAAAAAAAAA"),
-                "",
-                1,
-                "Session ID unknown",
-                None,
-            ),
-            (
-                &format!("{POLLING}&sid=nonsense"),
-                "",
-                1,
-                "Session ID unknown",
-                None,
-            ),
-            (
-                "POST /socket.io/?EIO=4&transport=polling",
-                "",
-                2,
-                "Bad handshake method",
-                None,
-            ),
-            (
-                WEBSOCKET,
-                "",
-                3,
-                "Bad request",
-                Some("TRANSPORT_HANDSHAKE_ERROR"),
-            ),
-            (&polls, "", 3, "Bad request", Some("TRANSPORT_MISMATCH")),
-            (&format!("{POLLING}&key=1"), "", 4, "not with a key", None),
-            (
-                &format!("{WEBSOCKET}&key=1"),
-                UPGRADE,
-                4,
-                "not with a key",
-                None,
-            ),
-            (
-                WEBSOCKET,
-                &format!("{UPGRADE}Origin: https://b.example\r\n"),
-                4,
-                "Forbidden",
-                Some("INVALID_ORIGIN"),
-            ),
-            (
-                "GET /socket.io/?EIO=3&transport=polling",
-                "",
-                5,
-                "Unsupported protocol version",
-                None,
-            ),
-            (
-                "GET /socket.io/?EIO=3&transport=websocket",
-                UPGRADE,
-                5,
-                "Unsupported protocol version",
-                None,
-            ),
-            (
-                "GET /socket.io/?EIO=4&transport=none",
-                UPGRADE,
-                0,
-                "Transport unknown",
-                None,
-            ),
-            (
-                &format!("{WEBSOCKET}&sid=nonsense"),
-                UPGRADE,
-                1,
-                "Session ID unknown",
-                None,
-            ),
-        ] {
-            let _ = heads(at, request, headers);
+        let polls = open.split('"').nth(3).unwrap();
+        for line in REFUSALS.lines() {
+            let columns: Vec<_> = line.split('|').map(str::trim).collect();
+            let [request, upgrade, code, message, context] = columns[..] else {
+                panic!("{line}");
+            };
+            let (method, query) = request.split_once(' ').unwrap();
+            let url = format!("/socket.io/?EIO=4&{}", query.replace("POLLS", polls));
+            let mut headers = if upgrade == "yes" {
+                UPGRADE.to_owned()
+            } else {
+                String::new()
+            };
+            if query.contains("from=b") {
+                headers.push_str("Origin: https://b.example\r\n");
+            }
+            let _ = heads(at, &format!("{method} {url}"), &headers);
             for _ in 0..2 {
-                let url = request.split(' ').nth(1).unwrap().to_owned();
                 let heard = told.recv_timeout(client::PATIENCE).unwrap();
-                assert_eq!(heard, (url, code, message.to_owned(), context));
+                assert_eq!(heard, format!("{url} {code} {message} {context}"));
             }
         }
         assert!(told.try_recv().is_err(), "nothing else was refused");

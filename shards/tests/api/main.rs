@@ -13,6 +13,7 @@ mod handlers;
 mod http_options;
 mod leave;
 mod lifecycle;
+mod middleware;
 mod natural;
 mod pages;
 mod parting;

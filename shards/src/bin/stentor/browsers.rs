@@ -12,8 +12,8 @@ pub(crate) const NAMES: &[(&str, &str)] = &[
 
 #[derive(Debug, Args)]
 pub(crate) struct BrowserOptions {
-    /// Origin whose pages may talk to the server over HTTP: https://app.example.com, <https://*.example.com>, or *
-    /// for all; may be given several times. [default: none but the server's own]
+    /// Origin whose pages may talk to the server over HTTP: `https://app.example.com`, `https://*.example.com`, or
+    /// `*` for all; may be given several times. [default: none but the server's own]
     #[arg(long, value_name = "ORIGIN", help_heading = "Browsers")]
     cors_origin: Vec<String>,
     /// These pages may send cookies.
