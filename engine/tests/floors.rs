@@ -10,9 +10,11 @@ use arrows::{arrows_up, none, sources};
 const FLOORS: &[&[&str]] = &[
     &["sim"],
     &["hub"],
+    // Knows the forms of a packet, and of those the payload of a poll.
+    &["out"],
     // Of one floor, so that neither knows the other.
     &["eio", "room", "sio"],
-    &["config", "id", "out", "slab", "wheel"],
+    &["config", "id", "slab", "wheel"],
     &["chunks", "error", "frame", "hash", "limits", "time"],
 ];
 

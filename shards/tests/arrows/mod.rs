@@ -45,7 +45,7 @@ impl Source {
 
     /// What is compiled of it, character by character: comments, texts and tests are blanks.
     pub(crate) fn code(&self) -> String {
-        let text = self.text.split("#[cfg(test)]\nmod tests {").next();
+        let text = self.text.split("\nmod tests {").next();
         blank(text.unwrap_or_default())
     }
 
