@@ -53,7 +53,7 @@ pub struct Incoming<'a> {
 /// What happened that user code wants to know.
 #[derive(Debug)]
 pub enum Event {
-    /// A peer wants to join a namespace that admits nobody unasked. AckOutcome with `Hub::accept` or
+    /// A peer wants to join a namespace that admits nobody unasked. Answer with `Hub::accept` or
     /// `Hub::refuse`.
     Connecting {
         /// The socket, not connected yet.
