@@ -1,7 +1,10 @@
 //! Answers: is a request's head judged the same when more of it, or more after it, has come.
 
 use stentor::net::head::{Head, parse};
-use stentor_engine::eio::handshake::Request;
+use stentor_engine::{
+    config::Config,
+    eio::admit::{Facts, Method, Query, judge},
+};
 
 /// Reads a head, whole and cut short.
 ///
@@ -13,8 +16,12 @@ pub fn head(bytes: &[u8]) {
             assert!(request.len <= bytes.len());
             let (path, query) = request.path_and_query();
             assert!(request.target.contains(path));
-            let query = Request::parse(query);
-            let _ = query.sid();
+            let facts = Facts {
+                method: Method::named(request.method),
+                upgrade: request.wants_websocket(),
+                origin: request.header("origin"),
+            };
+            let _ = judge(&Query::parse(query), facts, &Config::default());
             let _ = request.check_upgrade();
             let _ = request.plain();
             for (name, value) in request.headers() {

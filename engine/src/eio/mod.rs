@@ -3,6 +3,7 @@
 //! It must not know about Socket.IO, rooms, outboxes or IO. Section numbers are those of
 //! docs/PROTOCOL.md, which follows the official protocol.
 
+pub mod admit;
 pub mod handshake;
 pub mod packet;
 pub mod payload;

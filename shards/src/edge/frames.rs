@@ -26,10 +26,8 @@ const FRAGMENTS_MAX: usize = 16_384;
 enum Taken {
     /// Of what stands before a first request.
     ProxyHeader,
-    /// A first request's.
-    Head,
+    Requests,
     Frames,
-    Polled,
 }
 
 impl Shard {
@@ -54,22 +52,13 @@ impl Shard {
         let taken = match self.conns.borrow().get(key).map(|conn| &conn.role) {
             None | Some(Role::Ending(_) | Role::Lingering) => return,
             Some(Role::ProxyHeader(_)) => Taken::ProxyHeader,
-            Some(Role::Head(_)) => Taken::Head,
+            Some(Role::Head(_) | Role::Polled(_)) => Taken::Requests,
             Some(Role::WebSocket { .. } | Role::Probe { .. }) => Taken::Frames,
-            Some(Role::Polled(_)) => Taken::Polled,
         };
         match taken {
             Taken::ProxyHeader => self.proxy_header_bytes(key, bytes),
-            Taken::Head => {
-                let mut read = self.conns.borrow_mut().take_head(key);
-                if read.is_empty() {
-                    return self.requests(key, bytes, false);
-                }
-                read.extend_from_slice(bytes);
-                self.requests(key, &mut read, false);
-            }
+            Taken::Requests => self.request_bytes(key, bytes, false),
             Taken::Frames => self.frames(key, bytes),
-            Taken::Polled => self.polled_bytes(key, bytes),
         }
     }
 

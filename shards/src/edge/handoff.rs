@@ -1,6 +1,6 @@
 //! Answers: how does a connection get from one shard to another, or from hyper to its shard.
 //!
-//! What its first request wants has been decided in `upgrade.rs`; where it goes is not asked here.
+//! What its first request wants has been decided in `judge.rs`; where it goes is not asked here.
 
 use std::{io, rc::Rc};
 
@@ -11,7 +11,7 @@ use crate::{
     address::Announcement,
     log,
     post::{Carried, Post},
-    shard::{Shard, conns::ConnKey, link::Link, upgrade::Verdict},
+    shard::{Shard, conns::ConnKey, judge::Verdict, link::Link},
 };
 
 impl Shard {
@@ -34,7 +34,7 @@ impl Shard {
         self: &Rc<Self>,
         carried: Carried,
         announcement: Announcement,
-        mut read: Vec<u8>,
+        read: Vec<u8>,
         answered: bool,
     ) {
         let stream = self.office.claim(carried);
@@ -48,7 +48,7 @@ impl Shard {
             })
         });
         match added {
-            Ok(key) => self.requests(key, &mut read, answered),
+            Ok(key) => self.request_bytes(key, &read, answered),
             Err(error) => log::line!(HandedOverLost, self.about(), %error),
         }
     }
@@ -60,7 +60,7 @@ impl Shard {
         self: &Rc<Self>,
         link: Link,
         mut verdict: Verdict,
-        mut read: Vec<u8>,
+        read: Vec<u8>,
         head: usize,
     ) {
         self.enter();
@@ -68,7 +68,9 @@ impl Shard {
             verdict = Verdict::Stopping;
         }
         match self.add_read(link) {
-            Ok(key) => drop(self.obey(key, verdict, &mut read, head, true)),
+            Ok(key) => {
+                self.obey(key, verdict, &read, head, true);
+            }
             Err(error) => log::line!(HandedOverLost, self.about(), %error),
         }
     }

@@ -69,11 +69,7 @@ impl Shard {
 
     /// A connection's POST, which is whole, waits.
     pub(crate) fn let_wait_post(&self, key: ConnKey, pause: Pause) {
-        let mut conns = self.conns.borrow_mut();
-        let Some(body) = conns.polled(key).and_then(|polled| polled.body.as_mut()) else {
-            return;
-        };
-        body.waits = true;
+        self.conns.borrow_mut().set_due(key, Tick::NEVER); // all of the body has come
         let now = self.now.get().0;
         let mut pauses = self.pauses.borrow_mut();
         match pause {
@@ -85,7 +81,6 @@ impl Shard {
                 let until = Tick(now + self.taking_max_ms());
                 let due = Tick(now + TAKING_LOOK_MS);
                 pauses.add_taking(due, key, until);
-                conns.set_due(key, Tick::NEVER); // all of the body has come
             }
         }
     }
@@ -121,7 +116,6 @@ impl Shard {
     /// The session of the POST that waits on a connection.
     fn post_that_waits(&self, key: ConnKey) -> Option<SessionKey> {
         let mut conns = self.conns.borrow_mut();
-        let body = conns.polled(key)?.body.filter(|body| body.waits)?;
-        Some(body.session)
+        conns.polled(key)?.held()
     }
 }

@@ -1,4 +1,4 @@
-//! Answers: what do the bytes on a connection say: request heads, responses, WebSocket frames.
+//! Answers: what do the bytes on a connection say: requests, responses, WebSocket frames.
 //!
 //! It imports nothing of ours. Which connections there are, and what is done with what they say, is the
 //! shard's.
@@ -7,6 +7,7 @@ pub mod encoding;
 pub(crate) mod gate;
 pub mod head;
 pub(crate) mod replay;
+pub mod request;
 pub mod response;
 pub mod ws;
 

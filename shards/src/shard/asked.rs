@@ -2,7 +2,7 @@
 
 use http::{HeaderValue, Request};
 
-use super::{Shard, http::head_of, upgrade::Peer};
+use super::{Shard, http::head_of, judge::Peer};
 use crate::{
     address::{Caller, Source},
     handshake::Handshake,

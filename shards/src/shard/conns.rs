@@ -47,7 +47,7 @@ use super::{
 use crate::{
     address::Announced,
     config::HttpWaits,
-    net::{LINGER_WAIT, SEND, ws},
+    net::{LINGER_WAIT, SEND, request, ws},
 };
 
 pub(crate) type ConnKey = Key<Conn>;
@@ -256,14 +256,42 @@ impl Conns {
         }
     }
 
-    /// What is kept of a head, which is kept no longer.
-    pub(crate) fn take_head(&mut self, key: ConnKey) -> Vec<u8> {
+    /// What is kept of a PROXY header, which is kept no longer.
+    pub(crate) fn take_proxy_header(&mut self, key: ConnKey) -> Vec<u8> {
         match self.table.get_mut(key).map(|conn| &mut conn.role) {
-            Some(Role::ProxyHeader(read) | Role::Head(read)) => {
+            Some(Role::ProxyHeader(read)) => {
                 self.held -= read.capacity();
                 std::mem::take(read)
             }
             _ => Vec::new(),
+        }
+    }
+
+    /// The reader of a connection that brings requests, for as long as it is fed; [`Conns::return_requests`]
+    /// takes it back.
+    pub(crate) fn take_requests(&mut self, key: ConnKey) -> Option<request::Reader> {
+        match &mut self.table.get_mut(key)?.role {
+            Role::Head(read) => {
+                self.held -= read.capacity();
+                Some(request::Reader::begun(std::mem::take(read)))
+            }
+            Role::Polled(polled) => Some(std::mem::take(&mut polled.reader)),
+            _ => None,
+        }
+    }
+
+    /// See [`Conns::take_requests`]. A first head that is not whole is kept without a reader.
+    pub(crate) fn return_requests(&mut self, key: ConnKey, reader: request::Reader) {
+        match self.table.get_mut(key).map(|conn| &mut conn.role) {
+            Some(Role::Head(slot)) => {
+                *slot = reader.into_kept();
+                self.held += slot.capacity();
+            }
+            Some(Role::Polled(polled)) => {
+                polled.reader = reader;
+                self.recount(key);
+            }
+            _ => {}
         }
     }
 
@@ -334,7 +362,7 @@ impl Conns {
         let answered = now.after(self.waits.idle);
         let idle = |role: &Role| match role {
             Role::ProxyHeader(_) | Role::Head(_) => Some(false),
-            Role::Polled(polled) if polled.is_busy() || polled.body.is_some() => None,
+            Role::Polled(polled) if !polled.reader.is_between() => None,
             Role::Polled(polled) => {
                 let ms = answered.since(polled.due());
                 Some(u128::from(ms) < LINGER_WAIT.as_millis() && answered != Tick::NEVER)

@@ -13,7 +13,10 @@ use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use hyper_util::rt::TokioIo;
 use stentor_engine::{
-    eio::handshake::{Refusal, Request as Query, Transport},
+    eio::{
+        admit::{self, Ask, Facts, Query, Want},
+        handshake::Refusal,
+    },
     error::PeerError,
     id::Sid,
 };
@@ -22,22 +25,21 @@ use tokio::sync::oneshot;
 use super::{
     Shard,
     asked::Read,
+    judge::Verdict,
     kept::HttpResponse,
     link::Link,
     middleware::{self, attached},
     pages::{self, for_hyper},
-    respond::Refused,
-    upgrade::{Verdict, handshake as keep_handshake},
+    respond::{Refused, unavailable},
 };
 use crate::{
     address::Source,
-    handshake::Handshake,
     log::{self, About, peer},
     net::{
         replay::{Patience, Replay, Wire},
         response::Response,
     },
-    policy::{Asked as _, Context, is_old_browser},
+    policy::{Asked as _, is_old_browser},
     post::{PollKind, Reply},
 };
 
@@ -132,7 +134,7 @@ async fn answer(
     // Where such a body ends only hyper knows: a request behind it would not be judged.
     let last = request.headers().contains_key(header::TRANSFER_ENCODING);
     let connects = request.method() == Method::CONNECT;
-    let is_engine = request.uri().path().starts_with(&*shard.config.path);
+    let is_engine = shard.is_engine_path(request.uri().path());
     wire.set_brief(is_engine);
     let service = shard.kept.pages();
     let mut response = if is_engine {
@@ -219,87 +221,54 @@ async fn engine(
     response
 }
 
-/// Answers a request in the official order of checks (PROTOCOL.md 2.2).
+/// Answers a request that is no preflight.
 async fn judged(
     shard: &Rc<Shard>,
     wire: &Arc<Wire>,
     source: Source,
     mut request: Request<Incoming>,
 ) -> Result<Response, Refused> {
-    let query = request.uri().query().unwrap_or("").to_owned();
-    let query = Query::parse(&query);
-    let origin = request
-        .headers()
-        .get(header::ORIGIN)
-        .map(HeaderValue::as_bytes);
-    let transport = query.check(&shard.config.engine, origin);
-    let upgrade = fastwebsockets::upgrade::is_upgrade_request(&request);
-    if upgrade && transport.is_ok() && query.sid().is_ok() {
+    if fastwebsockets::upgrade::is_upgrade_request(&request) {
         return Ok(late_upgrade(shard, source, &mut request));
     }
-    let transport = transport.map_err(Refused::in_first_check)?;
-    let Some(sid) = query.sid()? else {
-        let get = request.method() == Method::GET;
-        query
-            .check_new(transport, get, false)
-            .map_err(|refusal| match refusal {
-                Refusal::BadRequest => Refused::with(refusal, Context::TransportHandshakeError),
-                _ => refusal.into(),
-            })?;
-        return handshake(shard, source, &query, &request);
+    let origin = request.headers().get(header::ORIGIN);
+    let facts = Facts {
+        method: admit::Method::named(request.method().as_str()),
+        upgrade: false,
+        origin: origin.map(HeaderValue::as_bytes),
     };
-    let method = request.method();
-    let served = *method == Method::GET || *method == Method::POST;
-    if transport != Transport::Polling || !query.is_version_4() || !served {
-        return misfit(shard, sid, served).await;
-    }
-    if *method == Method::GET {
-        get(shard, wire, sid).await
-    } else {
-        post(shard, wire, sid, request).await
+    let query = Query::parse(request.uri().query().unwrap_or(""));
+    match admit::judge(&query, facts, &shard.config.engine)? {
+        Ask::Open { .. } if shard.stopping.get() => Ok(unavailable()),
+        Ask::Open { version, .. } => {
+            let head = head_of(&request);
+            let caller = shard.caller(&source, &head);
+            shard.open_polling(&head, Some(&caller), attached(&request), version)
+        }
+        Ask::Session { sid, want } => match want {
+            Ok(Want::Get) => get(shard, wire, sid).await,
+            Ok(Want::Post) => post(shard, wire, sid, request).await,
+            want => misfit(shard, sid, want).await,
+        },
     }
 }
 
 /// A request that does not fit its session's transport or version, or is of another method. That
 /// there is such a session comes first.
-async fn misfit(shard: &Rc<Shard>, sid: Sid, served: bool) -> Result<Response, Refused> {
+async fn misfit(
+    shard: &Rc<Shard>,
+    sid: Sid,
+    want: Result<Want, Refusal>,
+) -> Result<Response, Refused> {
     if wait(shard, sid, PollKind::Exists).await != Some(Reply::Ok) {
         return Err(Refusal::SessionUnknown.into());
     }
-    if served {
-        let context = Context::TransportMismatch;
-        return Err(Refused::with(Refusal::BadRequest, context));
-    }
+    want.map_err(Refused::in_mismatch)?;
     Ok(Response::status(StatusCode::METHOD_NOT_ALLOWED).with("allow", "GET, POST"))
 }
 
 async fn wait(shard: &Rc<Shard>, sid: Sid, what: PollKind) -> Option<Reply> {
     shard.poll(sid, what).await.ok()
-}
-
-/// A new session over polling. The handshake is itself a poll: what user code emits at once goes
-/// with it.
-fn handshake(
-    shard: &Rc<Shard>,
-    source: Source,
-    query: &Query<'_>,
-    request: &Request<Incoming>,
-) -> Result<Response, Refused> {
-    if shard.stopping.get() {
-        return Ok(Response::status(StatusCode::SERVICE_UNAVAILABLE).closing());
-    }
-    let head = head_of(request);
-    let caller = shard.caller(&source, &head);
-    if let Err(too_many) = shard.room_for_newcomer(caller.address) {
-        return Ok(too_many);
-    }
-    let kept = keep_handshake(shard.config.keep, &head, &caller);
-    let kept = kept.map(|kept| kept.with(attached(request)));
-    let allowed = shard.allows(&head, Some(&caller));
-    allowed.map_err(Refused::by_application)?;
-    query.check_version()?;
-    let request = || Some(Handshake::new(&head, &caller));
-    Ok(shard.open_by_polling(caller.address, kept, request))
 }
 
 /// A request's head as it may have looked on the wire.

@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 
-use http::{Extensions, HeaderMap, HeaderValue, Method, Request, header};
+use http::{Extensions, HeaderMap, HeaderValue, Request, header};
 use hyper::body::Incoming;
-use stentor_engine::eio::handshake::Request as Query;
+use stentor_engine::eio::admit::{self, Ask, Facts, Method, Query};
 
 use super::{Shard, asked::Read, respond::Refused};
 use crate::{
@@ -77,14 +77,13 @@ pub(super) async fn ask(
 
 /// Whether a request asks for a new session and has passed the checks before the application's.
 fn opens(shard: &Shard, request: &Request<Incoming>) -> bool {
+    let origin = request.headers().get(header::ORIGIN);
+    let facts = Facts {
+        method: Method::named(request.method().as_str()),
+        upgrade: fastwebsockets::upgrade::is_upgrade_request(request),
+        origin: origin.map(HeaderValue::as_bytes),
+    };
     let query = Query::parse(request.uri().query().unwrap_or(""));
-    let origin = request
-        .headers()
-        .get(header::ORIGIN)
-        .map(HeaderValue::as_bytes);
-    let upgrade = fastwebsockets::upgrade::is_upgrade_request(request);
-    let get = request.method() == Method::GET;
-    let checked = query.check(&shard.config.engine, origin);
-    checked.is_ok_and(|transport| query.check_new(transport, get, upgrade).is_ok())
-        && query.sid() == Ok(None)
+    let judged = admit::judge(&query, facts, &shard.config.engine);
+    matches!(judged, Ok(Ask::Open { .. }))
 }

@@ -11,6 +11,7 @@ mod asked;
 pub(crate) mod conns;
 mod drains;
 mod http;
+pub(crate) mod judge;
 mod kept;
 pub(crate) mod link;
 pub(crate) mod looks;
@@ -21,16 +22,17 @@ mod office;
 pub(crate) mod pages;
 mod parked;
 pub(crate) mod pauses;
-mod polled;
+pub(crate) mod polled;
 mod polling;
 pub(crate) mod port;
 mod requests;
 mod respond;
+mod route;
 mod sources;
 mod stopping;
 mod tasks;
 mod turning;
-pub(crate) mod upgrade;
+mod upgrade;
 
 use std::{
     cell::{Cell, RefCell},

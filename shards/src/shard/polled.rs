@@ -7,39 +7,34 @@ use std::{collections::BTreeMap, time::Duration};
 use stentor_engine::{hub::SessionKey, time::Tick};
 
 use super::conns::{ConnKey, TOGETHER_MS};
-use crate::net::response::ResponseOptions;
+use crate::net::{
+    request::{Phase, Reader},
+    response::ResponseOptions,
+};
 
 /// What a connection keeps.
 #[derive(Debug)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is of its own: none follows from another"
-)]
 pub(crate) struct Polled {
-    /// The session whose GET waits here for its answer.
-    pub(crate) parked: Option<SessionKey>,
-    /// The POST whose body is coming.
-    pub(crate) body: Option<Body>,
+    /// Its requests. Elsewhere while it is fed.
+    pub(crate) reader: Reader,
+    /// The session of the request that waits: for its GET's answer, for its POST's body, or with that
+    /// (`edge/order.rs`).
+    pub(crate) session: Option<SessionKey>,
+    /// When all of that body must be here; `NEVER` if it came with its head.
+    pub(crate) body_until: Tick,
     /// What the request that waits has decided about its response.
     pub(crate) options: ResponseOptions,
-    /// What has come and is not dealt with: part of a head or body, or what is behind a request
-    /// that is not answered yet.
-    pub(crate) read: Vec<u8>,
     /// What the peer has not taken of an answer.
     pub(crate) unsent: Vec<u8>,
-    /// `read` is a part of a head.
-    pub(crate) in_head: bool,
-    /// Nothing but preflights has come: the connection may yet go to the shard of its session.
-    pub(crate) is_fresh: bool,
-    /// The connection ends when `unsent` is gone.
-    pub(crate) last: bool,
     /// The peer sends no more: the connection ends when it has all that it asked for.
     pub(crate) ended: bool,
+    /// Nothing but preflights has come: the connection may yet go to the shard of its session.
+    pub(crate) is_fresh: bool,
     /// Sessions begun here since something was last fetched or sent for one.
-    opened: usize,
+    opened: u32,
     /// Since when they are counted.
     opened_since: Tick,
-    /// Bytes of this that are counted as held ([`super::budget`]).
+    /// Bytes of this that are counted as held (`turn/holders.rs`).
     pub(crate) counted: usize,
     /// When something must have happened.
     due: Tick,
@@ -47,29 +42,19 @@ pub(crate) struct Polled {
     listed: Tick,
 }
 
-/// A body on its way.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Body {
-    pub(crate) session: SessionKey,
-    pub(crate) len: usize,
-    /// When all of it must be here.
-    pub(crate) until: Tick,
-    /// It is here, and waits ([`super::pauses`]).
-    pub(crate) waits: bool,
-}
+/// A client that polls with one connection costs one of them.
+const _: () = assert!(size_of::<Polled>() <= 136);
 
 impl Default for Polled {
     fn default() -> Self {
         Self {
-            parked: None,
-            body: None,
+            reader: Reader::default(),
+            session: None,
+            body_until: Tick::NEVER,
             options: ResponseOptions::default(),
-            read: Vec::new(),
             unsent: Vec::new(),
-            in_head: false,
-            is_fresh: false,
-            last: false,
             ended: false,
+            is_fresh: false,
             opened: 0,
             opened_since: Tick(0),
             counted: 0,
@@ -81,50 +66,57 @@ impl Default for Polled {
 
 impl Polled {
     /// Whether its entry in the list of deadlines is the one of `moment`.
-    pub(super) fn is_listed(&self, moment: Tick) -> bool {
+    pub(crate) fn is_listed(&self, moment: Tick) -> bool {
         self.listed == moment
     }
 
     /// When something must have happened.
-    pub(super) fn due(&self) -> Tick {
+    pub(crate) fn due(&self) -> Tick {
         self.due
     }
 
     /// Whether one more session may begin here, of `most` in this time.
-    pub(super) fn may_open(&mut self, now: Tick, most: usize, within: Duration) -> bool {
+    pub(crate) fn may_open(&mut self, now: Tick, most: usize, within: Duration) -> bool {
         if self.opened == 0 || now >= self.opened_since.after(within) {
             (self.opened, self.opened_since) = (0, now);
         }
-        self.opened += 1;
-        self.opened <= most
+        self.opened = self.opened.saturating_add(1);
+        self.opened as usize <= most
     }
 
     /// Something is fetched or sent for a session.
-    pub(super) fn serves(&mut self) {
+    pub(crate) fn serves(&mut self) {
         self.opened = 0;
     }
 
-    /// More has come. Room is made for half as much again, so that a body that drips in is not copied for each
-    /// drop, but never for more than the body and what may come behind it.
-    pub(super) fn take_in(&mut self, bytes: &[u8]) {
-        let need = self.read.len() + bytes.len();
-        if need > self.read.capacity() {
-            let most = self.body.map_or(need, |body| body.len);
-            let room = need.max(most.min(need.saturating_add(need / 2)));
-            self.read.reserve_exact(room - self.read.len());
-        }
-        self.read.extend_from_slice(bytes);
+    /// The session whose GET waits here for its answer.
+    pub(crate) fn parked(&self) -> Option<SessionKey> {
+        self.session.filter(|_| self.reader.phase() == Phase::Busy)
+    }
+
+    /// The session whose POST is held here.
+    pub(crate) fn held(&self) -> Option<SessionKey> {
+        let is_held = matches!(self.reader.phase(), Phase::Held(_));
+        self.session.filter(|_| is_held)
+    }
+
+    /// The session whose POST's body is coming, or is held.
+    pub(crate) fn posting(&self) -> Option<SessionKey> {
+        let is_post = matches!(self.reader.phase(), Phase::Body(_) | Phase::Held(_));
+        self.session.filter(|_| is_post)
+    }
+
+    /// Gives that POST up, and reads nothing more.
+    pub(crate) fn give_up_post(&mut self) -> Option<SessionKey> {
+        let session = self.posting()?;
+        (self.session, self.body_until) = (None, Tick::NEVER);
+        self.reader.end();
+        Some(session)
     }
 
     /// Bytes that are held here.
-    pub(super) fn held_bytes(&self) -> usize {
-        self.read.capacity() + self.unsent.capacity()
-    }
-
-    /// Whether what comes now must wait for an answer to what came before.
-    pub(super) fn is_busy(&self) -> bool {
-        let waits = self.body.is_some_and(|body| body.waits);
-        waits || self.parked.is_some() || !self.unsent.is_empty()
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.reader.held_bytes() + self.unsent.capacity()
     }
 }
 
@@ -137,7 +129,7 @@ pub(crate) struct Deadlines(BTreeMap<Tick, Vec<ConnKey>>);
 
 impl Deadlines {
     /// Sets the time by which something must have happened on a connection.
-    pub(super) fn set(&mut self, key: ConnKey, polled: &mut Polled, due: Tick) {
+    pub(crate) fn set(&mut self, key: ConnKey, polled: &mut Polled, due: Tick) {
         polled.due = due;
         if due < polled.listed {
             self.list(key, polled);
@@ -155,7 +147,7 @@ impl Deadlines {
     }
 
     /// Keeps the entries that `stands` confirms.
-    pub(super) fn retain(&mut self, stands: impl Fn(Tick, &ConnKey) -> bool) {
+    pub(crate) fn retain(&mut self, stands: impl Fn(Tick, &ConnKey) -> bool) {
         self.0.retain(|moment, keys| {
             keys.retain(|key| stands(*moment, key));
             keys.shrink_to_fit();
@@ -163,19 +155,19 @@ impl Deadlines {
         });
     }
 
-    pub(super) fn first(&self) -> Option<Tick> {
+    pub(crate) fn first(&self) -> Option<Tick> {
         self.0.first_key_value().map(|(due, _)| *due)
     }
 
     /// Takes what was listed up to now; each is to be given to [`Self::check`].
-    pub(super) fn take(&mut self, now: Tick) -> Option<(Tick, Vec<ConnKey>)> {
+    pub(crate) fn take(&mut self, now: Tick) -> Option<(Tick, Vec<ConnKey>)> {
         let first = self.0.first_entry().filter(|first| *first.key() <= now)?;
         Some(first.remove_entry())
     }
 
     /// Whether a connection that was listed for `moment` is late. If not, it is listed again when
     /// there is need.
-    pub(super) fn check(
+    pub(crate) fn check(
         &mut self,
         key: ConnKey,
         polled: &mut Polled,

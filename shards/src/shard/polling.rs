@@ -198,7 +198,7 @@ impl Shard {
     /// The client of a parked GET went away.
     pub(crate) fn get_aborted(self: &Rc<Self>, session: SessionKey) {
         take(&self.parked, session.to_bits());
-        self.hub.borrow_mut().sessions().poll_lost(session);
+        self.hub.borrow_mut().poll_lost(session);
         self.fail(session, PeerError::Aborted);
     }
 
@@ -206,7 +206,7 @@ impl Shard {
     pub(super) fn get(self: &Rc<Self>, session: SessionKey) -> Option<Reply> {
         self.newcomer_asks(session);
         let mut hub = self.hub.borrow_mut();
-        match hub.sessions().recv_get(session) {
+        match hub.recv_get(session) {
             None => Some(Reply::Refused(Refusal::SessionUnknown)),
             Some(Ok(Poll::Park)) => None,
             Some(Ok(Poll::Answer)) => {
@@ -233,7 +233,7 @@ impl Shard {
 
     pub(super) fn post_begin(self: &Rc<Self>, session: SessionKey) -> Reply {
         self.newcomer_asks(session);
-        let begun = self.hub.borrow_mut().sessions().recv_post(session);
+        let begun = self.hub.borrow_mut().recv_post(session);
         match begun {
             None => Reply::Refused(Refusal::SessionUnknown),
             Some(Ok(true)) => Reply::Continue,
@@ -270,7 +270,7 @@ impl Shard {
                 };
             }
         }
-        self.hub.borrow_mut().sessions().end_post(session);
+        self.hub.borrow_mut().end_post(session);
         Reply::Ok
     }
 

@@ -5,11 +5,11 @@
 
 use http::StatusCode;
 use stentor_engine::{
-    eio::{handshake::Refusal, payload::Payload},
+    eio::{admit::Check, handshake::Refusal, payload::Payload},
     hub::SessionKey,
 };
 
-use super::{Shard, conns::ConnKey};
+use super::{Shard, conns::ConnKey, polled::Polled};
 use crate::{
     client_files::{self, ClientFile},
     compress::FOR_POLLS,
@@ -17,6 +17,7 @@ use crate::{
     net::{
         encoding::Encoding,
         head::{HeadError, UpgradeError},
+        request::Flow,
         response::{Response, ResponseOptions},
     },
     policy::{Asked, Context},
@@ -80,6 +81,21 @@ impl From<Refusal> for Refused {
     }
 }
 
+/// A check of the core's has failed.
+impl From<Check> for Refused {
+    fn from(check: Check) -> Self {
+        let context = match check {
+            Check::Origin => Some(Context::InvalidOrigin),
+            Check::Upgrade => Some(Context::TransportHandshakeError),
+            Check::Transport | Check::Sid | Check::Method => None,
+        };
+        Self {
+            context,
+            ..check.refusal().into()
+        }
+    }
+}
+
 impl Refused {
     pub(crate) fn with(refusal: Refusal, context: Context) -> Self {
         Self {
@@ -92,14 +108,6 @@ impl Refused {
     pub(crate) const fn closing(mut self) -> Self {
         self.close = true;
         self
-    }
-
-    /// By the check of transport and origin.
-    pub(crate) fn in_first_check(refusal: Refusal) -> Self {
-        Self {
-            context: (refusal == Refusal::BadRequest).then_some(Context::InvalidOrigin),
-            ..refusal.into()
-        }
     }
 
     /// By the application, with its message.
@@ -126,12 +134,15 @@ impl Refused {
     /// A session's answer to a request that it does not take.
     pub(crate) fn by_session(reply: &Reply) -> Option<Self> {
         match reply {
-            Reply::Refused(Refusal::BadRequest) => {
-                Some(Self::with(Refusal::BadRequest, Context::TransportMismatch))
-            }
+            Reply::Refused(Refusal::BadRequest) => Some(Self::in_mismatch(Refusal::BadRequest)),
             Reply::Refused(refusal) => Some((*refusal).into()),
             Reply::Payload(_) | Reply::Ok | Reply::Continue | Reply::Status(_) => None,
         }
+    }
+
+    /// It does not fit its session's transport or version.
+    pub(crate) fn in_mismatch(refusal: Refusal) -> Self {
+        Self::with(refusal, Context::TransportMismatch)
     }
 
     /// What a long-polling request is told.
@@ -170,6 +181,12 @@ impl From<Refused> for NotUpgraded {
     }
 }
 
+impl From<Check> for NotUpgraded {
+    fn from(check: Check) -> Self {
+        Self::Refused(check.into())
+    }
+}
+
 impl From<Refusal> for NotUpgraded {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal.into())
@@ -205,6 +222,11 @@ impl NotUpgraded {
 /// What a WebSocket request is told that is refused before it is one (PROTOCOL.md 2.2).
 pub(crate) fn upgrade_refused(message: String) -> Response {
     Response::new(StatusCode::BAD_REQUEST, HTML, message.into_bytes()).closing()
+}
+
+/// What a request is told while the server stops.
+pub(crate) fn unavailable() -> Response {
+    Response::status(StatusCode::SERVICE_UNAVAILABLE).closing()
 }
 
 impl Shard {
@@ -250,8 +272,8 @@ impl Shard {
         }
     }
 
-    /// Answers the request that a connection is at, which may go on afterwards.
-    pub(crate) fn respond(&self, key: ConnKey, mut response: Response) {
+    /// Answers the request that a connection is at. What becomes of its next one.
+    pub(crate) fn respond(&self, key: ConnKey, mut response: Response) -> Flow {
         response.close |= self.stopping.get();
         let now = self.now.get();
         let mut conns = self.conns.borrow_mut();
@@ -261,7 +283,7 @@ impl Shard {
         self.compress(&mut response);
         let mut writer = self.writer.borrow_mut();
         let bytes = writer.write(&response, &self.config.header_sets, now.0);
-        conns.respond(key, bytes, response.close, now);
+        conns.respond(key, bytes, response.close, now)
     }
 
     /// Tells the application of a request that is refused. User code may run.
@@ -301,25 +323,25 @@ impl Shard {
     /// turn: the hub is not free here.
     pub(crate) fn answer_parked(&self, key: ConnKey, reply: Reply) {
         if let Some(polled) = self.conns.borrow_mut().polled(key) {
-            polled.parked = None;
-            if !polled.read.is_empty() {
-                self.resumable.borrow_mut().push(key);
-            }
+            polled.session = None;
         }
-        self.respond(key, reply.into());
+        if self.respond(key, reply.into()) == Flow::Next
+            && let Some(polled) = self.conns.borrow_mut().polled(key)
+            && !polled.reader.answered()
+        {
+            self.resumable.borrow_mut().push(key);
+        }
     }
 
     /// Answers the POST whose body is coming on a connection, and reads no more of it.
     pub(crate) fn give_up_post(&self, key: ConnKey, session: SessionKey, reply: Reply) {
         let mut conns = self.conns.borrow_mut();
-        let body = conns.polled(key).and_then(|polled| {
-            let body = polled.body.take_if(|body| body.session == session)?;
-            polled.read = Vec::new();
-            Some(body)
-        });
+        let polled = conns.polled(key);
+        let polled = polled.filter(|polled| polled.posting() == Some(session));
+        let given_up = polled.and_then(Polled::give_up_post).is_some();
         conns.recount(key);
         drop(conns);
-        if body.is_some() {
+        if given_up {
             self.respond(key, Response::from(reply).closing());
         }
     }

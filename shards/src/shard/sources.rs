@@ -34,7 +34,7 @@ impl Shard {
     /// Bytes have come on a connection that begins with a PROXY header.
     pub(crate) fn proxy_header_bytes(self: &Rc<Self>, key: ConnKey, bytes: &mut [u8]) {
         let mut conns = self.conns.borrow_mut();
-        let mut read = conns.take_head(key);
+        let mut read = conns.take_proxy_header(key);
         read.extend_from_slice(bytes);
         match proxy_protocol::parse(&read) {
             ProxyHeader::Incomplete => conns.set_role(key, Role::ProxyHeader(read)),
@@ -50,7 +50,7 @@ impl Shard {
                 let believed = peer.is_some_and(|peer| trusted.believes_header_of(peer));
                 conns.announce(key, announced.filter(|_| believed));
                 drop(conns);
-                self.requests(key, &mut read[len..], false);
+                self.request_bytes(key, &read[len..], false);
             }
         }
     }

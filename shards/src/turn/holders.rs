@@ -28,6 +28,7 @@ use crate::{
     shard::{
         Shard,
         conns::{ConnKey, Role},
+        polled::Polled,
     },
 };
 
@@ -102,17 +103,13 @@ impl Shard {
             drop(conns);
             return self.close_for_room(session);
         }
-        let body = conns.polled(key).and_then(|polled| {
-            let body = polled.body.take()?;
-            polled.read = Vec::new();
-            Some(body)
-        });
+        let posting = conns.polled(key).and_then(Polled::give_up_post);
         conns.recount(key);
         drop(conns);
-        if let Some(body) = body {
+        if let Some(session) = posting {
             let full = Response::status(StatusCode::SERVICE_UNAVAILABLE);
             self.respond(key, full.closing());
-            self.fail(body.session, PeerError::Aborted);
+            self.fail(session, PeerError::Aborted);
             return;
         }
         self.conn_closed(key);

@@ -29,7 +29,7 @@ use crate::{
     net::response::{HeaderSets, Response},
     policy::Policy,
     post::Carried,
-    shard::{Locals, Parts, States, conns::Role, now::STANDSTILL_MS, upgrade::Verdict},
+    shard::{Locals, Parts, States, conns::Role, judge::Verdict, now::STANDSTILL_MS},
     shared::Shared,
 };
 

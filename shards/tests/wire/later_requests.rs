@@ -150,6 +150,37 @@ fn judged_like_first_ones() {
     });
 }
 
+/// A WebSocket request that is refused, by the first check or by the last: in one form, whatever has come
+/// before.
+#[test]
+fn websocket_requests_are_refused_like_first_ones() {
+    ours_only(Differs::LaterRequests, Profile::Calm, |server| {
+        let others = sessions(server);
+        let session = Polling::joined(server);
+        for (query, message) in [
+            ("EIO=4&transport=abc", "Transport unknown"),
+            ("EIO=4&transport=websocket&sid=abc", "Session ID unknown"),
+            ("EIO=4&transport=polling", "Bad request"),
+            ("EIO=3&transport=websocket", "Unsupported protocol version"),
+        ] {
+            let target = format!("/socket.io/?{query}");
+            let bytes = crate::support::ws::upgrade_request(&target);
+            for before in BEFORE {
+                let mut http = behind(&session, &others, before);
+                http.send(&bytes);
+                let response = http.response();
+                let told = (response.status, response.text());
+                assert_eq!(told, (400, message), "{before:?}: {}", response.head);
+                for (name, value) in [("connection", "close"), ("content-type", "text/html")] {
+                    let has = response.header(name);
+                    assert_eq!(has, Some(value), "{before:?}: {}", response.head);
+                }
+                assert!(http.rest().0.is_empty());
+            }
+        }
+    });
+}
+
 /// The same whatever the pieces are that the bytes come in, and if they come with those before.
 #[test]
 fn judged_in_any_pieces() {

@@ -162,7 +162,9 @@ fn another_version_than_the_sessions_is_code_3() {
         for version in ["EIO=3", "EIO=5", "x=4"] {
             let query = format!("{version}&transport=polling&sid={}", session.sid);
             get(server, &query).is_error(3);
-            once(server, "POST", &format!("/socket.io/?{query}"), "2").is_error(3);
+            for method in ["POST", "DELETE"] {
+                once(server, method, &format!("/socket.io/?{query}"), "2").is_error(3);
+            }
         }
         session.echoes("still here");
     });

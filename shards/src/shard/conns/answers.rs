@@ -1,6 +1,7 @@
 //! Answers: how does a long-polling connection get its responses, and when may it go on.
 
 use super::{ConnKey, Conns, Interest, Polled, Role, Tick, Written, token};
+use crate::net::request::{Flow, Phase};
 
 impl Conns {
     /// What is behind a request was read up to the bound, and the request does not wait any more: epoll tells
@@ -33,8 +34,14 @@ impl Conns {
     }
 
     /// Sends a response, and keeps what the peer does not take now. `last` if the connection ends
-    /// with it.
-    pub(crate) fn respond(&mut self, key: ConnKey, bytes: (&[u8], &[u8]), last: bool, now: Tick) {
+    /// with it. What becomes of the connection's next request.
+    pub(crate) fn respond(
+        &mut self,
+        key: ConnKey,
+        bytes: (&[u8], &[u8]),
+        last: bool,
+        now: Tick,
+    ) -> Flow {
         let (head, body) = bytes;
         let written = if body.is_empty() {
             self.write(key, &[head])
@@ -46,21 +53,27 @@ impl Conns {
             Written::Blocked => 0,
             Written::Failed => {
                 self.drop_conn(key);
-                return;
+                return Flow::End;
             }
         };
+        let mut flow = Flow::Next;
         if n < head.len() + body.len()
             && let Some(polled) = self.polled(key)
         {
             let (of_head, of_body) = (n.min(head.len()), n.saturating_sub(head.len()));
             polled.unsent = [&head[of_head..], &body[of_body..]].concat();
-            polled.last = last;
+            flow = Flow::Wait;
+            if last {
+                polled.reader.end();
+                flow = Flow::End;
+            }
             self.recount(key);
         } else if last {
             self.finish(key, &[], now);
-            return;
+            return Flow::End;
         }
         self.set_due(key, now.after(self.waits.idle));
+        flow
     }
 
     /// The peer may take more of a response. True if it has taken all, and requests may follow.
@@ -85,7 +98,8 @@ impl Conns {
             return false;
         };
         polled.unsent = unsent;
-        let (all, last) = (polled.unsent.is_empty(), polled.last);
+        let all = polled.unsent.is_empty();
+        let last = polled.reader.phase() == Phase::Ending;
         self.recount(key);
         if !all {
             return false;

@@ -59,9 +59,9 @@ impl Conns {
         }
         let mut buf = buf;
         if let Role::Polled(polled) = &conn.role
-            && polled.is_busy()
+            && polled.reader.is_busy()
         {
-            let room = BEHIND_BYTES.saturating_sub(polled.read.len());
+            let room = BEHIND_BYTES.saturating_sub(polled.reader.kept().len());
             if room == 0 {
                 return Read::Nothing;
             }
