@@ -164,7 +164,7 @@ impl Socket {
     }
 
     /// The request the session began with, with what the client sent as `auth` if the namespace keeps that; unless the server does not keep it
-    /// ([`crate::Server::keep_handshakes`]) or the client has gone.
+    /// ([`crate::Server::keep_handshakes`]) or the client has gone; its disconnect handlers still have it.
     ///
     /// ```
     /// use stentor::prelude::*;
