@@ -4,7 +4,7 @@
 //! `scripts/update-client-files`. As they are, they come out of the gzip form when a client asks for
 //! that first.
 
-use std::{io::Read as _, sync::OnceLock};
+use std::{io::Read as _, path::Path, sync::OnceLock};
 
 use flate2::read::GzDecoder;
 use http::StatusCode;
@@ -93,7 +93,10 @@ impl ClientFile {
     }
 
     fn kind(&self) -> &'static str {
-        if self.name.ends_with(".map") {
+        if Path::new(self.name)
+            .extension()
+            .is_some_and(|kind| kind == "map")
+        {
             "application/json; charset=utf-8"
         } else {
             "application/javascript; charset=utf-8"

@@ -74,6 +74,7 @@ fn broadcasts_reach_every_shard() {
 /// The first shard accepts them, and deals them to tables that do not have them.
 #[test]
 fn connections_of_a_unix_socket_reach_every_shard() {
+    const LETTERS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let path = std::env::temp_dir().join(format!("stentor-fd-tables-{}", std::process::id()));
     let unix = path.to_str().unwrap();
     let arguments = ["contract-server", "--shards", "4", "--unix", unix];
@@ -95,7 +96,6 @@ fn connections_of_a_unix_socket_reach_every_shard() {
         let sid = response.split("\"sid\":\"").nth(1).unwrap();
         let sid = sid.split('"').next().unwrap();
         // The first byte, in the first two of 64 letters, is the shard on which it began.
-        const LETTERS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
         shards.insert(LETTERS.find(&sid[1..2]).unwrap() / 16);
         let sid = format!("&sid={sid}");
         assert_eq!(server.request("POST", &sid, "40"), "ok");

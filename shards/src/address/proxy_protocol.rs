@@ -1,6 +1,6 @@
 //! Answers: what does a PROXY header say, and where does it end?
 //!
-//! The protocol is HAProxy's, versions 1 and 2 (<https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>): a
+//! The protocol is that of `HAProxy`, versions 1 and 2 (<https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>): a
 //! proxy sends the header before all else on a connection. Where it ends is found here, so that one that
 //! drips in costs nothing; what is in it, `ppp` reads.
 

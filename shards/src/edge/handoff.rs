@@ -34,7 +34,7 @@ impl Shard {
         self: &Rc<Self>,
         carried: Carried,
         announcement: Announcement,
-        read: Vec<u8>,
+        read: &[u8],
         answered: bool,
     ) {
         let stream = self.office.claim(carried);
@@ -48,7 +48,7 @@ impl Shard {
             })
         });
         match added {
-            Ok(key) => self.request_bytes(key, &read, answered),
+            Ok(key) => self.request_bytes(key, read, answered),
             Err(error) => log::line!(HandedOverLost, self.about(), %error),
         }
     }
@@ -60,7 +60,7 @@ impl Shard {
         self: &Rc<Self>,
         link: Link,
         mut verdict: Verdict,
-        read: Vec<u8>,
+        read: &[u8],
         head: usize,
     ) {
         self.enter();
@@ -69,7 +69,7 @@ impl Shard {
         }
         match self.add_read(link) {
             Ok(key) => {
-                self.obey(key, verdict, &read, head, true);
+                self.obey(key, verdict, read, head, true);
             }
             Err(error) => log::line!(HandedOverLost, self.about(), %error),
         }

@@ -158,13 +158,13 @@ impl Application for EngineHandlers {
 
     fn opened(&self, shard: &Rc<Shard>, session: SessionKey) {
         call(self.connect.as_deref(), shard, session, |f, socket| {
-            f(socket)
+            f(socket);
         });
     }
 
     fn upgraded(&self, shard: &Rc<Shard>, session: SessionKey) {
         call(self.upgrade.as_deref(), shard, session, |f, socket| {
-            f(socket)
+            f(socket);
         });
     }
 
@@ -175,13 +175,13 @@ impl Application for EngineHandlers {
             Received::Event(_) | Received::Nothing => return,
         };
         call(self.message.as_deref(), shard, session, |f, socket| {
-            f(socket, message)
+            f(socket, message);
         });
     }
 
     fn closed(&self, shard: &Rc<Shard>, session: SessionKey, reason: CloseReason) {
         call(self.close.as_deref(), shard, session, |f, socket| {
-            f(socket, reason)
+            f(socket, reason);
         });
     }
 }

@@ -400,7 +400,7 @@ impl FromContext for Rc<Handshake> {
         let kept = context.socket.handshake();
         let kept = kept.ok_or_else(|| Reject::internal("the handshake is not kept"))?;
         Ok(match &context.cause {
-            Cause::Connect { auth } => Rc::new(Handshake::of_socket(kept, *auth)),
+            Cause::Connect { auth } => Self::new(Handshake::of_socket(kept, *auth)),
             _ => kept,
         })
     }

@@ -80,7 +80,7 @@ impl Listen {
         self
     }
 
-    /// Whether each connection begins with a PROXY header (HAProxy's protocol, version 1 or 2). Default false.
+    /// Whether each connection begins with a PROXY header (`HAProxy`'s protocol, version 1 or 2). Default false.
     ///
     /// A connection that does not begin with one is closed without a word, and one whose header does not come within
     /// [`crate::HttpWaits::head`]. The header's address is the client's ([`crate::Handshake::address`]), unless

@@ -494,7 +494,7 @@ fn late_upgrade(shard: &Rc<Shard>, source: Source, request: &mut Request<Incomin
             let (length, mut read) = (head.len(), head);
             read.extend_from_slice(&parts.read_buf);
             read.extend_from_slice(&behind);
-            shard.adopt(link, verdict, read, length);
+            shard.adopt(link, verdict, &read, length);
         }
     });
     switching

@@ -122,32 +122,32 @@ impl Shard {
         if !self.is_engine_path(path) {
             return Verdict::Http;
         }
-        let heard = Heard {
+        let inquiry = Heard {
             shard: self,
             request,
             head,
             peer,
         };
         if self.config.policy.takes_for_preflight(request.method) {
-            return self.judge_preflight(&heard);
+            return self.judge_preflight(&inquiry);
         }
         let query = Query::parse(query);
         if !request.wants_websocket() {
             if self.client_file(path).is_some() {
                 return Verdict::Http;
             }
-            return self.judge_http(&heard, &query);
+            return self.judge_http(&inquiry, &query);
         }
         if self.stopping.get() {
             return Verdict::Stopping;
         }
-        let judged = self.judge_websocket(&heard, &query);
+        let judged = self.judge_websocket(&inquiry, &query);
         let mut verdict = judged.unwrap_or_else(|refused| {
-            self.tell_refused(refused.told(), || heard.handshake());
+            self.tell_refused(refused.told(), || inquiry.handshake());
             Verdict::Refuse(refused.into_response())
         });
         if let Some(response) = verdict.response() {
-            response.options = self.response_options(&heard, false);
+            response.options = self.response_options(&inquiry, false);
         }
         verdict
     }
@@ -168,34 +168,34 @@ impl Shard {
     }
 
     /// A preflight: nothing else of it is judged. hyper answers one that wants more than an answer.
-    fn judge_preflight(&self, heard: &Heard<'_>) -> Verdict {
-        let plain = heard.request.plain();
+    fn judge_preflight(&self, inquiry: &Heard<'_>) -> Verdict {
+        let plain = inquiry.request.plain();
         let has_body = |plain: Plain<'_>| plain.length.is_some_and(|length| length > 0);
         if plain.is_none_or(has_body) {
             return Verdict::Http;
         }
-        Verdict::Preflight(self.config.policy.preflight(heard))
+        Verdict::Preflight(self.config.policy.preflight(inquiry))
     }
 
     /// A WebSocket request. An error is what one is told that is refused.
     fn judge_websocket(
         &self,
-        heard: &Heard<'_>,
+        inquiry: &Heard<'_>,
         query: &Query<'_>,
     ) -> Result<Verdict, NotUpgraded> {
-        let (request, policy) = (heard.request, &self.config.policy);
+        let (request, policy) = (inquiry.request, &self.config.policy);
         let text_only = query.is_text_only();
         let ask = self.ask(request, query, true, request.header("origin"))?;
-        if !policy.lets_websocket_in(heard) {
+        if !policy.lets_websocket_in(inquiry) {
             let context = Context::OriginNotAllowed;
             return Err(Refused::with(Refusal::Forbidden, context).into());
         }
         match ask {
             Ask::Open { version, .. } => {
                 let mut response = switching(request)?;
-                let handshake = self.let_in(heard)?;
+                let handshake = self.let_in(inquiry)?;
                 version?;
-                policy.add_initial(&mut response.lines, None, || heard.handshake());
+                policy.add_initial(&mut response.lines, None, || inquiry.handshake());
                 Ok(Verdict::Open {
                     response,
                     handshake,
@@ -218,8 +218,8 @@ impl Shard {
 
     /// Asks the application about a new session over WebSocket: what is kept of the request, or the
     /// answer if it says no.
-    fn let_in(&self, heard: &Heard<'_>) -> Result<Option<Handshake>, Refused> {
-        let (head, caller) = (heard.head, heard.caller());
+    fn let_in(&self, inquiry: &Heard<'_>) -> Result<Option<Handshake>, Refused> {
+        let (head, caller) = (inquiry.head, inquiry.caller());
         let handshake = caller.and_then(|caller| handshake(self.config.keep, head, &caller));
         let allowed = self.allows(head, caller.as_ref());
         allowed.map_err(Refused::by_application)?;
@@ -228,8 +228,8 @@ impl Shard {
 
     /// A first request whose session lives elsewhere takes its connection there: the requests that
     /// follow on it will mostly be of the same client. One that comes later shows that they are not.
-    fn judge_http(&self, heard: &Heard<'_>, query: &Query<'_>) -> Verdict {
-        let request = heard.request;
+    fn judge_http(&self, inquiry: &Heard<'_>, query: &Query<'_>) -> Verdict {
+        let request = inquiry.request;
         let plain = request.plain();
         let origin = match &plain {
             Some(plain) => plain.origin,
@@ -241,7 +241,7 @@ impl Shard {
         if let Ask::Session { sid, .. } = ask
             && self.is_elsewhere(&sid)
         {
-            let first = match heard.peer {
+            let first = match inquiry.peer {
                 Peer::Conn(key) => self.is_first(key),
                 Peer::Address(_) => false,
             };
@@ -258,7 +258,7 @@ impl Shard {
             return Verdict::Http;
         };
         let old_browser = plain.agent.is_some_and(is_old_browser);
-        let mut options = self.response_options(heard, old_browser);
+        let mut options = self.response_options(inquiry, old_browser);
         options.encoding = match wanted {
             Wanted::Open | Wanted::Get(_) => self.poll_encoding(plain.accept_encoding),
             Wanted::Post(..) => None,
@@ -360,13 +360,13 @@ impl Shard {
             Verdict::Elsewhere(_) => {
                 let response = switching(&request);
                 let mut response = response.map_err(NotUpgraded::into_response)?;
-                let heard = Heard {
+                let inquiry = Heard {
                     shard: self,
                     request: &request,
                     head,
                     peer: Peer::Address(source),
                 };
-                response.options = self.response_options(&heard, false);
+                response.options = self.response_options(&inquiry, false);
                 Ok((verdict, response))
             }
             _ => Err(match verdict {

@@ -78,14 +78,14 @@ impl Shard {
     ) -> Flow {
         match incoming {
             Incoming::Head(request, bytes) => {
-                let head = request.len;
+                let length = request.len;
                 // The application may wait before it agrees, which is for a task.
                 let verdict = if !answered && self.has_middleware(&request) {
                     Verdict::Http
                 } else {
-                    self.judge(&request, &bytes[..head], Peer::Conn(key))
+                    self.judge(&request, &bytes[..length], Peer::Conn(key))
                 };
-                self.obey(key, verdict, bytes, head, answered)
+                self.obey(key, verdict, bytes, length, answered)
             }
             Incoming::Body(body) => self.post_whole(key, body, held),
             Incoming::Bad(error) => {
@@ -131,7 +131,7 @@ impl Shard {
                 handshake,
                 text_only,
             } => {
-                let session = self.open_websocket(key, (!answered).then_some(response), text_only);
+                let session = self.open_websocket(key, (!answered).then_some(&response), text_only);
                 self.begin_session(session, handshake);
                 let reader = ws::Reader::default();
                 self.become_websocket(key, Role::WebSocket { session, reader });

@@ -33,12 +33,12 @@ impl Shard {
     pub(super) fn open_websocket(
         &self,
         key: ConnKey,
-        response: Option<Response>,
+        response: Option<&Response>,
         text_only: bool,
     ) -> SessionKey {
         let now = self.now.get();
         let mut writer = self.writer.borrow_mut();
-        let written = response.as_ref().map(|response| {
+        let written = response.map(|response| {
             let (head, _) = writer.write(response, &self.config.header_sets, now.0);
             head
         });

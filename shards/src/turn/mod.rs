@@ -353,9 +353,10 @@ impl Turns {
             let listener = &self.listeners[nth];
             match listener.accept() {
                 Ok(stream) => {
-                    let announcement = match listener.proxy_protocol {
-                        true => Announcement::Awaited,
-                        false => Announcement::Nothing,
+                    let announcement = if listener.proxy_protocol {
+                        Announcement::Awaited
+                    } else {
+                        Announcement::Nothing
                     };
                     if listener.is_alone() {
                         self.deal(stream, announcement);
@@ -413,7 +414,7 @@ impl Shard {
                 announcement,
                 read,
                 answered,
-            } => self.receive_connection(stream, announcement, read, answered),
+            } => self.receive_connection(stream, announcement, &read, answered),
             Post::Poll(request) => self.poll_request(request),
             Post::Ask(ask) => self.ask_for(*ask),
             Post::List(list) => self.list(*list),

@@ -321,7 +321,7 @@ fn a_shard_that_stops_begins_no_websocket() {
                 stream,
                 announcement: Announcement::Nothing,
             };
-            shard.adopt(link, verdict, UPGRADE.to_vec(), UPGRADE.len());
+            shard.adopt(link, verdict, UPGRADE, UPGRADE.len());
         });
         let clients = thread::spawn(move || {
             let [first, second] = handed;

@@ -362,7 +362,7 @@ fn shows(app: &mut App) {
     app.ns("/")
         .keep_auth()
         .on_connect(async |s: Socket, handshake: Rc<Handshake>| {
-            s.emit("auth", &handshake.auth::<Json>()).unwrap();
+            s.emit("auth", handshake.auth::<Json>()).unwrap();
         })
         .on_sync("handshake", whole)
         .on_sync("shard", || {
@@ -491,13 +491,13 @@ fn a_unix_socket_serves_all_shards() {
                 write!(stream, "{target} HTTP/1.1\r\nHost: x\r\n{body}").unwrap();
                 assert!(response(&mut stream).ends_with("ok"));
             }
-            let said = ask(
+            let answer = ask(
                 &mut connect_unix(path),
                 b"",
                 &format!("{POLLING}&sid={sid}"),
                 "",
             );
-            assert!(said.contains("40{\"sid\""), "{said}");
+            assert!(answer.contains("40{\"sid\""), "{answer}");
         }
         drop(clients);
         running.stop().unwrap();

@@ -197,9 +197,9 @@ fn a_ping_does_not_wait_behind_a_broadcast_of_the_same_turn() {
 
 #[test]
 fn a_ping_that_waited_is_answered_in_time() {
-    let mut bench = Bench::new(40, 16);
+    let mut bench = Bench::new(100, 16);
     assert_eq!(bench.advance(Tick(25_050)), []);
-    bench.slice(25_050); // sixteen have their ping at once, sixteen by a slice
+    bench.slice(25_050); // four slices of pings at once, sixteen by a part of a slice
     let early: Vec<_> = bench
         .pipes
         .order
@@ -208,7 +208,7 @@ fn a_ping_that_waited_is_answered_in_time() {
         .collect();
     while !bench.slice(44_000) {}
     let dead = bench.advance(Tick(45_100));
-    assert_eq!((early.len(), dead.len()), (32, 32));
+    assert_eq!((early.len(), dead.len()), (80, 80));
     assert!(
         early
             .iter()
@@ -219,7 +219,7 @@ fn a_ping_that_waited_is_answered_in_time() {
         bench.sessions.remove(key);
     }
     assert_eq!(bench.advance(Tick(63_900)), []);
-    assert_eq!(bench.advance(Tick(64_100)).len(), 8);
+    assert_eq!(bench.advance(Tick(64_100)).len(), 20);
 }
 
 #[test]

@@ -34,9 +34,10 @@ impl Conns {
 
     /// Where a connection comes from. `None` if it has gone.
     pub(in crate::shard) fn source(&self, key: ConnKey) -> Option<Source> {
-        let announced = match self.announced.is_empty() {
-            true => None,
-            false => self.announced.get(&key.to_bits()).copied(),
+        let announced = if self.announced.is_empty() {
+            None
+        } else {
+            self.announced.get(&key.to_bits()).copied()
         };
         let peer = Peer::of(&self.table.get(key)?.stream).ok()?;
         Some(Source { peer, announced })
