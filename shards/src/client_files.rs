@@ -92,11 +92,14 @@ impl ClientFile {
         response
     }
 
-    fn kind(&self) -> &'static str {
-        if Path::new(self.name)
+    fn is_map(&self) -> bool {
+        Path::new(self.name)
             .extension()
             .is_some_and(|kind| kind == "map")
-        {
+    }
+
+    fn kind(&self) -> &'static str {
+        if self.is_map() {
             "application/json; charset=utf-8"
         } else {
             "application/javascript; charset=utf-8"
@@ -139,7 +142,7 @@ mod tests {
 
     impl Got {
         fn header(&self, name: &str) -> Option<&str> {
-            Some(self.0.headers().get(name)?.to_str().unwrap())
+            Some(self.0.headers().get(name)?.to_str().expect("a text"))
         }
 
         fn body(&mut self) -> Bytes {
@@ -147,7 +150,7 @@ mod tests {
             let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
             let frame = std::pin::pin!(frame).poll(&mut cx);
             match frame {
-                std::task::Poll::Ready(Some(Ok(frame))) => frame.into_data().unwrap(),
+                std::task::Poll::Ready(Some(Ok(frame))) => frame.into_data().expect("not trailers"),
                 _ => Bytes::new(),
             }
         }
@@ -186,7 +189,7 @@ mod tests {
             assert_eq!(plain.header("content-encoding"), None);
             let body = plain.body();
             let text = str::from_utf8(&body).expect("a text");
-            let is_map = file.name.ends_with(".map");
+            let is_map = file.is_map();
             assert_eq!(text.starts_with("{\"version\":3"), is_map, "{}", file.name);
             assert!(is_map || text.contains(&version), "{}", file.name);
             for (accept, bytes) in [("gzip", file.gzip), ("gzip, br", file.brotli)] {

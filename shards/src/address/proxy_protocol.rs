@@ -114,6 +114,7 @@ mod tests {
 
     use super::*;
 
+    #[expect(clippy::unnecessary_wraps, reason = "as what it is compared with")]
     fn said(from: &str, tls: bool) -> Option<Announced> {
         Some(Announced {
             from: from.parse().unwrap(),

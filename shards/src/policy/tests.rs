@@ -290,7 +290,7 @@ fn the_first_answer_has_its_own() {
 #[test]
 fn errors_say_all() {
     let heard = Arc::new(Mutex::new(Vec::new()));
-    let hears = Arc::clone(&heard);
+    let teller = Arc::clone(&heard);
     let policy = policy(|options| {
         options.connection_error = Some(Box::new(move |error| {
             let url = error.request().url().to_owned();
@@ -300,7 +300,7 @@ fn errors_say_all() {
                 error.message().to_owned(),
                 error.context(),
             );
-            hears.lock().unwrap().push(said);
+            teller.lock().unwrap().push(said);
         }));
     });
     let request = || from("https://a.example").handshake();

@@ -6,13 +6,14 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
+        mpsc::Receiver,
     },
     time::Duration,
 };
 
 use http::{HeaderValue, Response, StatusCode};
 use serde_json::json;
-use stentor::{Cors, HttpReply, Keep, prelude::*};
+use stentor::{Cors, HttpReply, Keep, Running, prelude::*};
 use tokio::sync::Notify;
 
 use crate::{Client, SHARD_COUNTS, channel, client, server};
@@ -54,35 +55,41 @@ fn whoami(app: &mut App) {
     });
 }
 
+/// A server whose middleware tells method, transport, and whether a session begins, and sets two headers.
+fn that_tells(shards: usize) -> (Running, Receiver<(String, String, bool)>) {
+    let (tell, told) = channel();
+    let running = server(shards)
+        .middleware(async move |context| {
+            tokio::task::yield_now().await;
+            let transport = context
+                .request()
+                .query("transport")
+                .unwrap_or_default()
+                .into_owned();
+            let seen = (
+                context.method().to_string(),
+                transport,
+                context.begins_session(),
+            );
+            tell.send(seen).unwrap();
+            context
+                .headers_mut()
+                .insert("x-seen", HeaderValue::from_static("yes"));
+            context
+                .headers_mut()
+                .insert(http::header::CONTENT_LENGTH, HeaderValue::from_static("9"));
+            Ok(())
+        })
+        .start()
+        .unwrap();
+    (running, told)
+}
+
 /// Handshake, POST, GET, upgrade, and a WebSocket without polling: each is seen, and each answer has the header.
 #[test]
 fn sees_every_request() {
     for shards in SHARD_COUNTS {
-        let (tell, told) = channel();
-        let running = server(shards)
-            .middleware(async move |context| {
-                tokio::task::yield_now().await;
-                let transport = context
-                    .request()
-                    .query("transport")
-                    .unwrap_or_default()
-                    .into_owned();
-                let seen = (
-                    context.method().to_string(),
-                    transport,
-                    context.begins_session(),
-                );
-                tell.send(seen).unwrap();
-                context
-                    .headers_mut()
-                    .insert("x-seen", HeaderValue::from_static("yes"));
-                context
-                    .headers_mut()
-                    .insert(http::header::CONTENT_LENGTH, HeaderValue::from_static("9"));
-                Ok(())
-            })
-            .start()
-            .unwrap();
+        let (running, told) = that_tells(shards);
         let at = running.address();
         let seen = |method: &str, transport: &str, begins| {
             let expected = (method.to_owned(), transport.to_owned(), begins);

@@ -73,7 +73,7 @@ fn tells(server: Server) -> Running {
     let server = server.allow_request(|request| {
         let address = request
             .address()
-            .map_or("-".to_owned(), |ip| ip.to_string());
+            .map_or_else(|| "-".to_owned(), |ip| ip.to_string());
         let peer = match request.peer() {
             Peer::Tcp(peer) => peer.ip().to_string(),
             other => other.to_string(),
