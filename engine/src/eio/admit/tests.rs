@@ -34,15 +34,18 @@ fn sid() -> Sid {
     Sid::new(ShardId(3), [7; 14])
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as what it is compared with")]
 fn open(transport: Transport, version: Result<(), Refusal>) -> Result<Ask, Refusal> {
     Ok(Ask::Open { transport, version })
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as what it is compared with")]
 fn of_session(want: Result<Want, Refusal>) -> Result<Ask, Refusal> {
     Ok(Ask::Session { sid: sid(), want })
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn what_is_asked_for() {
     use Method::{Get, Other, Post};
     let table = [
@@ -254,9 +257,9 @@ fn the_last_duplicate_counts_and_escapes_are_read() {
 
 #[test]
 fn names_have_a_case() {
+    use Method::{Get, Other, Post};
     let names = ["GET", "POST", "get", "HEAD", "OPTIONS", ""];
     let methods = names.map(Method::named);
-    use Method::{Get, Other, Post};
     assert_eq!(methods, [Get, Post, Other, Other, Other, Other]);
 }
 
@@ -275,7 +278,7 @@ fn paths_match_by_their_beginning() {
     let none: Vec<String> = others
         .iter()
         .filter(|path| is(path))
-        .map(|path| format!("{path}"))
+        .map(|path| path.to_string())
         .collect();
     assert!(none.is_empty(), "{none:?}");
 }
