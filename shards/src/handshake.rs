@@ -73,17 +73,17 @@ struct FirstRequest {
     /// The head as it came, or put together again if hyper read it.
     head: Box<[u8]>,
     peer: Peer,
-    /// What is not the same as without a proxy.
-    proxied: Option<Box<Proxied>>,
+    /// What few requests have: those of a proxy, and those to which middleware has attached something.
+    seldom: Option<Box<Seldom>>,
     issued_ms: u64,
-    /// What middleware has attached.
-    extensions: Extensions,
 }
 
 #[derive(Debug)]
-struct Proxied {
+struct Seldom {
     address: Option<IpAddr>,
     secure: bool,
+    /// What middleware has attached.
+    extensions: Extensions,
 }
 
 impl FirstRequest {
@@ -98,9 +98,14 @@ impl FirstRequest {
         Self {
             head,
             peer,
-            proxied: is_proxied.then(|| Box::new(Proxied { address, secure })),
+            seldom: is_proxied.then(|| {
+                Box::new(Seldom {
+                    address,
+                    secure,
+                    extensions: Extensions::new(),
+                })
+            }),
             issued_ms: since.unwrap_or_default().as_millis() as u64,
-            extensions: Extensions::new(),
         }
     }
 }
@@ -171,8 +176,18 @@ impl Handshake {
 
     /// The same with what middleware has attached.
     pub(crate) fn with(mut self, extensions: Extensions) -> Self {
-        if let View::Session(request) = &mut self.0 {
-            request.extensions = extensions;
+        if let View::Session(request) = &mut self.0
+            && !extensions.is_empty()
+        {
+            let address = request.peer.ip();
+            let seldom = request.seldom.get_or_insert_with(|| {
+                Box::new(Seldom {
+                    address,
+                    secure: false,
+                    extensions: Extensions::new(),
+                })
+            });
+            seldom.extensions = extensions;
         }
         self
     }
@@ -191,7 +206,7 @@ impl Handshake {
     /// ```
     #[must_use]
     pub fn extension<T: Send + Sync + 'static>(&self) -> Option<&T> {
-        self.request().extensions.get()
+        self.request().seldom.as_ref()?.extensions.get()
     }
 
     /// The client's address, without its port. `None` if the request came over a Unix socket and nobody has said
@@ -203,8 +218,8 @@ impl Handshake {
     #[must_use]
     pub fn address(&self) -> Option<IpAddr> {
         let request = self.request();
-        match &request.proxied {
-            Some(proxied) => proxied.address,
+        match &request.seldom {
+            Some(seldom) => seldom.address,
             None => request.peer.ip(),
         }
     }
@@ -232,8 +247,8 @@ impl Handshake {
     /// PROXY header. The server itself does not speak it.
     #[must_use]
     pub fn secure(&self) -> bool {
-        let proxied = &self.request().proxied;
-        proxied.as_ref().is_some_and(|proxied| proxied.secure)
+        let seldom = &self.request().seldom;
+        seldom.as_ref().is_some_and(|seldom| seldom.secure)
     }
 
     /// Whether the request has an `Origin`: a page of another origin made it, or a client wants to be taken for one.

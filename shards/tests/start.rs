@@ -200,7 +200,7 @@ fn each_option_says_unit_and_default() {
     let said = help(&["bench-server"]);
     for (option, default, unit) in [
         ("--ping-interval <TIME>", "25s", "in ms or with a unit"),
-        ("--http-body-wait <TIME>", "60s", "in ms or with a unit"),
+        ("--http-body-wait <TIME>", "30s", "in ms or with a unit"),
         ("--outbox-bytes <SIZE>", "1MiB", "in bytes or with a unit"),
     ] {
         let (_, rest) = said.split_once(option).unwrap();

@@ -92,7 +92,7 @@ fn who_asks() {
         (direct.peer(), &*direct.client()),
         (CALLER.peer, "127.0.0.1:5")
     );
-    assert!(direct.request().proxied.is_none(), "nothing is kept for it");
+    assert!(direct.request().seldom.is_none(), "nothing is kept for it");
     let client = IpAddr::from([192, 0, 2, 1]);
     let behind = by(
         "GET / HTTP/1.1\r\nOrigin:\r\n\r\n",

@@ -1,6 +1,6 @@
 //! The judge's table: each check alone, and each pair of checks in its order.
 
-use alloc::{format, string::String, vec, vec::Vec};
+use alloc::{format, vec, vec::Vec};
 
 use super::*;
 use crate::id::ShardId;
