@@ -265,17 +265,17 @@ impl<'a> World<'a> {
             return;
         }
         let conn = self.any_conn();
-        let sessions = self.hubs[at].sessions();
+        let hub = &mut self.hubs[at];
         match (what, self.probes.get(&conn.0)) {
             // A connection that has become a session's transport probes no more.
-            (1..=3, Some((hub, key))) if *hub == at && !sessions.is_on(*key, conn) => {
-                sessions.recv_probe(now, *key, conn, text);
+            (1..=3, Some((home, key))) if *home == at && !hub.is_on(*key, conn) => {
+                hub.recv_probe(now, *key, conn, text);
             }
-            (4, Some((hub, key))) if *hub == at => sessions.abandon_probe(*key, conn),
-            (5, _) => sessions.writable(key),
-            (6, _) => drop(sessions.hold(key)),
-            (7, _) => sessions.release(key),
-            (8, _) => sessions.connection_lost(key),
+            (4, Some((home, key))) if *home == at => hub.abandon_probe(*key, conn),
+            (5, _) => hub.writable(key),
+            (6, _) => drop(hub.hold(key)),
+            (7, _) => hub.release(key),
+            (8, _) => hub.connection_lost(key),
             _ => {
                 if let Some(line) = self.wires[at].lines.get_mut(&conn.0) {
                     line.room = usize::MAX;

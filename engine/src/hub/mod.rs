@@ -449,12 +449,6 @@ impl Hub {
         &self.sessions.palette
     }
 
-    /// Itself; it goes.
-    #[doc(hidden)]
-    pub const fn sessions(&mut self) -> &mut Self {
-        self
-    }
-
     /// Queues an Engine.IO message. False if the session is gone or closing, or the message longer than
     /// [`crate::limits::Limits::packet_bytes`].
     pub fn send(&mut self, key: SessionKey, kind: Kind, data: &[u8]) -> bool {
