@@ -136,7 +136,7 @@ impl Server {
     /// use stentor::prelude::*;
     ///
     /// let server = Server::new().on_connection_error(|error| {
-    ///     let peer = error.request().address();
+    ///     let peer = error.request().peer();
     ///     eprintln!("{peer}: {} {} {:?}", error.code(), error.message(), error.context());
     /// });
     /// ```
