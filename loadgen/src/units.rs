@@ -17,8 +17,9 @@ pub enum Unit {
     Share,
 }
 
-/// Reads a number with or without a unit: `ns` `us` `µs` `ms` `s` `min` `h`, `B` `kB` `MB` `GB` `KiB` `MiB`
-/// `GiB`, `%`. Times come in seconds, sizes in bytes, percentages as shares.
+/// Reads a number with or without a unit: `ns` `us` `µs` `ms` `s` `m` `min` `h` `d`, `B` `kB` `MB` `GB` `KiB` `MiB`
+/// `GiB`, `%`. Times come in seconds, sizes in bytes, percentages as shares. The `stentor` binary reads the same
+/// units (`shards/src/bin/stentor/units.rs`).
 ///
 /// # Errors
 /// Says which part is not understood.
@@ -38,8 +39,9 @@ pub fn quantity(text: &str) -> anyhow::Result<(f64, Unit)> {
         "us" | "µs" => (number / 1e6, Unit::Time),
         "ms" => (number / 1e3, Unit::Time),
         "s" => (number, Unit::Time),
-        "min" => (number * 60.0, Unit::Time),
+        "m" | "min" => (number * 60.0, Unit::Time),
         "h" => (number * 3600.0, Unit::Time),
+        "d" => (number * 86_400.0, Unit::Time),
         "%" => (number / 1e2, Unit::Share),
         "B" => (number, Unit::Size),
         "KB" | "kB" => (number * 1e3, Unit::Size),
@@ -49,7 +51,7 @@ pub fn quantity(text: &str) -> anyhow::Result<(f64, Unit)> {
         "MiB" => (number * 1_048_576.0, Unit::Size),
         "GiB" => (number * 1_073_741_824.0, Unit::Size),
         unit => bail!(
-            "unknown unit {unit:?}: times have ns, us, ms, s, min or h, sizes B, kB, MB, GB, KiB, MiB or GiB"
+            "unknown unit {unit:?}: times have ns, us, ms, s, min, h or d, sizes B, kB, MB, GB, KiB, MiB or GiB"
         ),
     })
 }
@@ -136,6 +138,8 @@ mod tests {
         near("25", 25.0);
         near("250ms", 0.25);
         near("1.5 min", 90.0);
+        near("2m", 120.0);
+        near("1d", 86_400.0);
         near("0", 0.0);
         assert_eq!(bytes("64KiB").unwrap(), 65_536);
         assert_eq!(bytes("1MB").unwrap(), 1_000_000);

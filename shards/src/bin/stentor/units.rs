@@ -2,10 +2,15 @@
 
 use std::time::Duration;
 
+/// The load generator reads the same units (`loadgen/src/units.rs`).
 const TIMES: &[(&str, u128)] = &[
+    ("ns", 1),
+    ("us", 1_000),
+    ("µs", 1_000),
     ("ms", 1_000_000),
     ("s", 1_000_000_000),
     ("m", 60_000_000_000),
+    ("min", 60_000_000_000),
     ("h", 3_600_000_000_000),
     ("d", 86_400_000_000_000),
 ];
@@ -72,7 +77,11 @@ mod tests {
             ("25 s", ms(25_000)),
             ("1.5s", ms(1_500)),
             ("0.5ms", Duration::from_micros(500)),
+            ("500us", Duration::from_micros(500)),
+            ("500µs", Duration::from_micros(500)),
+            ("7ns", Duration::from_nanos(7)),
             ("2m", ms(120_000)),
+            ("2min", ms(120_000)),
             ("1h", ms(3_600_000)),
             ("1d", ms(86_400_000)),
             ("0", Duration::ZERO),
