@@ -117,39 +117,46 @@ impl Shard {
             && !policy.takes_for_preflight(request.method)
     }
 
-    pub(super) fn judge(&self, request: &RequestHead<'_>, head: &[u8], peer: Peer) -> Verdict {
-        let (path, query) = request.path_and_query();
-        if !self.is_engine_path(path) {
-            return Verdict::Http;
-        }
+    /// What becomes of a request on the shard's own connection `conn`, with the headers of its response.
+    pub(super) fn judge(&self, request: &RequestHead<'_>, head: &[u8], conn: ConnKey) -> Verdict {
         let inquiry = Heard {
             shard: self,
             request,
             head,
-            peer,
+            peer: Peer::Conn(conn),
         };
+        let mut verdict = self.judge_alone(&inquiry);
+        if let Some(response) = verdict.response() {
+            response.options = self.response_options(&inquiry, false);
+        }
+        verdict
+    }
+
+    /// The same without those headers.
+    fn judge_alone(&self, inquiry: &Heard<'_>) -> Verdict {
+        let request = inquiry.request;
+        let (path, query) = request.path_and_query();
+        if !self.is_engine_path(path) {
+            return Verdict::Http;
+        }
         if self.config.policy.takes_for_preflight(request.method) {
-            return self.judge_preflight(&inquiry);
+            return self.judge_preflight(inquiry);
         }
         let query = Query::parse(query);
         if !request.wants_websocket() {
             if self.client_file(path).is_some() {
                 return Verdict::Http;
             }
-            return self.judge_http(&inquiry, &query);
+            return self.judge_http(inquiry, &query);
         }
         if self.stopping.get() {
             return Verdict::Stopping;
         }
-        let judged = self.judge_websocket(&inquiry, &query);
-        let mut verdict = judged.unwrap_or_else(|refused| {
+        let judged = self.judge_websocket(inquiry, &query);
+        judged.unwrap_or_else(|refused| {
             self.tell_refused(refused.told(), || inquiry.handshake());
             Verdict::Refuse(refused.into_response())
-        });
-        if let Some(response) = verdict.response() {
-            response.options = self.response_options(&inquiry, false);
-        }
-        verdict
+        })
     }
 
     fn ask(
@@ -341,7 +348,8 @@ impl Shard {
     }
 
     /// What becomes of a WebSocket request that hyper has read, for [`Self::adopt`], and the response
-    /// that hyper is to write; an error is the response to a client that is refused.
+    /// that hyper is to write; an error is the response to a client that is refused. Both are without the
+    /// headers that the request decides: who answers for hyper adds them to every response.
     pub(super) fn judge_late(
         &self,
         head: &[u8],
@@ -350,7 +358,12 @@ impl Shard {
         let Head::Request(request) = head::parse(head) else {
             return Err(Refused::from(Refusal::BadRequest).upgrade_response());
         };
-        let mut verdict = self.judge(&request, head, Peer::Address(source));
+        let mut verdict = self.judge_alone(&Heard {
+            shard: self,
+            request: &request,
+            head,
+            peer: Peer::Address(source),
+        });
         match &mut verdict {
             Verdict::Open { response, .. } | Verdict::Probe { response, .. } => {
                 let empty = Response::status(StatusCode::SWITCHING_PROTOCOLS);
@@ -359,15 +372,7 @@ impl Shard {
             }
             Verdict::Elsewhere(_) => {
                 let response = switching(&request);
-                let mut response = response.map_err(NotUpgraded::into_response)?;
-                let inquiry = Heard {
-                    shard: self,
-                    request: &request,
-                    head,
-                    peer: Peer::Address(source),
-                };
-                response.options = self.response_options(&inquiry, false);
-                Ok((verdict, response))
+                Ok((verdict, response.map_err(NotUpgraded::into_response)?))
             }
             _ => Err(match verdict {
                 Verdict::Refuse(response) => response,

@@ -6,7 +6,7 @@ use super::{
     Shard,
     conns::{BEHIND_BYTES, ConnKey, Role},
     http,
-    judge::{Peer, Verdict},
+    judge::Verdict,
     respond::unavailable,
 };
 use crate::net::{
@@ -83,7 +83,7 @@ impl Shard {
                 let verdict = if !answered && self.has_middleware(&request) {
                     Verdict::Http
                 } else {
-                    self.judge(&request, &bytes[..length], Peer::Conn(key))
+                    self.judge(&request, &bytes[..length], key)
                 };
                 self.obey(key, verdict, bytes, length, answered)
             }

@@ -3,6 +3,10 @@
 use std::{
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpStream},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use http::{HeaderValue, header};
@@ -116,6 +120,34 @@ GET transport=polling&EIO=3                     | no  | 5 | Unsupported protocol
 GET transport=websocket&EIO=3                   | yes | 5 | Unsupported protocol version |";
 
 /// Each refusal, with code, message and the official name of its reason.
+/// The shard reads a request, or hyper does: the hook runs once for it.
+#[test]
+fn a_request_runs_the_hook_once() {
+    let runs = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&runs);
+    let running = server(1)
+        .headers(move |_, _| {
+            counted.fetch_add(1, Ordering::SeqCst);
+        })
+        .start()
+        .unwrap();
+    for (request, headers) in [
+        (POLLING, ""),
+        (WEBSOCKET, UPGRADE),
+        (&format!("{WEBSOCKET}&sid=x"), UPGRADE),
+    ] {
+        for mut stream in [
+            client::connect(running.address()),
+            hypers(running.address()),
+        ] {
+            let before = runs.load(Ordering::SeqCst);
+            let head = head(&mut stream, request, headers);
+            assert_eq!(runs.load(Ordering::SeqCst) - before, 1, "{request}: {head}");
+        }
+    }
+    running.stop().unwrap();
+}
+
 #[test]
 fn refused_requests_are_told_of() {
     for shards in SHARD_COUNTS {
