@@ -78,6 +78,16 @@ fn listen(listener: impl Fn(Heard) + Send + Sync + 'static) -> MutexGuard<'stati
     one
 }
 
+/// A listener that passes each line on.
+fn hear() -> (MutexGuard<'static, ()>, mpsc::Receiver<Heard>) {
+    let (say, said) = mpsc::channel();
+    let say = Mutex::new(say);
+    let one = listen(move |line| {
+        let _ = say.lock().unwrap().send(line);
+    });
+    (one, said)
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Colour {
@@ -271,11 +281,7 @@ fn what_a_client_sends_over_and_over_is_counted() {
 /// What a client can cause as often as it likes is no warning, whatever way the handler tells it.
 #[test]
 fn a_handler_that_fails_for_its_client_is_told_at_debug() {
-    let (say, said) = mpsc::channel();
-    let say = Mutex::new(say);
-    let _one = listen(move |line| {
-        let _ = say.lock().unwrap().send(line);
-    });
+    let (_one, said) = hear();
     let server = Server::new().listen("127.0.0.1:0").shards(1).pin(false);
     let running = server.app(|app| {
         app.ns("/")
@@ -329,11 +335,7 @@ fn a_handler_that_fails_for_its_client_is_told_at_debug() {
 /// A handler's own errors stay what an operator is warned of, what the server is to blame for too.
 #[test]
 fn a_handler_that_fails_by_itself_is_told_as_a_warning() {
-    let (say, said) = mpsc::channel();
-    let say = Mutex::new(say);
-    let _one = listen(move |line| {
-        let _ = say.lock().unwrap().send(line);
-    });
+    let (_one, said) = hear();
     let server = Server::new().listen("127.0.0.1:0").shards(1).pin(false);
     let running = server.app(|app| {
         app.ns("/")
