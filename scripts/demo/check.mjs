@@ -1,31 +1,18 @@
 // Answers: does the demo's page work in a browser, on a desktop and a phone, in light and dark?
 //
 // usage: node check.mjs STENTOR CHROMIUM SCREENSHOTS
-// One line a check, `ok NAME` or `FAIL NAME: why`; the last line counts them.
+// checks.mjs says what it prints.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
 import { chromium } from "playwright-core";
+import { check, end, holds } from "./checks.mjs";
 
 const [stentor, executablePath, shots] = process.argv.slice(2);
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const WAIT = 60_000;
-let passed = 0;
-let failed = 0;
-
-async function check(name, work) {
-  try {
-    const said = await work();
-    passed += 1;
-    console.log(`ok ${name}${said ? `: ${said}` : ""}`);
-  } catch (error) {
-    failed += 1;
-    console.log(`FAIL ${name}: ${String(error.message ?? error).split("\n").slice(0, 12).join(" | ")}`);
-  }
-}
-function holds(truth, why) { if (!truth) throw new Error(why); }
 
 let server;
 let port = 0;
@@ -351,5 +338,4 @@ await browser.close();
 server.kill("SIGTERM");
 const [code] = await once(server, "exit");
 await check("the server stops in good order", () => holds(code === 0, `status ${code}`));
-console.log(`${passed} passed, ${failed} failed`);
-process.exit(failed === 0 ? 0 : 1);
+end();

@@ -1,7 +1,7 @@
 // Answers: does a browser let a page of another origin talk to the server where the options say so, and only there?
 //
 // usage: node cors.mjs STENTOR CHROMIUM
-// One line a check, `ok NAME` or `FAIL NAME: why`; the last line counts them.
+// checks.mjs says what it prints.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -9,24 +9,11 @@ import { readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
 import { createServer } from "node:http";
 import { chromium } from "playwright-core";
+import { check, end, holds } from "./checks.mjs";
 
 const [stentor, executablePath] = process.argv.slice(2);
 const client = gunzipSync(readFileSync(new URL("../../shards/assets/client/socket.io.min.js.gz", import.meta.url)));
 const WAIT = 60_000;
-let passed = 0;
-let failed = 0;
-
-async function check(name, work) {
-  try {
-    const said = await work();
-    passed += 1;
-    console.log(`ok ${name}${said ? `: ${said}` : ""}`);
-  } catch (error) {
-    failed += 1;
-    console.log(`FAIL ${name}: ${String(error.message ?? error).split("\n").slice(0, 12).join(" | ")}`);
-  }
-}
-function holds(truth, why) { if (!truth) throw new Error(why); }
 
 /** A site with the client and nothing else; its port makes it an origin of its own. */
 async function site() {
@@ -176,5 +163,4 @@ await withServer(["--cors-origin", "*"], async (url) => {
 await browser.close();
 mine.close();
 foreign.close();
-console.log(`${passed} passed, ${failed} failed`);
-process.exit(failed ? 1 : 0);
+end();
