@@ -63,21 +63,15 @@ impl<'a> Emit<'a> {
     }
 }
 
-/// Encodes a packet, if it is not too large.
-#[inline]
-fn encode(sessions: &mut Sessions, packet: &Outgoing<'_>) -> Result<EntryId, PacketTooLarge> {
-    packet.check(sessions.config().limits.packet_bytes)?;
-    Ok(sessions.palette.encode(|out| packet.write(out)))
-}
-
-/// Encodes a packet for one session and queues it.
+/// Encodes a packet for one session and queues it. What is too large is not encoded.
 #[inline]
 pub(super) fn queue(
     sessions: &mut Sessions,
     session: u32,
     packet: &Outgoing<'_>,
 ) -> Result<bool, PacketTooLarge> {
-    let packet = encode(sessions, packet)?;
+    packet.check(sessions.config().limits.packet_bytes)?;
+    let packet = sessions.palette.encode(|out| packet.write(out));
     Ok(sessions.push(session, packet))
 }
 
@@ -88,7 +82,8 @@ fn queue_uncompressed(
     session: u32,
     packet: &Outgoing<'_>,
 ) -> Result<bool, PacketTooLarge> {
-    let packet = encode(sessions, packet)?;
+    packet.check(sessions.config().limits.packet_bytes)?;
+    let packet = sessions.palette.encode(|out| packet.write(out));
     sessions.palette.leave_uncompressed(packet);
     Ok(sessions.push(session, packet))
 }
